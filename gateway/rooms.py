@@ -1,0 +1,225 @@
+"""What the corridor asks of each room off it: one small protocol a room, in the order of the path.
+
+The gate knows only these; app.py joins the real rooms to them. A room does not import this page: it fits it by shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.words.access import Access, Call, ResourceRef
+from gateway.words.decision import Decision, Facts
+from gateway.words.draft import Draft
+from gateway.words.json import JsonObject, Pattern
+from gateway.words.principal import Principal
+from gateway.words.record import Alarm, ClosedPage, ClosedRecord, SealedChange, View
+from gateway.words.resource import ResourceSpec
+from gateway.words.work import Addressed, List
+
+
+class Identifier(Protocol):
+    """Step 2. Holds cached credentials; `Caches.refresh` makes them new."""
+
+    async def identify(self, call: Call) -> Principal:
+        """Gives who asks. Raises Unidentified (one answer for unknown, wrong, expired, revoked), Refused for PERSON_UNPROVEN."""
+        ...
+
+
+class Addresser(Protocol):
+    """Step 3. Pure: the catalogue and the call."""
+
+    def address(self, call: Call, principal: Principal) -> Addressed:
+        """Gives the question and the work.
+
+        Raises Refused: NOT_FOUND (no route), METHOD_NOT_LISTED, PARAMETER_UNKNOWN, PARAMETER_MALFORMED, MEDIA_TYPE, BODY_MALFORMED,
+        BODY_TOO_LARGE, PURPOSE_MISSING (the principal holds several and the call names none), PURPOSE_NOT_HELD.
+        """
+        ...
+
+
+class FactSource(Protocol):
+    """Step 4."""
+
+    async def floors(self, access: Access, subject: str | None) -> Facts:
+        """Gives what is known without the record: floors of the subject (erasure, holds, refusals), read fresh, never cached."""
+        ...
+
+    def of_record(self, resource: ResourceSpec, record: ClosedRecord, known: Facts) -> Facts:
+        """Gives `known` joined with the facts that the record's non-personal fields carry."""
+        ...
+
+    def of_draft(self, resource: ResourceSpec, draft: Draft, known: Facts) -> Facts:
+        """Gives the facts that a record about to be created would have."""
+        ...
+
+
+class Prepared(Protocol):
+    """One principal's question about one resource, prepared once and asked for many records."""
+
+    def early(self) -> Decision | None:
+        """Gives the denial that holds whatever the record's facts turn out to be, else None."""
+        ...
+
+    def decide(self, facts: Facts) -> Decision:
+        """Gives the decision for a record of these facts. An engine error is a denial; never raises."""
+        ...
+
+    def searchable(self) -> frozenset[Pattern]:
+        """Gives the fields that are CLEAR on every record that this question could be allowed on."""
+        ...
+
+
+class Decider(Protocol):
+    """Step 5. No I/O."""
+
+    def prepare(self, access: Access, resource: ResourceSpec, fence: int) -> Prepared:
+        """Gives the question made ready against the bundle that is active now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an upstream said to one piece of work.
+
+    status: the upstream's. record: for READ, and for changes where it answered with the record. page: for LIST.
+    headers: those that the route lets pass, links already rewritten or dropped. created: the new record's id after a create.
+    For a status that is not 2xx record and page are None: nothing of such a body is ever passed on.
+    """
+
+    status: int
+    record: ClosedRecord | None = None
+    page: ClosedPage | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    created: str | None = None
+    alarms: tuple[Alarm, ...] = ()
+
+
+class Upstream(Protocol):
+    """Step 7. Raises NotSent, NoAnswer or BadAnswer, and nothing else."""
+
+    async def fetch(self, what: Addressed) -> Answer:
+        """Reads the one record that `what` names, exactly as addressed (READ)."""
+        ...
+
+    async def page(self, what: Addressed, work: List, position: str | None) -> Answer:
+        """Reads one run of a list from `position` (None: the beginning)."""
+        ...
+
+    async def before(self, what: Addressed) -> Answer:
+        """Reads the record that a change is about, by the gateway itself (the resource's own read target)."""
+        ...
+
+    async def change(self, what: Addressed, sealed: SealedChange | None, condition: str | None) -> Answer:
+        """Carries out a create, send, update or delete with the sealed document, conditional on `condition` where there is one."""
+        ...
+
+    async def find(self, ref: ResourceRef, resource: ResourceSpec, marker: str) -> ClosedRecord | None:
+        """Looks for the record that a create with this marker made; None when it certainly is not there."""
+        ...
+
+    async def look(self, ref: ResourceRef, resource: ResourceSpec) -> ClosedRecord | None:
+        """Reads one record for the reconciler; None when it certainly is not there."""
+        ...
+
+    def compose(
+        self, what: Addressed, views: Sequence[View], page: Answer, *, next: str | None, total: int | None
+    ) -> JsonObject:
+        """Gives the answer's document in the route's own shape: the frame's listed members, and the views in place of records."""
+        ...
+
+
+class Lens(Protocol):
+    """Step 8, and the sealing of drafts on the way to step 6."""
+
+    async def views(
+        self, resource: ResourceSpec, seen: Sequence[tuple[ClosedRecord, Decision]], principal: Principal
+    ) -> Sequence[View]:
+        """Opens and shows each record as its decision says. A field that cannot be opened in its place is withheld and an alarm."""
+        ...
+
+    async def subject_of(self, resource: ResourceSpec, record: ClosedRecord) -> str | None:
+        """Gives our id of the record's data subject, None where it has none or is unbound."""
+        ...
+
+    async def seal_create(
+        self, what: Addressed, draft: Draft, decision: Decision, principal: Principal
+    ) -> SealedChange:
+        """Mints key and seal id, stores them as pending, and seals. Raises Refused (FIELD_UNKNOWN, FIELD_NOT_WRITABLE, VALUE_REFUSED)."""
+        ...
+
+    async def seal_update(
+        self, what: Addressed, draft: Draft, before: ClosedRecord, decision: Decision, principal: Principal
+    ) -> SealedChange:
+        """Seals what changes; what he cannot see keeps its stored ciphertext; what he was shown and sends back changes nothing.
+
+        Raises Refused: MASK_SUBMITTED, FIELD_NOT_WRITABLE, FIELD_UNKNOWN, SUBJECT_CHANGED, VALUE_REFUSED, RECORD_WITHHELD.
+        """
+        ...
+
+    async def bind(self, sealed: SealedChange, ref: ResourceRef) -> Alarm | None:
+        """Binds the pending seal to the id that the upstream gave. An id already bound is an alarm and is never rebound."""
+        ...
+
+    async def drop(self, sealed: SealedChange) -> None:
+        """Forgets a pending binding whose create certainly did not happen."""
+        ...
+
+
+class Evidence(Protocol):
+    """How things are named in entries: record ids are values unless the catalogue says otherwise."""
+
+    def reference(self, ref: ResourceRef, public: bool) -> str:
+        """Gives the record's reference for an entry: its id when public, else a keyed token."""
+        ...
+
+    def bytes_digest(self, label: str, data: bytes) -> str:
+        """Gives a keyed digest (hex) of bytes that must not be guessed from the entry."""
+        ...
+
+
+class Caches(Protocol):
+    """Everything that this process caches and decides by: credentials, bundle, keys. Read at one fence."""
+
+    @property
+    def fence(self) -> int:
+        """The log's fence before everything cached now was read."""
+        ...
+
+    async def refresh(self) -> None:
+        """Reads the log's fence, then everything cached anew, then takes that fence as its own."""
+        ...
+
+
+class Alarms(Protocol):
+    """Where alarms go besides the entry: a counter and one log line, without values."""
+
+    def raise_(self, alarms: Sequence[Alarm]) -> None:
+        """Counts and logs each; never blocks, never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Step 10: what leaves. body holds clear values of exactly one View; repr shows nothing of it."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = field(repr=False)
+
+
+__all__ = [
+    "Addresser",
+    "Alarms",
+    "Answer",
+    "Caches",
+    "Decider",
+    "Evidence",
+    "FactSource",
+    "Identifier",
+    "Lens",
+    "Prepared",
+    "Reply",
+    "Upstream",
+]

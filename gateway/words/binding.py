@@ -1,0 +1,20 @@
+"""Which key and seal id open a record: the gateway's own word on it, never the upstream's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.words.access import ResourceRef
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A record's place in the sealing: immutable once bound, unique both ways, authenticated.
+
+    subject: our id of the data subject (`sub_…`). seal: random, one per record (`seal_…`). pseudonym: the subject's, for entries.
+    """
+
+    ref: ResourceRef
+    subject: str
+    seal: str
+    pseudonym: str

@@ -1,0 +1,140 @@
+"""The decision as a value: it feeds the answer, the entry, the explanation and the 403 alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from gateway.words.json import Pattern
+
+FactValue = None | bool | int | str | tuple[str, ...]
+
+
+class Disclosure(IntEnum):
+    """How a field may be shown. MASKED and TOKEN do not compare: where both apply nothing is shown."""
+
+    CLEAR = 0
+    MASKED = 1
+    TOKEN = 2
+    WITHHELD = 3
+
+    @property
+    def word(self) -> str:
+        """The lower-case word that entries use."""
+        return self.name.lower()
+
+
+def narrower(one: Disclosure, other: Disclosure) -> Disclosure:
+    """Gives the narrower of two: MASKED with TOKEN is WITHHELD."""
+    if one != other and {one, other} == {Disclosure.MASKED, Disclosure.TOKEN}:
+        return Disclosure.WITHHELD
+    return max(one, other)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """Disclosure by field pattern; a pattern that is not named is WITHHELD."""
+
+    by_pattern: Mapping[Pattern, Disclosure] = field(default_factory=dict)
+
+    def of(self, pattern: Pattern) -> Disclosure:
+        """Gives the disclosure of a catalogued pattern."""
+        return self.by_pattern.get(pattern, Disclosure.WITHHELD)
+
+    def meet(self, other: FieldView) -> FieldView:
+        """Gives the narrower of both, field by field."""
+        return FieldView(
+            {p: narrower(d, other.of(p)) for p, d in self.by_pattern.items() if p in other.by_pattern}
+        )
+
+
+NOTHING_SHOWN = FieldView()
+
+
+@dataclass(frozen=True, slots=True)
+class Floors:
+    """What no policy, role or grant lifts. Refusals and holds join when their rooms exist."""
+
+    erased: bool = False
+    held: bool = False
+    refused: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Non-personal facts about the record (unit, region, owner, level, tags …), and its floors. Absent is a fact: None."""
+
+    values: Mapping[str, FactValue] = field(default_factory=dict)
+    floors: Floors = Floors()
+
+
+class DecidedBy(StrEnum):
+    """Which of the three layers decided."""
+
+    FLOOR = "floor"
+    BUNDLE = "bundle"
+    GRANT = "grant"
+
+
+class Reason(StrEnum):
+    """Closed list of why."""
+
+    RULE_ALLOWED = "rule-allowed"
+    RULE_DENIED = "rule-denied"
+    NO_RULE = "no-rule"
+    PURPOSE_NOT_HELD = "purpose-not-held"
+    ERASED = "erased"
+    REFUSED_BY_CUSTOMER = "refused-by-customer"
+    GRANT_ALLOWED = "grant-allowed"
+    ENGINE_ERROR = "engine-error"
+    NO_BUNDLE = "no-bundle"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The rule that decided: where it stands and its text, as an administrator would look for it."""
+
+    file: str
+    line: int
+    text: str = field(repr=False, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """Something that must be done for the decision to hold (e.g. `watermark`)."""
+
+    name: str
+    params: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Step 5's outcome.
+
+    read:    how each field may be shown. write: patterns that this principal may set.
+    roles:   the roles that were looked at, application's and person's, for the entry.
+    bundle:  digest (`sha256:…`) of the policy that decided. facts: what it decided on. engine: name and version.
+    fence:   the fence that everything cached for this decision was read at.
+    Promises: `allowed` is False for every reason that is not RULE_ALLOWED or GRANT_ALLOWED, and then `read` and `write` are empty.
+    """
+
+    allowed: bool
+    reason: Reason
+    by: DecidedBy
+    rule: Rule | None
+    read: FieldView
+    write: frozenset[Pattern]
+    facts: Facts
+    bundle: str
+    engine: str
+    fence: int
+    roles: tuple[str, ...] = ()
+    obligations: tuple[Obligation, ...] = ()
+    grant: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.allowed != (self.reason in (Reason.RULE_ALLOWED, Reason.GRANT_ALLOWED)):
+            raise ValueError("a decision allows exactly for the reasons that allow")
+        if not self.allowed and (self.read.by_pattern or self.write):
+            raise ValueError("a denial shows and sets nothing")

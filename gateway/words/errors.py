@@ -1,0 +1,184 @@
+"""The one error tree. Raised anywhere, translated once: a door turns an error into problem+json by its `code`.
+
+An error carries only what a caller may read: a code from the closed list below and parameters that are names
+(a field's pattern, a parameter, a header), numbers or our own references. Never a value, never a cause's text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.words.decision import Decision
+
+
+class Code(StrEnum):
+    """Every problem that a caller can meet; `type` of the problem is `urn:gatehouse:problem:<code>`."""
+
+    # 400: what was sent cannot be read in exactly one way
+    TARGET_AMBIGUOUS = "target-ambiguous"
+    HEADER_MALFORMED = "header-malformed"
+    BODY_MALFORMED = "body-malformed"
+    PARAMETER_UNKNOWN = "parameter-unknown"
+    PARAMETER_MALFORMED = "parameter-malformed"
+    PURPOSE_MISSING = "purpose-missing"
+    CURSOR_INVALID = "cursor-invalid"
+    # 401: no acceptable proof of who asks; one code for unknown and wrong alike
+    UNIDENTIFIED = "unidentified"
+    PERSON_UNPROVEN = "person-unproven"
+    # 403
+    DENIED = "denied"
+    PURPOSE_NOT_HELD = "purpose-not-held"
+    FIELD_NOT_WRITABLE = "field-not-writable"
+    FIELD_NOT_SEARCHABLE = "field-not-searchable"
+    # 404, 405: not there, or not his to know; the same answer
+    NOT_FOUND = "not-found"
+    METHOD_NOT_LISTED = "method-not-listed"
+    # 409 to 431
+    CONFLICT = "conflict"
+    SUBJECT_CHANGED = "subject-changed"
+    RECORD_WITHHELD = "record-withheld"
+    CHANGED_MEANWHILE = "changed-meanwhile"
+    BODY_TOO_LARGE = "body-too-large"
+    TARGET_TOO_LONG = "target-too-long"
+    MEDIA_TYPE = "media-type"
+    FIELD_UNKNOWN = "field-unknown"
+    MASK_SUBMITTED = "mask-submitted"
+    VALUE_REFUSED = "value-refused"
+    CONDITION_MISSING = "condition-missing"
+    TOO_MANY = "too-many"
+    HEADERS_TOO_LARGE = "headers-too-large"
+    # 500, 502, 503, 504
+    INTERNAL = "internal"
+    UPSTREAM_REFUSED = "upstream-refused"
+    UPSTREAM_UNREACHABLE = "upstream-unreachable"
+    UPSTREAM_SILENT = "upstream-silent"
+    UPSTREAM_MALFORMED = "upstream-malformed"
+    LOG_UNAVAILABLE = "log-unavailable"
+    LOG_BUSY = "log-busy"
+    OUTCOME_UNRECORDED = "outcome-unrecorded"
+    FENCE_MOVING = "fence-moving"
+    NOT_READY = "not-ready"
+
+
+STATUS: Mapping[Code, int] = {
+    Code.TARGET_AMBIGUOUS: 400,
+    Code.HEADER_MALFORMED: 400,
+    Code.BODY_MALFORMED: 400,
+    Code.PARAMETER_UNKNOWN: 400,
+    Code.PARAMETER_MALFORMED: 400,
+    Code.PURPOSE_MISSING: 400,
+    Code.CURSOR_INVALID: 400,
+    Code.UNIDENTIFIED: 401,
+    Code.PERSON_UNPROVEN: 401,
+    Code.DENIED: 403,
+    Code.PURPOSE_NOT_HELD: 403,
+    Code.FIELD_NOT_WRITABLE: 403,
+    Code.FIELD_NOT_SEARCHABLE: 403,
+    Code.NOT_FOUND: 404,
+    Code.METHOD_NOT_LISTED: 405,
+    Code.CONFLICT: 409,
+    Code.SUBJECT_CHANGED: 409,
+    Code.RECORD_WITHHELD: 409,
+    Code.CHANGED_MEANWHILE: 412,
+    Code.BODY_TOO_LARGE: 413,
+    Code.TARGET_TOO_LONG: 414,
+    Code.MEDIA_TYPE: 415,
+    Code.FIELD_UNKNOWN: 422,
+    Code.MASK_SUBMITTED: 422,
+    Code.VALUE_REFUSED: 422,
+    Code.CONDITION_MISSING: 428,
+    Code.TOO_MANY: 429,
+    Code.HEADERS_TOO_LARGE: 431,
+    Code.INTERNAL: 500,
+    Code.UPSTREAM_REFUSED: 502,
+    Code.UPSTREAM_UNREACHABLE: 502,
+    Code.UPSTREAM_MALFORMED: 502,
+    Code.LOG_UNAVAILABLE: 503,
+    Code.LOG_BUSY: 503,
+    Code.OUTCOME_UNRECORDED: 503,
+    Code.FENCE_MOVING: 503,
+    Code.NOT_READY: 503,
+    Code.UPSTREAM_SILENT: 504,
+}
+"""The one table from an error to its HTTP status (RFC 9110 section 15)."""
+
+
+class GatehouseError(Exception):
+    """Root of the tree.
+
+    `params` fill the placeholders of the message catalogue's text for `code`; they are safe to show by contract.
+    """
+
+    code: Code = Code.INTERNAL
+
+    def __init__(self, code: Code | None = None, /, **params: str | int) -> None:
+        self.code = code or type(self).code
+        self.params: Mapping[str, str | int] = params
+        super().__init__(self.code.value)
+
+
+class Refused(GatehouseError):
+    """What was sent is malformed, ambiguous, unknown or not possible: 4xx other than a decision's."""
+
+
+class Unidentified(GatehouseError):
+    """No acceptable credential. Unknown and wrong are one: same code, same text, same work done."""
+
+    code = Code.UNIDENTIFIED
+
+
+class Denied(GatehouseError):
+    """The policy, a floor or an engine error said no. Carries the decision that explains it."""
+
+    code = Code.DENIED
+
+    def __init__(self, decision: Decision, code: Code | None = None) -> None:
+        super().__init__(code)
+        self.decision = decision
+
+
+class NotSent(GatehouseError):
+    """Nothing of the request reached the upstream: the only upstream error that may be retried."""
+
+    code = Code.UPSTREAM_UNREACHABLE
+
+
+class NoAnswer(GatehouseError):
+    """Some of the request may have reached the upstream and no whole answer came: on a change the intent stays open."""
+
+    code = Code.UPSTREAM_SILENT
+
+
+class BadAnswer(GatehouseError):
+    """The upstream answered something that its catalogue does not describe or that cannot be read in one way.
+
+    For a change it *was* answered: `status` says how; nothing of the body is ever shown.
+    """
+
+    code = Code.UPSTREAM_MALFORMED
+
+    def __init__(self, status: int | None = None) -> None:
+        super().__init__()
+        self.status = status
+
+
+class Unavailable(GatehouseError):
+    """Something the corridor needs is not there now; nothing was forwarded or nothing was shown."""
+
+    code = Code.NOT_READY
+
+
+class Misconfigured(GatehouseError):
+    """A start or a load is refused. `problems` are lines a person reads: what, where (file:line), what to do."""
+
+    code = Code.NOT_READY
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__()
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)

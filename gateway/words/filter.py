@@ -1,0 +1,137 @@
+"""The word `Filter`: which records, said over fields; each upstream adapter renders it in its own language.
+
+Compares strings by code point, numbers by value; a field that is absent or null matches nothing but `Absent`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from gateway.words.json import Json, Pattern
+
+Scalar = str | int | bool
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """True when every part is; of nothing: true."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """True when any part is; of nothing: false."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """True when the part is false. Two-valued: what an absent field makes false, Not makes true."""
+
+    part: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class Eq:
+    """The field equals the value, type included."""
+
+    field: Pattern
+    value: Scalar = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """The field equals one of the values."""
+
+    field: Pattern
+    values: tuple[Scalar, ...] = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """The field stands in that order to the value; `op` is lt, le, gt or ge."""
+
+    field: Pattern
+    op: str
+    value: str | int = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The field is a string that begins with the value."""
+
+    field: Pattern
+    value: str = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """The field is a string that holds the value somewhere, or an array that has it as an element."""
+
+    field: Pattern
+    value: str = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The field is missing or null."""
+
+    field: Pattern
+
+
+Filter = And | Or | Not | Eq | In | Compare | Prefix | Contains | Absent
+
+EVERYTHING = And(())
+NOTHING = Or(())
+
+_ORDER: Mapping[str, Callable[[str | int, str | int], bool]] = {
+    "lt": lambda a, b: a < b,  # type: ignore[operator]  # both sides have one type: checked before the call
+    "le": lambda a, b: a <= b,  # type: ignore[operator]  # as above
+    "gt": lambda a, b: a > b,  # type: ignore[operator]  # as above
+    "ge": lambda a, b: a >= b,  # type: ignore[operator]  # as above
+}
+
+
+def fields_of(what: Filter) -> frozenset[Pattern]:
+    """Gives every field that the filter looks at: each is a disclosure."""
+    match what:
+        case And(parts) | Or(parts):
+            return frozenset[Pattern]().union(*(fields_of(p) for p in parts))
+        case Not(part):
+            return fields_of(part)
+        case _:
+            return frozenset({what.field})
+
+
+def holds(what: Filter, value_of: Callable[[Pattern], Json]) -> bool:
+    """Evaluates the filter on one record, whose field values `value_of` gives (None for absent)."""
+    match what:
+        case And(parts):
+            return all(holds(p, value_of) for p in parts)
+        case Or(parts):
+            return any(holds(p, value_of) for p in parts)
+        case Not(part):
+            return not holds(part, value_of)
+        case Eq(name, value):
+            return _same(value_of(name), value)
+        case In(name, values):
+            return any(_same(value_of(name), v) for v in values)
+        case Compare(name, op, value):
+            have = value_of(name)
+            return type(have) is type(value) and _ORDER[op](have, value)
+        case Prefix(name, value):
+            have = value_of(name)
+            return isinstance(have, str) and have.startswith(value)
+        case Contains(name, value):
+            have = value_of(name)
+            return isinstance(have, str | list) and value in have
+        case Absent(name):
+            return value_of(name) is None
+
+
+def _same(have: Json, value: Scalar) -> bool:
+    return type(have) is type(value) and have == value

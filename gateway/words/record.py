@@ -1,0 +1,109 @@
+"""What comes from an upstream, closed; and what the lens makes of it, a view. The clear text of an answer lives only in `View`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.words.access import ResourceRef
+from gateway.words.decision import Decision, Disclosure
+from gateway.words.json import Json, JsonObject, Pattern, Pointer
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedRecord:
+    """One record as the upstream gave it: sealed fields are envelopes. Nothing in it has been decided on or opened.
+
+    fields:  the document at the record's root. version: what a conditional write must name, None where there is none.
+    outside: what stands around the record's root in its item or document, by pointer, only pointers listed in Shape.frame.
+    """
+
+    ref: ResourceRef
+    fields: JsonObject = field(repr=False)
+    version: str | None = None
+    outside: Mapping[Pointer, Json] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedPage:
+    """A run of items in the upstream's order. next: where the following page begins, None at the end."""
+
+    items: tuple[ClosedRecord, ...]
+    next: str | None
+    outside: Mapping[Pointer, Json] = field(default_factory=dict, repr=False)
+
+
+class AlarmKind(StrEnum):
+    """What a page is sent for."""
+
+    ENVELOPE_MISPLACED = "envelope-misplaced"  # opens, or would, somewhere else; or was altered
+    ENVELOPE_MALFORMED = "envelope-malformed"
+    CLEAR_WHERE_SEALED = "clear-where-sealed"
+    RECORD_UNBOUND = "record-unbound"
+    BINDING_BROKEN = "binding-broken"  # its authentication does not hold
+    ALREADY_BOUND = "already-bound"  # an upstream answered a create with an id that another record holds
+    SUBJECT_MISMATCH = "subject-mismatch"
+    KEY_MISSING = "key-missing"
+    FIELD_UNKNOWN = "field-unknown"
+    LINK_FOREIGN = "link-foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One thing that was withheld because it should not be. Names a place by its pattern; never holds a value."""
+
+    kind: AlarmKind
+    upstream: str
+    resource: str
+    pattern: Pattern | None = None
+
+
+class View:
+    """One record as one decision lets it be seen. Made only by the lens (a test reads the source for other makers).
+
+    document: the record's root, clear, masked, token; withheld fields are absent. shown: pointer → how, withheld ones too.
+    """
+
+    __slots__ = ("alarms", "decision", "document", "ref", "shown", "subject")
+
+    def __init__(
+        self,
+        *,
+        ref: ResourceRef,
+        decision: Decision,
+        document: JsonObject,
+        shown: Mapping[Pointer, Disclosure],
+        subject: str | None,
+        alarms: tuple[Alarm, ...],
+    ) -> None:
+        if not decision.allowed:
+            raise ValueError("a view needs a decision that allows")
+        self.ref = ref
+        self.decision = decision
+        self.document = document
+        self.shown = shown
+        self.subject = subject
+        self.alarms = alarms
+
+    def __repr__(self) -> str:
+        return "View()"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedChange:
+    """A caller's change, sealed: what will be sent upstream and what the intent's entry says of it.
+
+    document: the record's root as it is to be sent (whole for REPLACE, the members that change for MERGE). Nothing in clear
+              that the catalogue seals. set: pointers that change. digests: pointer → SHA-256 (hex) of each new ciphertext's text.
+    same:     True when nothing would change: nothing is sent.
+    marker:   what finds a create again: the idempotency key, or the envelope's text for SEARCH.
+    """
+
+    document: JsonObject = field(repr=False)
+    set: tuple[Pointer, ...]
+    digests: Mapping[Pointer, str]
+    same: bool
+    subject: str | None
+    marker: str | None = field(default=None, repr=False)
+    pending: str | None = None  # the pending binding's seal id, for a create

@@ -1,0 +1,260 @@
+"""What the catalogue says, as values: upstreams, their resources, routes and fields. Made by the catalogue room, read by all."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from gateway.words.json import Pattern, Pointer
+
+
+class FieldClass(StrEnum):
+    """What a field's value is about; policies speak of classes or of single fields."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    IDENTITY = "identity"
+    CONTACT = "contact"
+    ID_DOCUMENT = "id_document"
+    FINANCIAL = "financial"
+    FREE_TEXT = "free_text"
+    MESSAGE_BODY = "message_body"
+    LINK = "link"
+
+
+PERSONAL = frozenset(FieldClass) - {FieldClass.PUBLIC, FieldClass.INTERNAL, FieldClass.LINK}
+"""Classes whose values are personal data: never facts, never in a log."""
+
+
+class Mask(StrEnum):
+    """How a masked value keeps its type's look: 张*, 138****1234 …; NONE shows nothing of it (`***`)."""
+
+    NONE = "none"
+    NAME = "name"
+    PHONE = "phone"
+    EMAIL = "email"
+    RESIDENT_ID = "resident_id"
+    BANK_CARD = "bank_card"
+    ADDRESS = "address"
+    DATE = "date"
+    FREE_TEXT = "free_text"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """One field of a resource.
+
+    pattern:     where it stands, relative to the record's root. Array elements: `/messages/*/body`.
+    element_id:  for a pattern with `*` whose elements carry an id: that member's name. Without one the array is sealed whole.
+    sealed:      stored upstream only as an envelope; `key_class` then says under which of the subject's keys.
+    clear_until: a sealed field that comes back in clear is shown until that day (adoption), withheld after it.
+    fact:        the name under which its value is a fact for decisions (never for a personal class).
+    server_set:  the upstream sets it (id, timestamps, version); a write that names it is refused unless unchanged.
+    """
+
+    pattern: Pattern
+    cls: FieldClass
+    sealed: bool = False
+    key_class: str | None = None
+    mask: Mask = Mask.NONE
+    element_id: str | None = None
+    clear_until: date | None = None
+    fact: str | None = None
+    server_set: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRule:
+    """Whose data a record is. `pointer` None: the record is the data subject itself; else the subject record's id stands there.
+
+    resource: the resource whose records are subjects (`customer`). through: for a subject that only a parent names
+    (a message that carries no customer): the resource whose record, found by `pointer`, names it.
+    """
+
+    resource: str
+    pointer: Pointer | None = None
+    through: str | None = None
+
+
+class Versioning(StrEnum):
+    """How an upstream makes a write conditional."""
+
+    ETAG = "etag"  # ETag header and If-Match (RFC 9110 section 13.1.1)
+    BODY = "body"  # a member of the answer, sent back in If-Match
+    NONE = "none"  # serialised per record, compared again just before; the entry says `unconditional`
+
+
+class Idempotency(StrEnum):
+    """How a create is made once, and found again when no answer came."""
+
+    HEADER = "header"  # Idempotency-Key, and `lookup` finds the record by that key
+    SEARCH = "search"  # the upstream is searched for an envelope's exact text in `lookup_field`
+    NONE = "none"  # it cannot be found again: such an intent needs a person
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceSpec:
+    """One kind of record of one upstream.
+
+    id_public:  record ids of this resource are not values (may stand in entries as they are).
+    read_route, version_at: how the gateway reads a record itself; where the version stands in the frame when BODY.
+    required_subject: every record has a subject; a record whose subject is unknown is withheld.
+    """
+
+    upstream: str
+    name: str
+    fields: tuple[FieldSpec, ...]
+    subject: SubjectRule | None
+    id_public: bool
+    versioning: Versioning
+    version_at: Pointer | None
+    idempotency: Idempotency
+    lookup: str | None  # target template with `{key}`, relative to the upstream's base
+    lookup_field: Pattern | None
+    read_target: str  # target template with `{id}` (and `{parent}`), relative to the upstream's base
+    parent: str | None = None  # the resource whose id stands earlier in the path
+
+    def spec(self, pattern: Pattern) -> FieldSpec | None:
+        """Gives the field of exactly that pattern."""
+        return next((f for f in self.fields if f.pattern == pattern), None)
+
+    @property
+    def seals(self) -> bool:
+        """True when any field is sealed."""
+        return any(f.sealed for f in self.fields)
+
+
+class Verb(StrEnum):
+    """What a route does with the resource."""
+
+    READ = "read"
+    LIST = "list"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    SEND = "send"
+
+
+class UpdateMode(StrEnum):
+    """PUT replaces the record, PATCH merges into it (RFC 7396)."""
+
+    REPLACE = "replace"
+    MERGE = "merge"
+
+
+class ParamUse(StrEnum):
+    """What a query parameter does. All but PASS refer to fields, or to the page that the gateway owns."""
+
+    FILTER = "filter"  # value: compared with `field`
+    SORT = "sort"  # value: a field's name, `-` before it for descending; names from `sort_fields`
+    LIMIT = "limit"
+    CURSOR = "cursor"
+    COUNT = "count"
+    SELECT = "select"  # value: comma-separated names from `select_fields`
+    PASS = "pass"  # noqa: S105 - a harmless flag: goes on as it is when its value is listed in `values`
+
+
+@dataclass(frozen=True, slots=True)
+class ParamSpec:
+    """One query parameter that passes. `op` for FILTER: eq, in, lt, le, gt, ge, prefix, contains."""
+
+    name: str
+    use: ParamUse
+    field: Pattern | None = None
+    op: str = "eq"
+    values: tuple[str, ...] = ()
+    names: Mapping[str, Pattern] = dataclasses.field(
+        default_factory=dict
+    )  # for SORT and SELECT: name as sent → field
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where things stand in an answer of a route, and in a body sent to it. Pointers are relative to the document.
+
+    root:    the record's root in a single answer ("" when the document is the record).
+    items:   where a list's items are; item_root: the record's root within an item; id: the id's place, relative to the item/document.
+    next, total: where the upstream puts its own next position and total (removed or made anew by the gateway).
+    frame:   pointers around the record that may pass, with their class (PUBLIC, INTERNAL pass; LINK is rewritten or withheld).
+    body_root: the record's root in a request body.
+    """
+
+    root: Pointer = ""
+    items: Pointer | None = None
+    item_root: Pointer = ""
+    id: Pointer = "/id"
+    next: Pointer | None = None
+    total: Pointer | None = None
+    frame: Mapping[Pointer, FieldClass] = dataclasses.field(default_factory=dict)
+    body_root: Pointer = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRule:
+    """How the gateway asks a foreign list for a page: parameter names, the first index, or a cursor that it answers."""
+
+    limit: str
+    position: str
+    first: (
+        int | None
+    )  # None: the position is the cursor found at Shape.next; else a page number counting from here
+    size: int = 100  # items asked for at once
+    bound: int = 5_000  # items read at most for one answer
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSpec:
+    """One listed method and template of an upstream.
+
+    template: segments after the mount; `{id}` is the record, `{parent}` its parent's record: ("threads", "{parent}", "messages").
+    fixed:    query pairs that the gateway itself adds, upstream's spelling.
+    request_headers, response_headers: lower-case names that pass; all others are dropped.
+    """
+
+    name: str
+    upstream: str
+    method: str
+    template: tuple[str, ...]
+    resource: str
+    verb: Verb
+    action: str
+    shape: Shape
+    params: tuple[ParamSpec, ...] = ()
+    fixed: tuple[tuple[str, str], ...] = ()
+    page: PageRule | None = None
+    mode: UpdateMode | None = None
+    request_headers: frozenset[str] = frozenset()
+    response_headers: frozenset[str] = frozenset()
+    max_body_bytes: int = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Where an upstream's credential is: `env:NAME` or `file:PATH`, and the header and scheme it goes into. Never a literal."""
+
+    reference: str
+    header: str = "authorization"
+    scheme: str = "Bearer"  # Bearer, Basic (reference holds user:password) or "" for the bare value
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSpec:
+    """One system behind the gateway.
+
+    prefix: where it is mounted: `/crm`. base: `http://host:port/path`, or `embedded:` for the store in this process.
+    headers: fixed request headers that this upstream demands. Deadlines in seconds.
+    """
+
+    name: str
+    prefix: str
+    base: str
+    credential: Credential | None
+    headers: tuple[tuple[str, str], ...]
+    connect_seconds: float
+    answer_seconds: float
+    max_answer_bytes: int
+    routes: tuple[RouteSpec, ...]
+    resources: Mapping[str, ResourceSpec]

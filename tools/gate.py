@@ -1,0 +1,40 @@
+"""The gate that `make test` and CI run: format, lint, types, import contracts, tests, docs. One word runs all of it."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+# What is checked → how. The documents are held to the code by tests under tests/docs.
+STEPS = (
+    ("format", ["ruff", "format", "--check", "--quiet", "."]),
+    ("lint", ["ruff", "check", "--quiet", "."]),
+    ("types", ["mypy", "--no-error-summary"]),
+    ("imports", ["lint-imports", "--no-cache"]),
+    ("tests and docs", ["pytest", "-n", "2", "--dist", "worksteal"]),
+)
+
+
+def main() -> int:
+    """Runs every step, also after a failing one, and returns 1 if any failed."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
+    failed: list[str] = []
+    for name, command in STEPS:
+        print(f"── {name}", flush=True)
+        started = time.monotonic()
+        if subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, env=environment).returncode:
+            failed.append(name)
+        print(f"   {time.monotonic() - started:.1f} s", flush=True)
+    print("failed: " + ", ".join(failed) if failed else "all of the gate holds", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
