@@ -124,7 +124,7 @@ class Upstream(Protocol):
         ...
 
     def compose(
-        self, what: Addressed, views: Sequence[View], page: Answer, *, next: str | None, total: int | None
+        self, what: Addressed, views: Sequence[View], page: Answer, *, following: str | None, total: int | None
     ) -> JsonObject:
         """Gives the answer's document in the route's own shape: the frame's listed members, and the views in place of records."""
         ...
