@@ -1,0 +1,23 @@
+"""Ground: engines, pragmas, transactions, migrations. The public face of the stores; rooms declare tables, services open none."""
+
+from gateway.store.conflict import Conflict, conflict_of
+from gateway.store.location import Dialect, Location
+from gateway.store.owner import OwnerLock
+from gateway.store.schema import Tree, migrate
+from gateway.store.store import Store, open_store
+from gateway.store.tables import Exact, Instant, metadata
+
+__all__ = [
+    "Conflict",
+    "Dialect",
+    "Exact",
+    "Instant",
+    "Location",
+    "OwnerLock",
+    "Store",
+    "Tree",
+    "conflict_of",
+    "metadata",
+    "migrate",
+    "open_store",
+]

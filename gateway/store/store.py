@@ -1,0 +1,239 @@
+"""Ground: one store, SQLite or PostgreSQL behind one face. No room's table is known here.
+
+Three ways in, for three needs:
+
+- `read(work)`: a few indexed look-ups. On SQLite they run at once on the event loop (some 20 to 100 µs, less than one
+  hop to a thread costs); on PostgreSQL without a transaction, one round trip a statement.
+- `scan(work)`: whatever may take longer, or must see one moment: one snapshot, off the loop.
+- `write(work)`: one transaction, durable when it returns. `transaction()` is the same for code that awaits inside it.
+
+`work` is a plain function of a SQLAlchemy `Connection`; the same function serves both engines. It must return values, not an
+open result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, exc
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
+
+from gateway.store.location import Dialect, Location
+from gateway.store.postgres import connector, driver_errors
+from gateway.store.sqlite import listen, prepare_file
+from gateway.words.errors import Unavailable
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+# A programming mistake stays what it is; a broken constraint is an answer that rooms read.
+_OURS = (exc.IntegrityError, exc.ProgrammingError, exc.DataError, exc.NotSupportedError)
+_NOT_THERE: tuple[type[Exception], ...] = (
+    exc.DBAPIError,
+    exc.TimeoutError,
+    OSError,
+    TimeoutError,
+    *driver_errors(),
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns whatever says that the database is not there, full, locked or broken into Unavailable, the cause kept."""
+    try:
+        yield
+    except _OURS:
+        raise
+    except _NOT_THERE as error:
+        raise Unavailable from error
+
+
+class Store(Protocol):
+    """What rooms are given. Contract, on every engine:
+
+    Raises Unavailable when the database cannot serve now (down, full, locked too long); sqlalchemy's IntegrityError as it is.
+    Promises: what `write` or a left `transaction` did is durable, all of it or nothing; a raise inside rolls back.
+    A task that is cancelled while it commits does not know whether it did.
+    """
+
+    location: Location
+
+    @property
+    def dialect(self) -> Dialect:
+        """Names the engine, for the few statements that differ."""
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs a few indexed look-ups; each statement sees what is committed."""
+
+    async def scan(self, work: Work[T]) -> T:
+        """Runs reads of any length in one snapshot."""
+
+    async def write(self, work: Work[T]) -> T:
+        """Runs one transaction; durable when this returns."""
+
+    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Opens one transaction that may await inside; commits when left, rolls back when left by a raise."""
+
+    async def close(self) -> None:
+        """Ends every connection. Repeating it does nothing."""
+
+
+class SqliteStore:
+    """Store on one SQLite file, which one process owns (OwnerLock). One writer at a time, in the order of asking."""
+
+    def __init__(self, location: Location, path: Path) -> None:
+        self.location = location
+        self._writing = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "store-write")
+        self._scanner = ThreadPoolExecutor(1, "store-scan")
+        self._near = _sqlite(path, query_only=True, begin=None)
+        self._far = _sqlite(path, query_only=True, begin="BEGIN")
+        self._writer = _sqlite(path, query_only=False, begin="BEGIN IMMEDIATE")
+        self._async = create_async_engine(
+            f"sqlite+aiosqlite:///{path}",
+            connect_args={"isolation_level": None},
+            pool_size=1,
+            max_overflow=0,
+            hide_parameters=True,
+        )
+        listen(self._async.sync_engine)
+
+    @property
+    def dialect(self) -> Dialect:
+        """Names the engine."""
+        return "sqlite"
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs on the calling thread: see the module's head."""
+        with translated(), self._near.connect() as connection:
+            return work(connection)
+
+    async def scan(self, work: Work[T]) -> T:
+        """Runs on the scanning thread."""
+        with translated():
+            return await asyncio.get_running_loop().run_in_executor(self._scanner, _in, self._far, work)
+
+    async def write(self, work: Work[T]) -> T:
+        """Runs on the writing thread, in one hop."""
+        with translated():
+            async with self._writing:
+                return await asyncio.get_running_loop().run_in_executor(self._thread, _in, self._writer, work)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Takes its turn among the writers, then holds the file's write lock until left: keep it short."""
+        with translated():
+            async with self._writing, self._async.begin() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Waits for the work in hand."""
+        loop = asyncio.get_running_loop()
+        for pool, engine in ((self._thread, self._writer), (self._scanner, self._far)):
+            await loop.run_in_executor(None, pool.shutdown)
+            engine.dispose()
+        self._near.dispose()
+        await self._async.dispose()
+
+
+class PostgresStore:
+    """Store in one schema of a PostgreSQL database, shared by any number of processes."""
+
+    def __init__(self, location: Location, dsn: str, pool_size: int) -> None:
+        self.location = location
+        self._engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=connector(dsn, location.schema),
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            hide_parameters=True,
+        )
+        self._single: AsyncEngine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._snapshot: AsyncEngine = self._engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+
+    @property
+    def dialect(self) -> Dialect:
+        """Names the engine."""
+        return "postgresql"
+
+    async def read(self, work: Work[T]) -> T:
+        """One round trip a statement, no transaction."""
+        with translated():
+            async with self._single.connect() as connection:
+                return await connection.run_sync(work)
+
+    async def scan(self, work: Work[T]) -> T:
+        """REPEATABLE READ, READ ONLY."""
+        with translated():
+            async with self._snapshot.connect() as connection:
+                return await connection.run_sync(work)
+
+    async def write(self, work: Work[T]) -> T:
+        """READ COMMITTED."""
+        with translated():
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(work)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """READ COMMITTED."""
+        with translated():
+            async with self._engine.begin() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Closes the pool."""
+        await self._engine.dispose()
+
+
+async def open_store(location: Location, *, pool_size: int = 8) -> Store:
+    """Gives a store whose first connections have been made and verified; `pool_size` counts on PostgreSQL only.
+
+    Raises Misconfigured where the engine does not keep our promises (pragmas, fsync …), Unavailable where it is not there.
+    Promises: no connection made later is used without the same verification.
+    """
+    store: SqliteStore | PostgresStore
+    if location.path is not None:
+        prepare_file(location.path)
+        store = SqliteStore(location, location.path)
+    else:
+        store = PostgresStore(location, location.dsn or "", pool_size)
+    try:
+        await store.read(_touch)
+        if store.dialect == "sqlite":
+            await store.write(_touch)
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+def _touch(connection: Connection) -> None:
+    connection.exec_driver_sql("SELECT 1").scalar_one()
+
+
+def _sqlite(path: Path, *, query_only: bool, begin: str | None) -> Engine:
+    # One connection, used by one thread at a time: the loop's, the scanner's or the writer's.
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"isolation_level": None, "check_same_thread": False},
+        poolclass=StaticPool,
+        hide_parameters=True,
+    )
+    listen(engine, query_only=query_only, begin=begin)
+    return engine
+
+
+def _in(engine: Engine, work: Work[T]) -> T:
+    with engine.begin() as connection:
+        return work(connection)
