@@ -42,8 +42,8 @@ class Addresser(Protocol):
 class FactSource(Protocol):
     """Step 4."""
 
-    async def floors(self, access: Access, subject: str | None) -> Facts:
-        """Gives what is known without the record: floors of the subject (erasure, holds, refusals), read fresh, never cached."""
+    async def floors(self, access: Access, subjects: Sequence[str | None]) -> Sequence[Facts]:
+        """Gives what is known without each record: its subject's floors (erasure, holds, refusals), read fresh, never cached."""
         ...
 
     def of_record(self, resource: ResourceSpec, record: ClosedRecord, known: Facts) -> Facts:
@@ -124,7 +124,13 @@ class Upstream(Protocol):
         ...
 
     def compose(
-        self, what: Addressed, views: Sequence[View], page: Answer, *, following: str | None, total: int | None
+        self,
+        what: Addressed,
+        views: Sequence[View],
+        page: Answer,
+        *,
+        following: str | None,
+        total: int | None,
     ) -> JsonObject:
         """Gives the answer's document in the route's own shape: the frame's listed members, and the views in place of records."""
         ...
@@ -139,8 +145,10 @@ class Lens(Protocol):
         """Opens and shows each record as its decision says. A field that cannot be opened in its place is withheld and an alarm."""
         ...
 
-    async def subject_of(self, resource: ResourceSpec, record: ClosedRecord) -> str | None:
-        """Gives our id of the record's data subject, None where it has none or is unbound."""
+    async def subjects_of(
+        self, resource: ResourceSpec, records: Sequence[ClosedRecord]
+    ) -> Sequence[str | None]:
+        """Gives our id of each record's data subject, None where it has none or is unbound. One query for those not cached."""
         ...
 
     async def seal_create(
