@@ -1,0 +1,40 @@
+"""Steps 6 and 9 of the request path: the append-only, hash-chained log. Stands alone and never imports gateway.
+
+Checking a log is `audit.verify` (one file, shares no code with what is here) and `audit.verify_postgres`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from audit.errors import AuditError, EventRefused, LogBusy, LogRefused, LogUnavailable, Stale
+from audit.event import AuditEvent, Head, Kind, OpenIntent, Receipt, RecordPart, StoredEntry, StoredPart
+from audit.log import Limits, Log
+from audit.store.base import Store
+from audit.store.sqlite import SqliteStore
+
+__all__ = [
+    "AuditError",
+    "AuditEvent",
+    "EventRefused",
+    "Head",
+    "Kind",
+    "Limits",
+    "Log",
+    "LogBusy",
+    "LogRefused",
+    "LogUnavailable",
+    "OpenIntent",
+    "Receipt",
+    "RecordPart",
+    "Stale",
+    "Store",
+    "StoredEntry",
+    "StoredPart",
+    "sqlite",
+]
+
+
+def sqlite(path: Path | str) -> Store:
+    """A log in one SQLite file, which one process at a time may own."""
+    return SqliteStore(path)

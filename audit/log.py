@@ -1,0 +1,321 @@
+"""Steps 6 and 9 of the request path: makes entries durable. One writer thread a process, group commit, receipts after commit.
+
+A request's task hands its event over and sleeps; the writer takes all that waits, extends the chain in one transaction and
+wakes them all at once. Nothing is dropped: what cannot be queued is refused, what cannot be committed is reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from audit.chain import Entry, Prepared, link, prepare, timestamp
+from audit.errors import AuditError, EventRefused, LogBusy, LogRefused, LogUnavailable, Stale
+from audit.event import AuditEvent, Head, OpenIntent, Receipt, StoredEntry
+from audit.intents import Intents
+from audit.store.base import Batch, CommitUnknown, NotWritten, Reader, Store, StoreDown, Writer
+
+T = TypeVar("T")
+Clock = Callable[[], int]
+"""Microseconds since 1970, UTC."""
+Dice = Callable[[int], bytes]
+
+_SETTLE_PAUSE_SECONDS = 0.05
+
+
+def system_clock() -> int:
+    """Microseconds since 1970, UTC, by the machine's clock."""
+    return time.time_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """max_waiting: events queued or being written, above which `append` answers LogBusy. max_batch: events a commit.
+    settle_seconds: how long to ask for the fate of a commit whose answer was lost before giving the batch up."""
+
+    max_waiting: int = 8192
+    max_batch: int = 1024
+    settle_seconds: float = 10.0
+    retry_after_seconds: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Job:
+    event: Prepared
+    fence: int | None
+    raises_fence: bool
+    receipt: asyncio.Future[Receipt]
+
+
+_Result = tuple[_Job, Receipt | Exception]
+
+
+class WentBack(AuditError):
+    """The store's head is behind one that this process has seen: rolled back, or another store."""
+
+
+class Log:
+    """An append-only hash chain in a store. Made by `open`, used from that one event loop, ended by `close`."""
+
+    def __init__(self, store: Store, clock: Clock, dice: Dice, limits: Limits) -> None:
+        self._clock = clock
+        self._dice = dice
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._writer: Writer = store.writer()
+        self._reader: Reader = store.reader()
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="audit-reader")
+        self._intents = Intents(self._reader)
+        self._queue: deque[_Job] = deque()
+        self._waiting = 0
+        self._idle = False
+        self._wake = threading.Event()
+        self._closing = False
+        self._ended: str | None = None  # why no append is possible any more
+        self._seen: Head | None = None  # compared with the store's head, never used in place of it
+        self._fence = 0
+        self._thread: threading.Thread | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        store: Store,
+        *,
+        create: bool = False,
+        clock: Clock = system_clock,
+        dice: Dice = os.urandom,
+        max_waiting: int = 8192,
+        limits: Limits | None = None,
+    ) -> Log:
+        """A log ready to append to.
+
+        create: makes a log where there is none. Without it a missing log is refused, since a lost volume is not an empty log.
+        Raises: LogRefused with what to do. Promises: the store's durability and guards were verified.
+        """
+        log = cls(store, clock, dice, limits or Limits(max_waiting=max_waiting))
+        opened: asyncio.Future[Head] = log._loop.create_future()
+        log._thread = threading.Thread(
+            target=log._main, args=(create, opened), name="audit-writer", daemon=True
+        )
+        log._thread.start()
+        try:
+            await opened
+        except BaseException:
+            await log.close()
+            raise
+        return log
+
+    @property
+    def fence(self) -> int:
+        """The newest fence that this process has seen; a decision is made at it."""
+        return self._fence
+
+    async def append(
+        self, event: AuditEvent, *, fence: int | None = None, raises_fence: bool = False
+    ) -> Receipt:
+        """Makes one entry and returns once it is durable.
+
+        fence:        the fence the decision behind it was made at.
+        raises_fence: the entry changes what processes cache; the log's fence rises by one in the same commit.
+        Raises: Stale (nothing written), EventRefused (nothing written), LogBusy (nothing queued), LogUnavailable (nothing
+        acknowledged; where even the fate of the commit is unknown the entry may turn up).
+        Promises: entries of one caller that awaits each receipt are in that order. A cancelled caller loses its receipt,
+        never another's, and its entry may still be written.
+        """
+        prepared = prepare(event, self._dice)
+        if self._ended is not None or self._closing:
+            raise LogUnavailable(self._ended or "the log is closing")
+        if self._waiting >= self._limits.max_waiting:
+            raise LogBusy(self._limits.retry_after_seconds)
+        job = _Job(prepared, fence, raises_fence, self._loop.create_future())
+        self._waiting += 1
+        self._queue.append(job)
+        # The writer sets `_idle` before its last look at the queue, we look at it after the append: one of us sees the other.
+        if self._idle:
+            self._wake.set()
+        return await job.receipt
+
+    async def head(self) -> Head:
+        """The head as it stands in the store now. Raises: LogUnavailable."""
+        return await self._read(self._reader.head)
+
+    async def entries(self, after: int, limit: int) -> list[StoredEntry]:
+        """At most `limit` entries with a seq above `after`, in order. Raises: LogUnavailable."""
+        return await self._read(lambda: self._reader.entries(after, limit))
+
+    async def entry(self, seq: int) -> StoredEntry | None:
+        """One entry, or None where the log does not have it. Raises: LogUnavailable."""
+        found = await self.entries(seq - 1, 1)
+        return found[0] if found and found[0].seq == seq else None
+
+    async def open_intents(self) -> list[OpenIntent]:
+        """Intents, of any process, that no outcome, served or denied entry names in its `of`; those under way included.
+
+        Reads only what was added since the last call. Raises: LogUnavailable.
+        """
+        return await self._read(self._intents.open)
+
+    async def close(self) -> None:
+        """Writes what is queued, then lets the store go. Repeatable; later appends get LogUnavailable."""
+        self._closing = True
+        self._wake.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+            await self._loop.run_in_executor(self._reading, self._reader.close)
+        self._reading.shutdown(wait=False)
+
+    async def _read(self, question: Callable[[], T]) -> T:
+        try:
+            return await self._loop.run_in_executor(self._reading, question)
+        except StoreDown as error:
+            raise LogUnavailable("the log's store cannot be read") from error
+        except RuntimeError as error:  # the executor after `close`
+            raise LogUnavailable("the log is closed") from error
+
+    # From here on: the writer thread.
+
+    def _main(self, create: bool, opened: asyncio.Future[Head]) -> None:
+        try:
+            try:
+                head = self._writer.open(self._dice(16).hex() if create else None)
+            except LogRefused as error:
+                self._post(_settle_future, opened, error)
+                return
+            self._seen, self._fence = head, head.fence
+            self._post(_settle_future, opened, head)
+            while jobs := self._take():
+                self._post(self._answer, self._commit(jobs))
+                self._keep_cursor()
+            self._keep_cursor(closing=True)
+        finally:
+            # Reached on a bug too: then the thread ends with its traceback and every waiter is told, none hangs.
+            self._ended = self._ended or "the log is closed"
+            self._writer.close()
+            self._post(self._abandon, opened)
+
+    def _take(self) -> list[_Job]:
+        """What waits, at most a batch of it; sleeps while nothing does; empty once closing and drained."""
+        while not self._queue:
+            if self._closing or self._ended:
+                return []
+            self._idle = True
+            if not self._queue and not self._closing:
+                self._wake.wait()
+            self._idle = False
+            self._wake.clear()
+        return [self._queue.popleft() for _ in range(min(len(self._queue), self._limits.max_batch))]
+
+    def _commit(self, jobs: Sequence[_Job]) -> list[_Result]:
+        """One transaction for all of `jobs`; each job's receipt or error."""
+        results: list[_Result] = []
+        written: list[Batch] = []
+
+        def build(head: Head) -> Batch | None:
+            self._compare(head)
+            batch = self._link(head, jobs, results)
+            if batch is not None:
+                written.append(batch)
+            return batch
+
+        try:
+            self._writer.extend(build)
+        except CommitUnknown:
+            if (failure := self._settle(written[0].entries[-1])) is not None:
+                return [(job, failure) for job in jobs]
+        except WentBack:
+            self._ended = "the log went back behind what it had confirmed: verify it, then start again"
+            return [(job, LogUnavailable(self._ended)) for job in jobs]
+        except (NotWritten, LogRefused) as error:
+            return [(job, _unavailable(error)) for job in jobs]
+        if written:
+            self._compare(written[0].head)
+        return results
+
+    def _link(self, head: Head, jobs: Sequence[_Job], results: list[_Result]) -> Batch | None:
+        now = max(timestamp(self._clock()), head.time)
+        entries: list[Entry] = []
+        for job in jobs:
+            if job.fence is not None and job.fence != head.fence:
+                results.append((job, Stale(head.fence)))
+                continue
+            try:
+                entry, head = link(head, job.event, now, head.fence + job.raises_fence)
+            except EventRefused as error:
+                results.append((job, error))
+                continue
+            entries.append(entry)
+            results.append((job, Receipt(entry.seq, head.hash, now, head.fence)))
+        return Batch(entries, head) if entries else None
+
+    def _compare(self, head: Head) -> None:
+        """Notes a head that is in the store. Raises: WentBack where it is behind or beside one that was there before."""
+        seen = self._seen
+        if seen is not None and (
+            head.log != seen.log
+            or head.seq < seen.seq
+            or head.fence < seen.fence
+            or (head.seq == seen.seq and head.hash != seen.hash)
+        ):
+            raise WentBack("the log went back")
+        self._seen = head
+        self._fence = head.fence
+
+    def _settle(self, last: Entry) -> LogUnavailable | None:
+        """Finds out, before anything else is written, what became of a batch. None: it is there, durably."""
+        deadline = time.monotonic() + self._limits.settle_seconds
+        while True:
+            try:
+                there = self._writer.is_written(last)
+            except (StoreDown, LogRefused) as error:
+                if time.monotonic() >= deadline:
+                    return _unavailable(error)
+                time.sleep(_SETTLE_PAUSE_SECONDS)
+            else:
+                return None if there else LogUnavailable("the log could not commit; nothing was written")
+
+    def _keep_cursor(self, *, closing: bool = False) -> None:
+        if (due := self._intents.due(closing)) is not None:
+            try:
+                self._writer.save_cursor(Intents.NAME, *due)
+            except (NotWritten, LogRefused):
+                return  # only speed is lost: the next process reads from the older cursor
+            self._intents.kept(due[0])
+
+    def _post(self, call: Callable[..., None], *values: object) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(call, *values)
+
+    # From here on: the event loop again.
+
+    def _answer(self, results: Sequence[_Result]) -> None:
+        self._waiting -= len(results)
+        for job, result in results:
+            _settle_future(job.receipt, result)
+
+    def _abandon(self, opened: asyncio.Future[Head]) -> None:
+        failure = LogUnavailable(self._ended or "the log is closed")
+        _settle_future(opened, failure)
+        self._answer([(self._queue.popleft(), failure) for _ in range(len(self._queue))])
+
+
+def _settle_future(future: asyncio.Future[T], result: T | Exception) -> None:
+    if future.done():  # its caller was cancelled
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
+def _unavailable(cause: AuditError) -> LogUnavailable:
+    failure = LogUnavailable(str(cause))
+    failure.__cause__ = cause
+    return failure

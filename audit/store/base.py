@@ -1,0 +1,121 @@
+"""What the log asks of a store: one small interface, one contract suite (tests/audit), two implementations.
+
+Everything here blocks; the log calls a writer only from its writer thread and a reader only from its reader thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from audit.chain import Entry
+from audit.errors import AuditError, LogRefused
+from audit.event import Head, StoredEntry
+
+SCHEMA_VERSION = 1
+"""The newest schema that this program knows; a store with a newer one is refused."""
+
+_MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations" / "audit"
+
+
+class NotWritten(AuditError):
+    """The transaction did not commit: nothing of the batch is there."""
+
+
+class CommitUnknown(AuditError):
+    """COMMIT was sent and nobody knows its end. Ask `is_written` before anything else."""
+
+
+class StoreDown(AuditError):
+    """The store cannot be asked now."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Batch:
+    """Entries in order, and the head after the last of them. Never empty."""
+
+    entries: Sequence[Entry]
+    head: Head
+
+
+class Writer(Protocol):
+    """The only way to extend a log. Holds its own connection, makes a new one after any failure."""
+
+    def open(self, log: str | None) -> Head:
+        """Checks the store and gives its head.
+
+        log: the id for a log that is not there yet and shall be made; None: a missing log is refused.
+        Promises: the settings that make a commit durable, the guards against change and the agreement of the head with
+        the last entry are verified, not assumed.
+        Raises: LogRefused with what to do.
+        """
+
+    def extend(self, link: Callable[[Head], Batch | None]) -> None:
+        """One transaction: locks and reads the head, writes what `link` makes of it, commits. None: writes nothing.
+
+        Promises: returns after the commit is durable. Never trusts a head from memory.
+        Raises: NotWritten, CommitUnknown; what `link` raises, with nothing written.
+        """
+
+    def is_written(self, last: Entry) -> bool:
+        """Whether the batch that ended with `last` is there, durably.
+
+        Promises: waits until an earlier transaction of ours, perhaps still running in the database, has ended.
+        Raises: StoreDown.
+        """
+
+    def save_cursor(self, name: str, seq: int, state: bytes) -> None:
+        """Keeps how far the projection `name` has read. An older `seq` than the kept one is ignored. Raises: NotWritten."""
+
+    def close(self) -> None:
+        """Lets the store go. Repeatable."""
+
+
+class Reader(Protocol):
+    """Reads what is committed, beside the writer. Raises StoreDown; makes a new connection after it."""
+
+    def head(self) -> Head:
+        """The head as it stands in the store."""
+
+    def entries(self, after: int, limit: int) -> list[StoredEntry]:
+        """At most `limit` entries with a seq above `after`, in order."""
+
+    def bodies(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """As `entries`, only seq and canonical bytes."""
+
+    def cursor(self, name: str) -> tuple[int, bytes] | None:
+        """What `save_cursor` kept last."""
+
+    def close(self) -> None:
+        """Lets the connection go. Repeatable."""
+
+
+class Store(Protocol):
+    """A place for one log."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages; without credentials."""
+
+    def writer(self) -> Writer:
+        """A writer, not yet opened."""
+
+    def reader(self) -> Reader:
+        """A reader; it connects at its first question."""
+
+
+def migrations(engine: str, above: int) -> list[tuple[int, str]]:
+    """The numbered SQL files of migrations/audit/<engine> above a version: [(version, text)], in order.
+
+    Raises: LogRefused where they are not installed or do not end at SCHEMA_VERSION.
+    """
+    found = sorted(
+        (int(path.name.split("_")[0]), path) for path in (_MIGRATIONS / engine).glob("[0-9]*_*.sql")
+    )
+    if [version for version, _ in found] != list(range(1, SCHEMA_VERSION + 1)):
+        raise LogRefused(
+            f"the log's migrations for {engine} are not installed: install the whole of Gatehouse"
+        )
+    return [(version, path.read_text(encoding="utf-8")) for version, path in found if version > above]
