@@ -1,0 +1,57 @@
+"""What of Gatehouse itself is decided on: its keys and its log are resources of an upstream called `gatehouse`.
+
+The control plane asks the same engine with the same words; a catalogue can therefore describe no upstream of that name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.words.resource import FieldClass, FieldSpec, Idempotency, ResourceSpec, Versioning
+
+CONTROL_UPSTREAM = "gatehouse"
+
+
+def _resource(name: str, *fields: tuple[str, FieldClass]) -> ResourceSpec:
+    return ResourceSpec(
+        upstream=CONTROL_UPSTREAM,
+        name=name,
+        fields=tuple(FieldSpec(pattern=pattern, cls=cls, server_set=True) for pattern, cls in fields),
+        subject=None,
+        id_public=True,
+        versioning=Versioning.NONE,
+        version_at=None,
+        idempotency=Idempotency.NONE,
+        lookup=None,
+        lookup_field=None,
+        read_target="",
+    )
+
+
+CONTROL_KEY = _resource(
+    "key",
+    ("/id", FieldClass.PUBLIC),
+    ("/application", FieldClass.INTERNAL),
+    ("/roles", FieldClass.INTERNAL),
+    ("/purposes", FieldClass.INTERNAL),
+    ("/created", FieldClass.INTERNAL),
+    ("/expires", FieldClass.INTERNAL),
+    ("/revoked", FieldClass.INTERNAL),
+)
+"""An API key as the control plane shows it. Its secret is no field: it is shown once, by the answer that made it."""
+
+CONTROL_AUDIT = _resource("audit", ("/entry", FieldClass.INTERNAL))
+"""The log, read through the control plane. Entries hold no personal value in clear."""
+
+CONTROL_RESOURCES: Mapping[str, ResourceSpec] = {spec.name: spec for spec in (CONTROL_KEY, CONTROL_AUDIT)}
+
+KEY_CREATE = "key:create"
+KEY_REVOKE = "key:revoke"
+KEY_LIST = "key:list"
+AUDIT_READ = "audit:read"
+
+CONTROL_ACTIONS: Mapping[str, frozenset[str]] = {
+    CONTROL_KEY.name: frozenset({KEY_CREATE, KEY_REVOKE, KEY_LIST}),
+    CONTROL_AUDIT.name: frozenset({AUDIT_READ}),
+}
+"""The actions that exist on each control resource: the lint knows no others."""
