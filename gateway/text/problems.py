@@ -1,0 +1,80 @@
+"""The one function from an error to an answer that people and programs read: problem+json (RFC 9457). Pure; every door uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+
+from gateway.text.catalogue import Language, text
+from gateway.words.decision import Reason
+from gateway.words.errors import STATUS, Code, Denied, GatehouseError, Misconfigured
+
+MEDIA_TYPE: Final = "application/problem+json"
+SAFE_HEADERS: Final = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
+"""On every answer of every door: nothing here may be kept by a cache or guessed at by a browser."""
+CHALLENGE: Final = 'Bearer realm="gatehouse"'
+
+_RETRY_SECONDS: Final[Mapping[Code, int]] = {
+    # Only where nothing was forwarded, so that trying again can do no harm (RFC 9110 section 10.2.3).
+    Code.TOO_MANY: 60,
+    Code.UPSTREAM_UNREACHABLE: 5,
+    Code.LOG_UNAVAILABLE: 5,
+    Code.LOG_BUSY: 1,
+    Code.FENCE_MOVING: 1,
+    Code.NOT_READY: 5,
+}
+# A floor's reason says something about the customer (erased, refused), which is nobody's to learn from a 403.
+_REASONS_TOLD: Final = frozenset(
+    {Reason.RULE_DENIED, Reason.NO_RULE, Reason.PURPOSE_NOT_HELD, Reason.NO_BUNDLE, Reason.ENGINE_ERROR}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An answer that explains an error; has the shape of a Reply. Header names in lower case."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = field(repr=False)
+
+
+def problem(error: GatehouseError, language: Language, request_id: str) -> Problem:
+    """Gives the answer for any error of the tree.
+
+    Body: type `urn:gatehouse:problem:<code>`, title, status, next (what to do), request (its id), params (the error's own, when
+    it has any; of a denial its reason). Headers: media type, language, `Cache-Control: no-store`, and where they apply
+    WWW-Authenticate (401), Retry-After (the parameter `retry_after` when the error carries it), Allow (the parameter `allow`).
+    Promises: nothing of a cause's text; a Misconfigured's problems are for operators and do not appear.
+    """
+    status = STATUS[error.code]
+    params = _params(error)
+    document = {
+        "type": f"urn:gatehouse:problem:{error.code.value}",
+        "title": text(f"problem.{error.code.value}.title", language),
+        "status": status,
+        "next": text(f"problem.{error.code.value}.next", language),
+        "request": request_id,
+    }
+    if params:
+        document["params"] = params
+    headers = [("content-type", MEDIA_TYPE), ("content-language", language.value), *SAFE_HEADERS]
+    if status == 401:
+        headers.append(("www-authenticate", CHALLENGE))
+    retry = params.get("retry_after", _RETRY_SECONDS.get(error.code))
+    if isinstance(retry, int):
+        headers.append(("retry-after", str(retry)))
+    if status == 405 and "allow" in params:
+        headers.append(("allow", str(params["allow"])))
+    return Problem(status, tuple(headers), orjson.dumps(document))
+
+
+def _params(error: GatehouseError) -> dict[str, str | int]:
+    if isinstance(error, Misconfigured):
+        return {}
+    params = dict(error.params)
+    if isinstance(error, Denied) and error.decision.reason in _REASONS_TOLD:
+        params["reason"] = error.decision.reason.value
+    return params
