@@ -62,6 +62,11 @@ class Prepared(Protocol):
         """Gives the denial that holds whatever the record's facts turn out to be, else None."""
         ...
 
+    def collection(self) -> Decision:
+        """Gives the decision on the collection as a whole, made without any record: allowed unless `early` denies. Its read view
+        names only what is searchable; each item has a decision of its own."""
+        ...
+
     def decide(self, facts: Facts) -> Decision:
         """Gives the decision for a record of these facts. An engine error is a denial; never raises."""
         ...
@@ -123,6 +128,10 @@ class Upstream(Protocol):
         """Reads one record for the reconciler; None when it certainly is not there."""
         ...
 
+    def version_headers(self, what: Addressed, record: ClosedRecord) -> tuple[tuple[str, str], ...]:
+        """Gives the headers that name the record's version, as the upstream would have sent them, if the route passes them."""
+        ...
+
     def compose(
         self,
         what: Addressed,
@@ -149,6 +158,12 @@ class Lens(Protocol):
         self, resource: ResourceSpec, records: Sequence[ClosedRecord]
     ) -> Sequence[str | None]:
         """Gives our id of each record's data subject, None where it has none or is unbound. One query for those not cached."""
+        ...
+
+    async def pseudonym_of(
+        self, what: Addressed, sealed: SealedChange | None, before: ClosedRecord | None
+    ) -> str | None:
+        """Gives the pseudonym under which an intent's entry names the data subject; None where there is none."""
         ...
 
     async def seal_create(
@@ -184,6 +199,18 @@ class Evidence(Protocol):
 
     def bytes_digest(self, label: str, data: bytes) -> str:
         """Gives a keyed digest (hex) of bytes that must not be guessed from the entry."""
+        ...
+
+
+class Seals(Protocol):
+    """Small texts that leave and come back: a list's cursor. Opaque, authenticated, bound to who asked what."""
+
+    def seal(self, label: str, plain: bytes, bound: bytes) -> str:
+        """Gives a URL-safe text that only `open` with the same label and `bound` opens."""
+        ...
+
+    def open(self, label: str, text: str, bound: bytes) -> bytes | None:
+        """Gives the plain bytes back, None for anything that was not sealed just so."""
         ...
 
 
@@ -229,5 +256,6 @@ __all__ = [
     "Lens",
     "Prepared",
     "Reply",
+    "Seals",
     "Upstream",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gateway.words.principal import Principal
@@ -50,6 +50,10 @@ class ResourceRef:
     resource: str
     record: str | None = field(default=None, repr=False)
     parent: ResourceRef | None = field(default=None, repr=False)
+
+    def record_of(self, record: str) -> ResourceRef:
+        """Gives the place of one record of this collection."""
+        return replace(self, record=record)
 
 
 @dataclass(frozen=True, slots=True)

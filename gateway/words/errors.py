@@ -117,6 +117,9 @@ class GatehouseError(Exception):
     def __init__(self, code: Code | None = None, /, **params: str | int) -> None:
         self.code = code or type(self).code
         self.params: Mapping[str, str | int] = params
+        self.entry: str | None = (
+            None  # `seq:hash` of the entry that records this refusal; set by the corridor
+        )
         super().__init__(self.code.value)
 
 

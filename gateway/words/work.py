@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.words.access import Access, ResourceRef
 from gateway.words.draft import Draft
@@ -110,3 +110,7 @@ class Addressed:
     def ref(self) -> ResourceRef:
         """The place that is asked about."""
         return self.access.ref
+
+    def reading(self) -> Access:
+        """Gives the question whether the same principal may read this: what tells 403 from 404."""
+        return replace(self.access, action=f"{self.resource.name}:read")

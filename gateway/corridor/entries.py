@@ -1,0 +1,245 @@
+"""Steps 6 and 9 of the request path: what an entry says. Pure: values in, an `AuditEvent` out.
+
+No value that a record carries ever stands here: pointers, digests, references, and facts (which are never personal).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from audit import AuditEvent, Kind, RecordPart
+from gateway.rooms import Evidence
+from gateway.words.access import Access, Call, ResourceRef
+from gateway.words.decision import Decision, Facts, Floors
+from gateway.words.errors import GatehouseError
+from gateway.words.json import Json
+from gateway.words.principal import Principal
+from gateway.words.record import Alarm, ClosedRecord, SealedChange, View
+from gateway.words.resource import ResourceSpec, Verb
+from gateway.words.work import Addressed
+
+
+def facts_digest(facts: Facts) -> str:
+    """Gives SHA-256 (hex) over the facts' sorted JSON: what a decision was made on, without repeating it."""
+    return hashlib.sha256(orjson.dumps(_plain(facts), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def principal_of(principal: Principal, roles: Sequence[str] = ()) -> dict[str, Any]:
+    """Gives the entry's `principal`: both parties, the roles that were looked at, how each was proven."""
+    held = roles or sorted({r.role for party in principal.parties for r in party.roles})
+    return {
+        "application": principal.application.id,
+        "person": principal.person.id if principal.person else None,
+        "roles": list(held),
+        "proven": list(principal.proven),
+    }
+
+
+def decision_of(decision: Decision) -> dict[str, Any]:
+    """Gives the entry's `decision`."""
+    return {
+        "allowed": decision.allowed,
+        "reason": decision.reason.value,
+        "by": decision.by.value,
+        "rule": f"{decision.rule.file}:{decision.rule.line}" if decision.rule else None,
+        "bundle": decision.bundle,
+        "facts": facts_digest(decision.facts),
+        "engine": decision.engine,
+    }
+
+
+def served(what: Addressed, decision: Decision, views: Sequence[View], evidence: Evidence) -> AuditEvent:
+    """Gives the entry of a read: every record that is about to be shown, and how each of its fields is."""
+    return _event(Kind.SERVED, what, decision, tuple(_shown(v, what.resource, evidence) for v in views))
+
+
+def intent(
+    what: Addressed,
+    decision: Decision,
+    sealed: SealedChange | None,
+    before: ClosedRecord | None,
+    pseudonym: str | None,
+    evidence: Evidence,
+) -> AuditEvent:
+    """Gives the entry of a change that is about to be forwarded, with all that settles it if no answer comes."""
+    body: dict[str, Any] = {
+        "verb": what.route.verb.value,
+        "reference": evidence.reference(what.ref, what.resource.id_public),
+        "subject": pseudonym,
+        "facts": _plain(decision.facts),
+        "version": None
+        if before is None or before.version is None
+        else _version_digest(before.version, evidence),
+    }
+    if what.ref.parent is not None:
+        body["parent"] = evidence.reference(what.ref.parent, True)
+    if sealed is not None:
+        body |= {
+            "set": list(sealed.set),
+            "sealed": dict(sealed.digests),
+            "plain": plain_digests(sealed, evidence),
+            "marker": sealed.marker if what.route.verb in (Verb.CREATE, Verb.SEND) else None,
+            "seal": sealed.pending,
+        }
+    return _event(Kind.INTENT, what, decision, (RecordPart(body),))
+
+
+def outcome(
+    what: Addressed,
+    decision: Decision,
+    of: int,
+    upstream: Mapping[str, Any],
+    view: View | None,
+    evidence: Evidence,
+) -> AuditEvent:
+    """Gives the entry of what became of an intent, and of what its caller is shown."""
+    parts = () if view is None else (_shown(view, what.resource, evidence),)
+    return _event(Kind.OUTCOME, what, decision, parts, of=of, upstream=upstream)
+
+
+def refused(
+    call: Call,
+    principal: Principal,
+    error: GatehouseError,
+    what: Addressed | None,
+    decision: Decision | None,
+    evidence: Evidence,
+) -> AuditEvent:
+    """Gives the entry of a refusal, as complete as that of a grant: whatever was known when it was refused."""
+    verdict = (
+        decision_of(decision)
+        if decision is not None and not decision.allowed
+        else {
+            "allowed": False,
+            "reason": error.code.value,
+            "by": "gate",
+            "rule": None,
+            "bundle": decision.bundle if decision else None,
+            "facts": facts_digest(decision.facts) if decision else None,
+            "engine": decision.engine if decision else None,
+        }
+    )
+    parts: tuple[RecordPart, ...] = ()
+    if what is not None and what.ref.record is not None:
+        body = {
+            "reference": evidence.reference(what.ref, what.resource.id_public),
+            "subject": None,
+            "facts": _plain(decision.facts) if decision else {},
+        }
+        parts = (RecordPart(body),)
+    return AuditEvent(
+        kind=Kind.DENIED,
+        request=call.id,
+        principal=principal_of(principal, decision.roles if decision else ()),
+        action=what.access.action if what else "unmapped",
+        purpose=what.access.purpose if what else None,
+        resource=place(what.ref) if what else None,
+        records=parts,
+        decision=verdict,
+    )
+
+
+def place(ref: ResourceRef) -> dict[str, Any]:
+    """Gives the entry's `resource`: upstream and type; which record stands only in the committed part."""
+    return {"upstream": ref.upstream, "type": ref.resource}
+
+
+def plain_digests(sealed: SealedChange, evidence: Evidence) -> dict[str, str]:
+    """Gives pointer → keyed digest of each new value that is not sealed: the reconciler compares with them."""
+    return {
+        pointer: value_digest(member(sealed.document, pointer), evidence)
+        for pointer in sealed.set
+        if pointer not in sealed.digests
+    }
+
+
+def value_digest(value: Json, evidence: Evidence) -> str:
+    """Gives the keyed digest of one unsealed value as an upstream stores it."""
+    return evidence.bytes_digest("change-value", orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+
+
+def version_digest(record: ClosedRecord, evidence: Evidence) -> str | None:
+    """Gives the keyed digest of a record's version, None where it has none."""
+    return None if record.version is None else _version_digest(record.version, evidence)
+
+
+def member(document: Json, pointer: str) -> Json:
+    """Gives what stands at a JSON Pointer, None when nothing does (RFC 6901 section 4)."""
+    here = document
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(here, dict):
+            here = here.get(name)
+        elif isinstance(here, list):
+            here = _element(here, name)
+        else:
+            return None
+    return here
+
+
+def _element(elements: list[Json], name: str) -> Json:
+    """Elements are addressed by their id where they have one, else by their index."""
+    for element in elements:
+        if isinstance(element, dict) and element.get("id") == name:
+            return element
+    return elements[int(name)] if name.isdigit() and int(name) < len(elements) else None
+
+
+def _event(
+    kind: Kind,
+    what: Addressed,
+    decision: Decision,
+    parts: tuple[RecordPart, ...],
+    *,
+    of: int | None = None,
+    upstream: Mapping[str, Any] | None = None,
+) -> AuditEvent:
+    access: Access = what.access
+    return AuditEvent(
+        kind=kind,
+        request=access.request,
+        principal=principal_of(access.principal, decision.roles),
+        action=access.action,
+        purpose=access.purpose,
+        resource=place(what.ref),
+        records=parts,
+        decision=decision_of(decision),
+        grant=decision.grant,
+        of=of,
+        upstream=upstream,
+    )
+
+
+def _shown(view: View, resource: ResourceSpec, evidence: Evidence) -> RecordPart:
+    how: dict[str, list[str]] = {}
+    for pointer, disclosure in view.shown.items():
+        how.setdefault(disclosure.word, []).append(pointer)
+    body: dict[str, Any] = {
+        "reference": evidence.reference(view.ref, resource.id_public),
+        "subject": view.subject,
+        "fields": {word: sorted(pointers) for word, pointers in how.items()},
+        "facts": _plain(view.decision.facts),
+    }
+    if view.alarms:
+        body["alarms"] = [_alarm(a) for a in view.alarms]
+    return RecordPart(body)
+
+
+def _alarm(alarm: Alarm) -> dict[str, Any]:
+    return {"kind": alarm.kind.value, "field": alarm.pattern}
+
+
+def _plain(facts: Facts) -> dict[str, Any]:
+    plain: dict[str, Any] = {k: list(v) if isinstance(v, tuple) else v for k, v in facts.values.items()}
+    if facts.floors != Floors():
+        floors = facts.floors
+        plain["floors"] = {"erased": floors.erased, "held": floors.held, "refused": sorted(floors.refused)}
+    return plain
+
+
+def _version_digest(version: str, evidence: Evidence) -> str:
+    return evidence.bytes_digest("record-version", version.encode())

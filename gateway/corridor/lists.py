@@ -1,0 +1,131 @@
+"""Steps 4, 5 and 7 for a list: reads on until enough visible items are found; the gateway owns the cursor.
+
+Items that may not be seen are absent from the answer, the count and the paging. A total is given only where every item
+of the collection was decided. The cursor names an upstream position and how many of its items were passed already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import orjson
+
+from gateway.corridor.replies import check
+from gateway.rooms import Answer, FactSource, Lens, Prepared, Seals, Upstream
+from gateway.words.decision import Decision, Disclosure
+from gateway.words.errors import BadAnswer, Code, Refused
+from gateway.words.record import ClosedRecord
+from gateway.words.work import Addressed, List
+
+_LABEL = "list-cursor"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a list goes on: the upstream's position (None: the beginning) and how many items of that run are done."""
+
+    position: str | None = None
+    done: int = 0
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What was found: visible items with their decisions, the run that shapes the answer, where to go on, the total if known."""
+
+    first: Answer
+    seen: list[tuple[ClosedRecord, Decision]] = field(default_factory=list)
+    following: Place | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lister:
+    """Reads lists through three rooms. Holds no state between calls."""
+
+    upstream: Upstream
+    facts: FactSource
+    lens: Lens
+    seals: Seals
+
+    async def gather(self, what: Addressed, work: List, asked: Prepared) -> Gathered:
+        """Gives at most `limit` visible items from where the caller's cursor points.
+
+        Reads at most the route's bound of items; when that is reached first, the answer is short and `following` goes on.
+        Raises Refused(CURSOR_INVALID) for a cursor that was not made for this very question, and what the upstream raises.
+        """
+        start = self._place(what, work)
+        bound = what.route.page.bound if what.route.page else work.query.limit
+        gathered: Gathered | None = None
+        visible = read = 0
+        here = start
+        while True:
+            answer = check(await self.upstream.page(what, work, here.position))
+            page = answer.page
+            if page is None:
+                raise BadAnswer(answer.status)
+            gathered = gathered or Gathered(answer)
+            fresh = page.items[here.done :]
+            for index, (record, decision) in enumerate(
+                await self._decide(what, work, asked, fresh), start=here.done
+            ):
+                if decision is None:
+                    continue
+                if len(gathered.seen) < work.query.limit:
+                    gathered.seen.append((record, decision))
+                elif gathered.following is None:
+                    gathered.following = Place(here.position, index)
+                visible += 1
+            read += len(fresh)
+            done = gathered.following is not None and not work.query.count
+            if page.next is None or done:
+                break
+            here = Place(page.next)
+            if read >= bound:
+                gathered.following = gathered.following or here
+                return gathered
+        if work.query.count and start == Place():
+            gathered.total = visible
+        return gathered
+
+    def cursor(self, what: Addressed, work: List, following: Place | None) -> str | None:
+        """Gives the opaque text for `following`, bound to the principal and the question; None at the end."""
+        if following is None:
+            return None
+        return self.seals.seal(_LABEL, orjson.dumps([following.position, following.done]), _bound(what, work))
+
+    def _place(self, what: Addressed, work: List) -> Place:
+        if work.query.cursor is None:
+            return Place()
+        plain = self.seals.open(_LABEL, work.query.cursor, _bound(what, work))
+        if plain is None:
+            raise Refused(Code.CURSOR_INVALID)
+        position, done = orjson.loads(plain)
+        return Place(position, done)
+
+    async def _decide(
+        self, what: Addressed, work: List, asked: Prepared, items: tuple[ClosedRecord, ...]
+    ) -> list[tuple[ClosedRecord, Decision | None]]:
+        """Gives each item with its decision, None for an item that is not to be seen in this list."""
+        subjects = await self.lens.subjects_of(what.resource, items)
+        floors = await self.facts.floors(what.access, subjects)
+        decided: list[tuple[ClosedRecord, Decision | None]] = []
+        for record, known in zip(items, floors, strict=True):
+            decision = asked.decide(self.facts.of_record(what.resource, record, known))
+            # An item found or ordered by a field that he does not see clear there would tell him that field.
+            shown = all(decision.read.of(p) is Disclosure.CLEAR for p in work.query.uses)
+            decided.append((record, decision if decision.allowed and shown else None))
+        return decided
+
+
+def _bound(what: Addressed, work: List) -> bytes:
+    """Gives a digest of who asked what: a cursor is good for that question only (limit and count may change)."""
+    principal = what.access.principal
+    question = [
+        [party.id for party in principal.parties],
+        what.access.purpose,
+        what.route.name,
+        work.to.path,
+        sorted(work.query.passing),
+    ]
+    return hashlib.sha256(orjson.dumps(question)).digest()

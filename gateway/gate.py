@@ -1,0 +1,355 @@
+"""The corridor: the life of one request, in the order in which it runs.
+
+Step 1 (edge) came before: a `Call` is canonical and bounded. Whoever reads this page has read what Gatehouse does.
+From step 3 on every answer, a refusal too, has its own durable entry before it leaves (invariant 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from audit import Log, LogBusy, LogUnavailable, Receipt, Stale
+from gateway.corridor import entries
+from gateway.corridor.lists import Lister
+from gateway.corridor.replies import check, refusal_of, reply
+from gateway.corridor.turns import Turns
+from gateway.rooms import (
+    Addresser,
+    Alarms,
+    Answer,
+    Caches,
+    Decider,
+    Evidence,
+    FactSource,
+    Identifier,
+    Lens,
+    Prepared,
+    Reply,
+    Upstream,
+)
+from gateway.words.access import Call
+from gateway.words.decision import Decision
+from gateway.words.errors import BadAnswer, Code, Denied, GatehouseError, NotSent, Refused, Unavailable
+from gateway.words.principal import Principal
+from gateway.words.record import Alarm, ClosedRecord, SealedChange, View
+from gateway.words.resource import Verb, Versioning
+from gateway.words.work import Addressed, Create, Delete, List, Read, Update
+
+ATTEMPTS = 3
+"""How often a request is decided anew when the fence moved while it was under way."""
+
+
+@dataclass(slots=True)
+class Walk:
+    """One request on its way. Grows with each step, so that a refusal's entry says all that was known."""
+
+    call: Call
+    fence: int
+    principal: Principal
+    what: Addressed | None = None
+    decision: Decision | None = None
+    open_intent: Receipt | None = None
+
+    @property
+    def intent(self) -> Receipt:
+        """The receipt of this request's intent; only steps after 6 ask for it."""
+        if self.open_intent is None:
+            raise AssertionError("a change is forwarded only after its intent")
+        return self.open_intent
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The rooms off the corridor, and the corridor."""
+
+    identifier: Identifier
+    addresser: Addresser
+    facts: FactSource
+    decider: Decider
+    upstream: Upstream
+    lens: Lens
+    lister: Lister
+    log: Log
+    evidence: Evidence
+    caches: Caches
+    alarms: Alarms
+    turns: Turns = field(default_factory=Turns)
+
+    async def answer(self, call: Call) -> Reply:
+        """Gives the reply to one call. Raises GatehouseError, with `entry` set once a principal was known.
+
+        Promises: nothing that the caller learns leaves before its entry is durable, no change is forwarded before its
+        intent is; after a revocation that stands before it in the log, nobody is served (`Stale` → decided anew).
+        """
+        for _ in range(ATTEMPTS):
+            fence = self.caches.fence
+            principal = await self.identifier.identify(call)  # 2 identify
+            walk = Walk(call, fence, principal)
+            try:
+                return await self._recorded(walk)
+            except Stale:
+                await self.caches.refresh()
+        raise Unavailable(Code.FENCE_MOVING)
+
+    async def _recorded(self, walk: Walk) -> Reply:
+        try:
+            return await self._walk(walk)
+        except LogBusy as error:
+            raise Unavailable(Code.LOG_BUSY, retry_after_seconds=error.retry_after_seconds) from error
+        except LogUnavailable as error:
+            raise Unavailable(Code.LOG_UNAVAILABLE) from error
+        except GatehouseError as error:
+            if error.entry is None:
+                error.entry = (await self._refuse(walk, error)).ref
+            raise
+
+    async def _walk(self, walk: Walk) -> Reply:
+        what = walk.what = self.addresser.address(walk.call, walk.principal)  # 3 address
+        asked = self.decider.prepare(what.access, what.resource, walk.fence)
+        if (denial := asked.early()) is not None:  # 5 decide, as far as it goes without the record
+            walk.decision = denial
+            raise Denied(denial)
+        match what.work:
+            case Read():
+                return await self._read(walk, what, asked)
+            case List():
+                return await self._list(walk, what, what.work, asked)
+            case Create():
+                return await self._create(walk, what, what.work, asked)
+            case Update():
+                async with self._turn(what):
+                    return await self._update(walk, what, what.work, asked)
+            case Delete():
+                async with self._turn(what):
+                    return await self._delete(walk, what, what.work, asked)
+
+    # ── reading: fetch, decide, view, record, reply ──────────────────────────────────────────────────────────────
+
+    async def _read(self, walk: Walk, what: Addressed, asked: Prepared) -> Reply:
+        answer = check(await self.upstream.fetch(what))  # 7 work
+        record = _whole(answer)
+        decision = await self._decide(walk, what, asked, record)  # 4 facts, 5 decide
+        (view,) = await self.lens.views(what.resource, [(record, decision)], walk.principal)  # 8 view
+        self._alarm(answer, view)
+        event = entries.served(what, decision, [view], self.evidence)
+        receipt = await self.log.append(event, fence=walk.fence)  # 9 record
+        document = self.upstream.compose(what, [view], answer, following=None, total=None)
+        return reply(answer.status, document, receipt, decision, answer.headers)  # 10 reply
+
+    async def _list(self, walk: Walk, what: Addressed, work: List, asked: Prepared) -> Reply:
+        if hidden := sorted(work.query.uses - asked.searchable()):
+            raise Refused(Code.FIELD_NOT_SEARCHABLE, field=hidden[0])
+        found = await self.lister.gather(what, work, asked)  # 4, 5, 7: item by item
+        views = await self.lens.views(what.resource, found.seen, walk.principal)  # 8
+        self._alarm(found.first, *views)
+        decision = walk.decision = asked.collection()
+        event = entries.served(what, decision, views, self.evidence)
+        receipt = await self.log.append(event, fence=walk.fence)  # 9
+        cursor = self.lister.cursor(what, work, found.following)
+        document = self.upstream.compose(what, views, found.first, following=cursor, total=found.total)
+        return reply(found.first.status, document, receipt, decision, found.first.headers)  # 10
+
+    # ── changing: decide, record the intent, forward, record the outcome, reply ──────────────────────────────────
+
+    async def _create(self, walk: Walk, what: Addressed, work: Create, asked: Prepared) -> Reply:
+        (known,) = await self.facts.floors(what.access, [None])  # 4
+        decision = walk.decision = asked.decide(self.facts.of_draft(what.resource, work.draft, known))  # 5
+        if not decision.allowed:
+            raise Denied(decision)
+        sealed = await self.lens.seal_create(what, work.draft, decision, walk.principal)
+        try:
+            await self._intend(walk, what, decision, sealed, None)  # 6 record
+        except (Stale, LogBusy, LogUnavailable):
+            await self.lens.drop(sealed)  # nothing was forwarded: the pending seal has no record
+            raise
+        answer = await self._forward(walk, what, decision, sealed, None)  # 7
+        return await self._conclude(walk, what, asked, decision, answer)
+
+    async def _update(self, walk: Walk, what: Addressed, work: Update, asked: Prepared) -> Reply:
+        before, decision = await self._before(walk, what, asked, work.condition)  # 4, 5
+        sealed = await self.lens.seal_update(what, work.draft, before, decision, walk.principal)
+        if sealed.same:
+            return await self._unchanged(walk, what, before, decision)
+        await self._intend(walk, what, decision, sealed, before)  # 6
+        answer = await self._forward(walk, what, decision, sealed, before)  # 7
+        return await self._conclude(walk, what, asked, decision, answer)
+
+    async def _delete(self, walk: Walk, what: Addressed, work: Delete, asked: Prepared) -> Reply:
+        before, decision = await self._before(walk, what, asked, work.condition)  # 4, 5
+        await self._intend(walk, what, decision, None, before)  # 6
+        answer = await self._forward(walk, what, decision, None, before)  # 7
+        return await self._conclude(walk, what, asked, decision, answer)
+
+    async def _before(
+        self, walk: Walk, what: Addressed, asked: Prepared, condition: str | None
+    ) -> tuple[ClosedRecord, Decision]:
+        """Gives the record that a change is about, read by ourselves, and the decision on it."""
+        before = _whole(check(await self.upstream.before(what)))
+        if before.version is None and what.resource.versioning is not Versioning.NONE:
+            raise BadAnswer(
+                200
+            )  # the catalogue promises a version; without one the write could not be conditional
+        decision = await self._decide(walk, what, asked, before)
+        if condition is not None and condition not in ("*", before.version):
+            raise Refused(Code.CHANGED_MEANWHILE)
+        return before, decision
+
+    async def _unchanged(
+        self, walk: Walk, what: Addressed, before: ClosedRecord, decision: Decision
+    ) -> Reply:
+        """Answers a write that would change nothing: nothing is sent, what he may see is shown."""
+        (view,) = await self.lens.views(what.resource, [(before, decision)], walk.principal)
+        answer = Answer(200, before)
+        self._alarm(answer, view)
+        receipt = await self.log.append(
+            entries.served(what, decision, [view], self.evidence), fence=walk.fence
+        )
+        document = self.upstream.compose(what, [view], answer, following=None, total=None)
+        return reply(200, document, receipt, decision, self.upstream.version_headers(what, before))
+
+    async def _intend(
+        self,
+        walk: Walk,
+        what: Addressed,
+        decision: Decision,
+        sealed: SealedChange | None,
+        before: ClosedRecord | None,
+    ) -> None:
+        subject = await self.lens.pseudonym_of(what, sealed, before)
+        event = entries.intent(what, decision, sealed, before, subject, self.evidence)
+        walk.open_intent = await self.log.append(event, fence=walk.fence)
+
+    async def _forward(
+        self,
+        walk: Walk,
+        what: Addressed,
+        decision: Decision,
+        sealed: SealedChange | None,
+        before: ClosedRecord | None,
+    ) -> Answer:
+        """Sends the change. An answer that says whether it was done is recorded; any other leaves the intent open."""
+        condition = before.version if before and what.resource.versioning is not Versioning.NONE else None
+        try:
+            answer = await self.upstream.change(what, sealed, condition)
+        except NotSent as unsent:
+            await self._undone(walk, what, decision, sealed, {"result": "not-sent"}, unsent)
+            raise
+        if 200 <= answer.status < 300:
+            if answer.created is not None and sealed is not None:
+                await self._bind(what, sealed, answer.created)
+            return answer
+        error = refusal_of(answer)
+        if isinstance(error, Refused):  # answered, and not done
+            said: dict[str, str | int] = {"result": "refused", "status": answer.status}
+            await self._undone(walk, what, decision, sealed, said, error)
+        raise error
+
+    async def _conclude(
+        self, walk: Walk, what: Addressed, asked: Prepared, decision: Decision, answer: Answer
+    ) -> Reply:
+        """Shows what came of a change, as far as he may see the record as it is now, and records the outcome."""
+        view: View | None = None
+        if answer.record is not None:
+            now = await self._facts_of(what, asked, answer.record)
+            if now.allowed:
+                (view,) = await self.lens.views(what.resource, [(answer.record, now)], walk.principal)
+                decision = now
+            self._alarm(answer, *([view] if view else []))
+        said: dict[str, str | int | bool] = {"result": "done", "status": answer.status}
+        if what.resource.versioning is Versioning.NONE and what.route.verb in (Verb.UPDATE, Verb.DELETE):
+            said["unconditional"] = True
+        try:
+            event = entries.outcome(what, decision, walk.intent.seq, said, view, self.evidence)
+            receipt = await self.log.append(event)  # 9
+        except (LogBusy, LogUnavailable) as error:
+            raise self._unrecorded(walk.intent) from error
+        document = self.upstream.compose(what, [view], answer, following=None, total=None) if view else None
+        status = answer.status if document is not None or answer.status == 201 else 204
+        return reply(status, document, receipt, decision, answer.headers)  # 10
+
+    async def _undone(
+        self,
+        walk: Walk,
+        what: Addressed,
+        decision: Decision,
+        sealed: SealedChange | None,
+        said: dict[str, str | int],
+        error: GatehouseError,
+    ) -> None:
+        """Records that an intended change was certainly not done; the error then names that entry."""
+        intent = walk.intent
+        event = entries.outcome(what, decision, intent.seq, said, None, self.evidence)
+        try:
+            receipt = await self.log.append(event)
+        except (LogBusy, LogUnavailable) as failure:
+            raise self._unrecorded(intent) from failure
+        error.entry = receipt.ref
+        if sealed is not None and sealed.pending is not None:
+            await self.lens.drop(sealed)
+
+    async def _bind(self, what: Addressed, sealed: SealedChange, created: str) -> None:
+        """Binds the new record to its seal before anybody is told its id; else the intent stays open for the reconciler."""
+        if what.resource.subject is None or sealed.pending is None:
+            return
+        ref = what.ref.record_of(created)
+        if (alarm := await self.lens.bind(sealed, ref)) is not None:
+            self.alarms.raise_([alarm])
+            raise BadAnswer
+
+    # ── shared by both ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _decide(self, walk: Walk, what: Addressed, asked: Prepared, record: ClosedRecord) -> Decision:
+        """Decides on a record that was fetched. Where even its existence is not his to know, it is not there."""
+        decision = walk.decision = await self._facts_of(what, asked, record)
+        if decision.allowed:
+            return decision
+        if what.route.verb is not Verb.READ:
+            seeing = self.decider.prepare(what.reading(), what.resource, walk.fence)
+            if (await self._facts_of(what, seeing, record)).allowed:
+                raise Denied(decision)
+        raise Denied(decision, Code.NOT_FOUND)
+
+    async def _facts_of(self, what: Addressed, asked: Prepared, record: ClosedRecord) -> Decision:
+        subjects = await self.lens.subjects_of(what.resource, [record])
+        (known,) = await self.facts.floors(what.access, subjects)
+        return asked.decide(self.facts.of_record(what.resource, record, known))
+
+    async def _refuse(self, walk: Walk, error: GatehouseError) -> Receipt:
+        """Records a refusal. One of a change whose outcome nobody knows leaves its intent open and names it."""
+        if walk.open_intent is not None:
+            return walk.open_intent
+        event = entries.refused(walk.call, walk.principal, error, walk.what, walk.decision, self.evidence)
+        try:
+            return await self.log.append(event)
+        except LogBusy as busy:
+            raise Unavailable(Code.LOG_BUSY, retry_after_seconds=busy.retry_after_seconds) from busy
+        except LogUnavailable as unavailable:
+            raise Unavailable(Code.LOG_UNAVAILABLE) from unavailable
+
+    def _unrecorded(self, intent: Receipt) -> Unavailable:
+        error = Unavailable(Code.OUTCOME_UNRECORDED, intent=intent.ref)
+        error.entry = intent.ref
+        return error
+
+    def _alarm(self, answer: Answer, *views: View) -> None:
+        raised: list[Alarm] = [*answer.alarms, *(a for view in views for a in view.alarms)]
+        if raised:
+            self.alarms.raise_(raised)
+
+    @asynccontextmanager
+    async def _turn(self, what: Addressed) -> AsyncIterator[None]:
+        """Serialises writes to a record whose upstream cannot make them conditional; the read before follows the turn."""
+        if what.resource.versioning is not Versioning.NONE:
+            yield
+            return
+        async with self.turns.of(what.ref):
+            yield
+
+
+def _whole(answer: Answer) -> ClosedRecord:
+    """Gives the record of an answer that must carry one."""
+    if answer.record is None:
+        raise BadAnswer(answer.status)
+    return answer.record
