@@ -47,6 +47,7 @@ class AlarmKind(StrEnum):
     KEY_MISSING = "key-missing"
     FIELD_UNKNOWN = "field-unknown"
     LINK_FOREIGN = "link-foreign"
+    INTENT_STUCK = "intent-stuck"  # nothing here can tell what became of a change: a person must look
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,214 @@
+"""The reconciler: settles every open intent by looking at the upstream, at start and while running.
+
+An intent is open when its change may have been forwarded and no outcome was recorded: a kill, a silent upstream, a full disk.
+What the upstream holds now is compared with the digests in the intent's own record part; no field is opened for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+
+import orjson
+
+from audit import AuditEvent, Kind, Log, OpenIntent, RecordPart
+from gateway.corridor.entries import member, value_digest, version_digest
+from gateway.rooms import Alarms, Evidence, Upstream
+from gateway.words.access import ResourceRef
+from gateway.words.errors import BadAnswer, NoAnswer, NotSent
+from gateway.words.record import Alarm, AlarmKind, ClosedRecord
+from gateway.words.resource import ResourceSpec, Verb
+
+SYSTEM = {"application": "system:reconciler", "person": None, "roles": [], "proven": ["process"]}
+
+
+class Result(StrEnum):
+    """What became of an intent, as its outcome entry says."""
+
+    DONE = "done"
+    NOT_DONE = "not-done"
+    UNKNOWABLE = (
+        "unknowable"  # somebody wrote the record after us: what we sent can no longer be told from it
+    )
+
+
+class Catalogue(Protocol):
+    """Where a resource's spec is found; None when the catalogue no longer has it."""
+
+    def resource(self, upstream: str, name: str) -> ResourceSpec | None:
+        """Gives the spec."""
+        ...
+
+
+class Places(Protocol):
+    """Finds records again from what an intent may say of them, and finishes or forgets their pending seals."""
+
+    async def located(self, upstream: str, resource: str, reference: str) -> ResourceRef | None:
+        """Gives the record that a keyed reference stands for, None when no binding has it."""
+        ...
+
+    async def bind_pending(self, seal: str, ref: ResourceRef) -> Alarm | None:
+        """Binds a pending seal to the record that its create made; None also when it is bound to just that one already."""
+        ...
+
+    async def drop_pending(self, seal: str) -> None:
+        """Forgets a pending seal."""
+        ...
+
+
+class OwnChanges(Protocol):
+    """Settles intents about the gateway's own state (keys, bundles) against the state rows."""
+
+    async def settle(self, intent: OpenIntent) -> bool:
+        """Settles one; False when it is not of a kind that this service makes."""
+        ...
+
+
+@dataclass(slots=True)
+class Settled:
+    """What one round did."""
+
+    closed: int = 0
+    left_open: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settler:
+    """Looks at open intents. `grace`: intents younger than this may still be under way in another process."""
+
+    log: Log
+    upstream: Upstream
+    catalogue: Catalogue
+    places: Places
+    own: tuple[OwnChanges, ...]
+    evidence: Evidence
+    alarms: Alarms
+    stuck: set[int] = field(default_factory=set)
+
+    async def round(self, grace: timedelta, now: datetime | None = None) -> Settled:
+        """Settles what can be settled. Raises what the log raises; an upstream that does not answer leaves its intents open."""
+        settled = Settled()
+        latest = (now or datetime.now(UTC)) - grace
+        for intent in await self.log.open_intents():
+            if datetime.fromisoformat(intent.time) > latest:
+                settled.left_open += 1
+                continue
+            try:
+                closed = await self._settle(intent)
+            except (NotSent, NoAnswer, BadAnswer):
+                closed = False
+            if closed:
+                settled.closed += 1
+                self.stuck.discard(intent.seq)
+            else:
+                settled.left_open += 1
+        return settled
+
+    async def _settle(self, intent: OpenIntent) -> bool:
+        for service in self.own:
+            if await service.settle(intent):
+                return True
+        where = intent.fields.get("resource") or {}
+        resource = self.catalogue.resource(where.get("upstream", ""), where.get("type", ""))
+        if resource is None or not intent.entry.parts:
+            return self._stuck(intent, resource)
+        part = orjson.loads(intent.entry.parts[0].body)
+        match Verb(part["verb"]):
+            case Verb.CREATE | Verb.SEND:
+                return await self._settle_create(intent, resource, part)
+            case Verb.UPDATE | Verb.DELETE as verb:
+                return await self._settle_change(intent, resource, part, verb)
+            case _:
+                return self._stuck(intent, resource)
+
+    async def _settle_create(
+        self, intent: OpenIntent, resource: ResourceSpec, part: Mapping[str, Any]
+    ) -> bool:
+        if part["marker"] is None:
+            return self._stuck(intent, resource)
+        parent = None
+        if resource.parent is not None and part.get("parent") is not None:
+            parent = ResourceRef(resource.upstream, resource.parent, part["parent"])
+        collection = ResourceRef(resource.upstream, resource.name, None, parent)
+        found = await self.upstream.find(collection, resource, part["marker"])
+        if found is None:
+            if part["seal"] is not None:
+                await self.places.drop_pending(part["seal"])
+            return await self._close(intent, Result.NOT_DONE, resource, None)
+        if part["seal"] is not None:
+            alarm = await self.places.bind_pending(part["seal"], found.ref)
+            if alarm is not None:
+                self.alarms.raise_([alarm])
+                return await self._close(intent, Result.UNKNOWABLE, resource, found)
+        return await self._close(intent, Result.DONE, resource, found)
+
+    async def _settle_change(
+        self, intent: OpenIntent, resource: ResourceSpec, part: Mapping[str, Any], verb: Verb
+    ) -> bool:
+        ref = await self._place(resource, part)
+        if ref is None:
+            return self._stuck(intent, resource)
+        now = await self.upstream.look(ref, resource)
+        if now is None:
+            return await self._close(
+                intent, Result.DONE if verb is Verb.DELETE else Result.UNKNOWABLE, resource, None
+            )
+        if part["version"] is not None and version_digest(now, self.evidence) == part["version"]:
+            return await self._close(intent, Result.NOT_DONE, resource, now)
+        if verb is Verb.UPDATE and self._carries(now, part):
+            return await self._close(intent, Result.DONE, resource, now)
+        return await self._close(intent, Result.UNKNOWABLE, resource, now)
+
+    async def _place(self, resource: ResourceSpec, part: Mapping[str, Any]) -> ResourceRef | None:
+        reference = part["reference"]
+        if not resource.id_public:
+            return await self.places.located(resource.upstream, resource.name, reference)
+        parent = None
+        if resource.parent is not None:
+            parent = ResourceRef(resource.upstream, resource.parent, part["parent"])
+        return ResourceRef(resource.upstream, resource.name, reference, parent)
+
+    def _carries(self, now: ClosedRecord, part: Mapping[str, Any]) -> bool:
+        """True when every member that the change set stands there just as it was sent."""
+        sealed = all(_text_digest(member(now.fields, p)) == digest for p, digest in part["sealed"].items())
+        plain = all(value_digest(member(now.fields, p), self.evidence) == d for p, d in part["plain"].items())
+        return sealed and plain
+
+    async def _close(
+        self, intent: OpenIntent, result: Result, resource: ResourceSpec, found: ClosedRecord | None
+    ) -> bool:
+        parts: tuple[RecordPart, ...] = ()
+        if found is not None:
+            reference = self.evidence.reference(found.ref, resource.id_public)
+            parts = (RecordPart({"reference": reference, "subject": None}),)
+        await self.log.append(
+            AuditEvent(
+                kind=Kind.OUTCOME,
+                request=intent.fields["request"],
+                principal=SYSTEM,
+                action=intent.fields["action"],
+                purpose=intent.fields["purpose"],
+                resource=intent.fields["resource"],
+                records=parts,
+                of=intent.seq,
+                upstream={"result": result.value, "by": "reconciler"},
+            )
+        )
+        return True
+
+    def _stuck(self, intent: OpenIntent, resource: ResourceSpec | None) -> bool:
+        """Nothing here can tell what became of it: it stays open, and a person is told once."""
+        if intent.seq not in self.stuck:
+            self.stuck.add(intent.seq)
+            where = intent.fields.get("resource") or {}
+            name = resource.name if resource else str(where.get("type"))
+            self.alarms.raise_([Alarm(AlarmKind.INTENT_STUCK, str(where.get("upstream")), name)])
+        return False
+
+
+def _text_digest(value: object) -> str | None:
+    return hashlib.sha256(value.encode()).hexdigest() if isinstance(value, str) else None
