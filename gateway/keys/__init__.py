@@ -1,0 +1,22 @@
+"""Ground: keys, and what is made with them alone. Which data keys exist the fields room keeps; here they are wrapped."""
+
+from gateway.keys.evidence import KeyedEvidence
+from gateway.keys.keyring import DataKeyPlace, Keyring, KeyringStatus, Unopened
+from gateway.keys.labels import Label
+from gateway.keys.material import Material, add_version, create_key_file, from_environment, from_file
+from gateway.keys.parts import parted
+
+__all__ = [
+    "DataKeyPlace",
+    "KeyedEvidence",
+    "Keyring",
+    "KeyringStatus",
+    "Label",
+    "Material",
+    "Unopened",
+    "add_version",
+    "create_key_file",
+    "from_environment",
+    "from_file",
+    "parted",
+]
