@@ -157,6 +157,15 @@ class ParamUse(StrEnum):
     PASS = "pass"  # noqa: S105 - a harmless flag: goes on as it is when its value is listed in `values`
 
 
+class ParamType(StrEnum):
+    """What a FILTER parameter's value is read as, so that it compares with the field's JSON type."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    TIME = "time"  # RFC 3339 in UTC, or a date; compared as text
+
+
 @dataclass(frozen=True, slots=True)
 class ParamSpec:
     """One query parameter that passes. `op` for FILTER: eq, in, lt, le, gt, ge, prefix, contains."""
@@ -169,6 +178,7 @@ class ParamSpec:
     names: Mapping[str, Pattern] = dataclasses.field(
         default_factory=dict
     )  # for SORT and SELECT: name as sent → field
+    type: ParamType = ParamType.TEXT
 
 
 @dataclass(frozen=True, slots=True)
