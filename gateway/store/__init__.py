@@ -5,9 +5,10 @@ from gateway.store.location import Dialect, Location
 from gateway.store.owner import OwnerLock
 from gateway.store.schema import Tree, migrate
 from gateway.store.store import Store, open_store
-from gateway.store.tables import Exact, Instant, metadata
+from gateway.store.tables import NAMING, Exact, Instant, metadata
 
 __all__ = [
+    "NAMING",
     "Conflict",
     "Dialect",
     "Exact",
