@@ -6,6 +6,18 @@ It keeps strings and compares them; what is sealed stays sealed. The gateway rea
 from gateway.records.app import create_records
 from gateway.records.filter import render
 from gateway.records.kinds import CUSTOMER, KINDS, MESSAGE, THREAD, Kind
+from gateway.records.sample import Sample, sample
 from gateway.records.seed import seed
 
-__all__ = ["CUSTOMER", "KINDS", "MESSAGE", "THREAD", "Kind", "create_records", "render", "seed"]
+__all__ = [
+    "CUSTOMER",
+    "KINDS",
+    "MESSAGE",
+    "THREAD",
+    "Kind",
+    "Sample",
+    "create_records",
+    "render",
+    "sample",
+    "seed",
+]
