@@ -1,0 +1,41 @@
+"""Step 2 of the request path: who asks. API keys of applications, tokens of persons. docs/identity.md is the page about it."""
+
+from gateway.identity.apikeys import KeyedHash, fault, keyed_hash
+from gateway.identity.identity import PERSON_HEADER, Identity
+from gateway.identity.issuers import Issuer, read_issuers
+from gateway.identity.keytext import SECRET_BYTES, KeyText
+from gateway.identity.keytext import write as write_key_text
+from gateway.identity.store import (
+    ApiKey,
+    all_keys,
+    confirm_key,
+    insert_key,
+    key_of_intent,
+    read_key,
+    revoke_key,
+    revoked_by,
+)
+from gateway.identity.strangers import Stranger, Strangers
+
+__all__ = [
+    "PERSON_HEADER",
+    "SECRET_BYTES",
+    "ApiKey",
+    "Identity",
+    "Issuer",
+    "KeyText",
+    "KeyedHash",
+    "Stranger",
+    "Strangers",
+    "all_keys",
+    "confirm_key",
+    "fault",
+    "insert_key",
+    "key_of_intent",
+    "keyed_hash",
+    "read_issuers",
+    "read_key",
+    "revoke_key",
+    "revoked_by",
+    "write_key_text",
+]

@@ -1,0 +1,88 @@
+"""Step 2 of the request path: a credential becomes a `Principal`. Fits `rooms.Identifier`.
+
+Promises: one Unidentified for every key that does not hold, one PERSON_UNPROVEN for every token that does not; why is counted
+in `strangers` and nowhere else. Whoever decides on a principal takes the caches' fence before he asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from gateway.identity.apikeys import ApiKeys, KeyedHash, fault
+from gateway.identity.issuers import Issuer
+from gateway.identity.jwks import Fetch
+from gateway.identity.persons import Persons, Proven
+from gateway.identity.store import ApiKey, all_keys, read_key
+from gateway.identity.strangers import Stranger, Strangers, Unproven
+from gateway.store import Store
+from gateway.words.access import Call
+from gateway.words.errors import Unidentified
+from gateway.words.principal import Party, Principal
+
+PERSON_HEADER = "gatehouse-person"
+
+
+class Identity:
+    """The identity room. `load` before first use, and at each refresh of the caches."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        keyed_hash: KeyedHash,
+        issuers: Sequence[Issuer],
+        clock: Callable[[], datetime],
+        fetch: Fetch | None = None,
+    ) -> None:
+        self.strangers = Strangers()
+        self._store = store
+        self._keys = ApiKeys(keyed_hash)
+        self._persons = Persons(issuers, fetch)
+        self._clock = clock
+
+    def load(self, connection: Connection) -> None:
+        """Reads every key and every key file anew; what was there before serves until this has succeeded.
+
+        Raises Misconfigured where an issuer's key file was never good.
+        """
+        self._keys.replace(all_keys(connection))
+        self._persons.load()
+
+    async def update_issuers(self) -> None:
+        """Asks the issuers' addresses for their keys; for a start, so that the first person need not wait."""
+        await self._persons.update(self._clock())
+
+    async def identify(self, call: Call) -> Principal:
+        """Gives who asks. Raises Unidentified, Refused(PERSON_UNPROVEN)."""
+        key = await self._application([value for name, value in call.headers if name == "authorization"])
+        tokens = [value for name, value in call.headers if name == PERSON_HEADER]
+        person = await self._person(tokens, key.application) if tokens else None
+        application = Party(key.application, key.roles)
+        proven = (f"api-key:{key.id}",) if person is None else (f"api-key:{key.id}", person.how)
+        return Principal(application, None if person is None else person.party, key.purposes, proven)
+
+    async def _application(self, authorization: Sequence[str]) -> ApiKey:
+        now = self._clock()
+        checked = self._keys.check(authorization, now)
+        key, reason = checked.key, checked.reason
+        if key is not None and reason is Stranger.KEY_UNCONFIRMED:
+            # Its outcome may have been recorded since the caches were read. Only who holds the right secret causes this read.
+            key_id = key.id
+            key = await self._store.read(lambda connection: read_key(connection, key_id))
+            reason = Stranger.KEY_UNKNOWN if key is None else fault(key, now)
+        if key is None or reason is not None:
+            self.strangers.count(reason or Stranger.KEY_UNKNOWN)
+            raise Unidentified
+        return key
+
+    async def _person(self, tokens: Sequence[str], application: str) -> Proven:
+        try:
+            if len(tokens) > 1:
+                raise Unproven(Stranger.SEVERAL_TOKENS)
+            return await self._persons.prove(tokens[0], application, self._clock())
+        except Unproven as error:
+            self.strangers.count(error.reason)
+            raise

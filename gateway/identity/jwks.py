@@ -1,0 +1,180 @@
+"""Public keys of issuers: a JSON Web Key Set (RFC 7517) read in one way, from a file or from an address.
+
+Only keys that can verify a pinned algorithm are taken: Ed25519, P-256, RSA of 2048 to 8192 bits, each with a `kid`, none of
+them private or symmetric.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from gateway.wire.json import parse
+from gateway.words.errors import GatehouseError, Misconfigured, Refused
+
+Fetch = Callable[[str], Awaitable[bytes]]
+"""Reads an https address. Raises OSError, TimeoutError or GatehouseError; follows no redirects."""
+
+MAX_BYTES = 256 * 1024
+MAX_KEYS = 100
+FETCH_SECONDS = 5.0
+FRESH = timedelta(minutes=10)
+"""After that an address is asked again, while the keys at hand still serve."""
+RETRY = timedelta(seconds=30)
+"""An address is asked at most this often, whatever key ids tokens name."""
+USABLE = timedelta(hours=1)
+"""Keys from an address that has not answered for so long are no longer believed."""
+
+_MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 8192
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyingKey:
+    """One public key. algorithms: the values of a token's `alg` that it may verify."""
+
+    kid: str
+    algorithms: frozenset[str]
+    key: OKPKey | ECKey | RSAKey = field(repr=False)
+
+
+KeySet = Mapping[str, VerifyingKey]
+
+
+def read_keys(data: bytes) -> KeySet:
+    """Gives the usable keys of a key set, by `kid`; others (encryption, unknown types, no kid) are passed over.
+
+    Raises Misconfigured: no key set, too large, a key id twice, a private or symmetric key among them, nothing usable.
+    """
+    keys: dict[str, VerifyingKey] = {}
+    for entry in _entries(data):
+        if "d" in entry or "k" in entry:
+            raise Misconfigured("an issuer's key set holds a private or symmetric key: those keys are burnt")
+        key = _key(entry)
+        if key is None:
+            continue
+        if key.kid in keys:
+            raise Misconfigured("an issuer's key set names a key id twice")
+        keys[key.kid] = key
+    if not keys:
+        raise Misconfigured(
+            "an issuer's key set holds no key that can verify EdDSA, ES256 or RS256 with a kid"
+        )
+    return keys
+
+
+def _entries(data: bytes) -> list[dict[str, Any]]:
+    try:
+        document = parse(data) if len(data) <= MAX_BYTES else None
+    except Refused:
+        document = None
+    entries = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(entries, list) or len(entries) > MAX_KEYS:
+        raise Misconfigured("an issuer's key set is no JSON Web Key Set (RFC 7517 section 5)")
+    return [cast(dict[str, Any], entry) for entry in entries if isinstance(entry, dict)]
+
+
+def _key(entry: dict[str, Any]) -> VerifyingKey | None:
+    kid, use, alg = entry.get("kid"), entry.get("use", "sig"), entry.get("alg")
+    if not isinstance(kid, str) or not kid or use != "sig":
+        return None
+    try:
+        found = _import(entry)
+    except (JoseError, ValueError, TypeError, AttributeError):
+        # A key that the library cannot read is as good as none; its text may quote the key, so it is not kept.
+        return None
+    if found is None:
+        return None
+    key, algorithms = found
+    if alg is not None:
+        algorithms &= {alg} if isinstance(alg, str) else set()
+    return VerifyingKey(kid, algorithms, key) if algorithms else None
+
+
+def _import(entry: dict[str, Any]) -> tuple[OKPKey | ECKey | RSAKey, frozenset[str]] | None:
+    match entry.get("kty"), entry.get("crv"):
+        case "OKP", "Ed25519":
+            return OKPKey.import_key(entry), frozenset({"EdDSA", "Ed25519"})
+        case "EC", "P-256":
+            return ECKey.import_key(entry), frozenset({"ES256"})
+        case "RSA", None:
+            key = RSAKey.import_key(entry)
+            if _MIN_RSA_BITS <= key.public_key.key_size <= _MAX_RSA_BITS:
+                return key, frozenset({"RS256"})
+    return None
+
+
+class FileKeys:
+    """The keys of an issuer whose set lies in a file; read anew by `load`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._bytes = b""
+        self._keys: KeySet | None = None
+
+    def load(self) -> bool:
+        """Reads the file; True when the keys changed. A broken file leaves the good keys in place.
+
+        Raises Misconfigured where there are no good keys yet.
+        """
+        try:
+            data = self._path.read_bytes()
+            if data == self._bytes:
+                return False
+            keys = read_keys(data)
+        except (OSError, Misconfigured) as error:
+            if self._keys is None:
+                raise Misconfigured(
+                    f"{self._path.name}: {error if isinstance(error, Misconfigured) else 'not readable'}"
+                ) from error
+            return False
+        self._bytes, self._keys = data, keys
+        return True
+
+    async def find(self, kid: str, now: datetime) -> VerifyingKey | None:  # noqa: ARG002  # the shape that both sources share
+        """Gives the key of that id."""
+        return (self._keys or {}).get(kid)
+
+
+class AddressKeys:
+    """The keys of an issuer that publishes them at an address. They serve on while the next set is fetched, up to USABLE."""
+
+    def __init__(self, address: str, fetch: Fetch, changed: Callable[[], None]) -> None:
+        self._address = address
+        self._fetch = fetch
+        self._changed = changed
+        self._bytes = b""
+        self._keys: KeySet = {}
+        self._fetched: datetime | None = None
+        self._tried: datetime | None = None
+        self._turn = asyncio.Lock()
+
+    async def find(self, kid: str, now: datetime) -> VerifyingKey | None:
+        """Gives the key of that id, after asking the address where the id is new or the keys are not fresh."""
+        if kid not in self._keys or self._fetched is None or now - self._fetched >= FRESH:
+            await self.update(now)
+        if self._fetched is None or now - self._fetched >= USABLE:
+            return None
+        return self._keys.get(kid)
+
+    async def update(self, now: datetime) -> None:
+        """Asks the address, one at a time and not more often than RETRY. What does not answer, or badly, changes nothing."""
+        async with self._turn:
+            if self._tried is not None and now - self._tried < RETRY:
+                return
+            self._tried = now
+            try:
+                data = await asyncio.wait_for(self._fetch(self._address), FETCH_SECONDS)
+                keys = self._keys if data == self._bytes else read_keys(data)
+            except (OSError, TimeoutError, GatehouseError):
+                return
+            self._fetched = now
+            if data != self._bytes:
+                self._bytes, self._keys = data, keys
+                self._changed()
