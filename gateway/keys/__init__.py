@@ -5,6 +5,7 @@ from gateway.keys.keyring import DataKeyPlace, Keyring, KeyringStatus, Unopened
 from gateway.keys.labels import Label
 from gateway.keys.material import Material, add_version, create_key_file, from_environment, from_file
 from gateway.keys.parts import parted
+from gateway.keys.texts import SealedTexts
 
 __all__ = [
     "DataKeyPlace",
@@ -13,6 +14,7 @@ __all__ = [
     "KeyringStatus",
     "Label",
     "Material",
+    "SealedTexts",
     "Unopened",
     "add_version",
     "create_key_file",

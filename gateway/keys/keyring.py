@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from gateway.keys.labels import Label
 from gateway.keys.material import SECRET_BYTES, Material
 from gateway.keys.parts import parted
+from gateway.words.errors import GatehouseError
 
 NONCE_BYTES = 12
 
 
-class Unopened(Exception):
+class Unopened(GatehouseError):
     """A ciphertext is not what it is claimed to be: altered, misplaced, or under another key. Says no more, on purpose."""
 
 

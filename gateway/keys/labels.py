@@ -18,9 +18,12 @@ class Label(Enum):
     KEY_FINGERPRINT = b"gatehouse/key-fingerprint/1"
     EVIDENCE_REFERENCE = b"gatehouse/evidence-reference/1"
     EVIDENCE_DIGEST = b"gatehouse/evidence-digest/1"
+    SEALED_TEXT = b"gatehouse/sealed-text/1"
     # gateway.fields
     ENVELOPE = b"gatehouse/envelope/1"
     BINDING = b"gatehouse/binding/1"
     BINDING_PLACE = b"gatehouse/binding-place/1"
     SUBJECT = b"gatehouse/subject/1"
     FIELD_TOKEN = b"gatehouse/field-token/1"
+    # gateway.identity
+    API_KEY = b"gatehouse/api-key/1"

@@ -19,6 +19,7 @@ from gateway.keys import (
     KeyedEvidence,
     Keyring,
     Label,
+    SealedTexts,
     Unopened,
     add_version,
     create_key_file,
@@ -230,6 +231,7 @@ def test_labels_are_pinned() -> None:
         "KEY_FINGERPRINT": b"gatehouse/key-fingerprint/1",
         "EVIDENCE_REFERENCE": b"gatehouse/evidence-reference/1",
         "EVIDENCE_DIGEST": b"gatehouse/evidence-digest/1",
+        "SEALED_TEXT": b"gatehouse/sealed-text/1",
         "ENVELOPE": b"gatehouse/envelope/1",
         "BINDING": b"gatehouse/binding/1",
         "BINDING_PLACE": b"gatehouse/binding-place/1",
@@ -279,3 +281,29 @@ def test_a_digest_of_bytes_is_keyed_and_labelled() -> None:
     made = {evidence.bytes_digest("a", b"x"), evidence.bytes_digest("b", b"x"), other.bytes_digest("a", b"x")}
     assert len(made) == 3
     assert all(len(digest) == 64 for digest in made)
+
+
+def test_a_sealed_text_opens_under_its_label_and_bound_only() -> None:
+    seals = SealedTexts(Keyring(MATERIAL))
+    text = seals.seal("cursor", b"after 7", b"app:crm")
+    assert seals.open("cursor", text, b"app:crm") == b"after 7"
+    assert seals.open("other", text, b"app:crm") is None
+    assert seals.open("cursor", text, b"app:bi") is None
+    assert seals.open("cursor", text[:-1], b"app:crm") is None
+    assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+@given(st.text(max_size=120))
+def test_no_other_text_opens(text: str) -> None:
+    assert SealedTexts(Keyring(MATERIAL)).open("cursor", text, b"") is None
+
+
+def test_a_sealed_text_has_one_spelling() -> None:
+    seals = SealedTexts(Keyring(MATERIAL))
+    text = seals.seal("cursor", b"abc", b"")  # 31 bytes: the last character carries four idle bits
+    others = [
+        text[:-1] + c
+        for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+        if c != text[-1]
+    ]
+    assert [other for other in others if seals.open("cursor", other, b"") is not None] == []
