@@ -11,10 +11,11 @@ from gateway.words.access import ResourceRef
 class Binding:
     """A record's place in the sealing: immutable once bound, unique both ways, authenticated.
 
-    subject: our id of the data subject (`sub_…`). seal: random, one per record (`seal_…`). pseudonym: the subject's, for entries.
+    subject: our id of the data subject (`sub_…`). seal: random, one per record (`seal_…`). founds: the record is the subject itself.
+    The subject's pseudonym is no part of it: that is kept beside his keys and ends with them.
     """
 
     ref: ResourceRef
     subject: str
     seal: str
-    pseudonym: str
+    founds: bool
