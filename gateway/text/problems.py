@@ -46,7 +46,7 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
 
     Body: type `urn:gatehouse:problem:<code>`, title, status, next (what to do), request (its id), params (the error's own, when
     it has any; of a denial its reason). Headers: media type, language, `Cache-Control: no-store`, and where they apply
-    WWW-Authenticate (401), Retry-After (the parameter `retry_after` when the error carries it), Allow (the parameter `allow`).
+    WWW-Authenticate (401), Audit-Ref (the refusal's own entry), Retry-After (the parameter `retry_after_seconds` when the error carries it), Allow (the parameter `allow`).
     Promises: nothing of a cause's text; a Misconfigured's problems are for operators and do not appear.
     """
     status = STATUS[error.code]
@@ -61,9 +61,11 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
     if params:
         document["params"] = params
     headers = [("content-type", MEDIA_TYPE), ("content-language", language.value), *SAFE_HEADERS]
+    if error.entry is not None:
+        headers.append(("audit-ref", error.entry))
     if status == 401:
         headers.append(("www-authenticate", CHALLENGE))
-    retry = params.get("retry_after", _RETRY_SECONDS.get(error.code))
+    retry = params.get("retry_after_seconds", _RETRY_SECONDS.get(error.code))
     if isinstance(retry, int):
         headers.append(("retry-after", str(retry)))
     if status == 405 and "allow" in params:

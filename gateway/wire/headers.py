@@ -11,23 +11,28 @@ from typing import Final, NoReturn
 
 from gateway.words.errors import Code, Refused
 
+
+def _names(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
 # About one connection, not about the message (RFC 9110 section 7.6.1), and the message's framing, which each side makes itself.
-HOP_BY_HOP: Final = frozenset(
+HOP_BY_HOP: Final = _names(
     "connection content-length expect http2-settings keep-alive proxy-authenticate proxy-authentication-info "
-    "proxy-authorization proxy-connection te trailer transfer-encoding upgrade".split()
+    "proxy-authorization proxy-connection te trailer transfer-encoding upgrade"
 )
 # Who a request came from or was for, as some proxy claims it (RFC 7239 and its forerunners).
-_FORWARDING: Final = frozenset(
+_FORWARDING: Final = _names(
     "cf-connecting-ip client-ip fastly-client-ip forwarded host real-ip true-client-ip via x-client-ip x-cluster-client-ip "
     "x-envoy-external-address x-envoy-original-path x-forwarded x-host x-original-forwarded-for x-original-host "
-    "x-original-uri x-original-url x-proxyuser-ip x-real-ip x-remote-addr x-remote-ip x-rewrite-url".split()
+    "x-original-uri x-original-url x-proxyuser-ip x-real-ip x-remote-addr x-remote-ip x-rewrite-url"
 )
 _FORWARDING_PREFIXES: Final = ("x-forwarded-", "x-appengine-", "x-envoy-")
 # Who somebody is: the caller's proof is for us alone, and nobody is believed by a bare header.
-_IDENTITY: Final = frozenset(
+_IDENTITY: Final = _names(
     "authorization cookie cookie2 from remote-user set-cookie set-cookie2 www-authenticate x-access-token x-api-key x-auth-token "
     "x-authenticated-user x-consumer-id x-consumer-username x-credential-identifier x-email x-remote-user x-ssl-client-cert "
-    "x-user x-user-id x-username x-webauth-user".split()
+    "x-user x-user-id x-username x-webauth-user"
 )
 _IDENTITY_PREFIXES: Final = (
     "gatehouse-",
@@ -37,15 +42,15 @@ _IDENTITY_PREFIXES: Final = (
     "x-ssl-client-",
 )
 # Make of the method or target that was decided on another one.
-_OVERRIDES: Final = frozenset("x-http-method x-http-method-override x-method-override".split())
+_OVERRIDES: Final = _names("x-http-method x-http-method-override x-method-override")
 _NEVER: Final = HOP_BY_HOP | _FORWARDING | _IDENTITY | _OVERRIDES
 _NEVER_PREFIXES: Final = _FORWARDING_PREFIXES + _IDENTITY_PREFIXES
 
 # Two of these and two readers may each believe another (RFC 9110 section 5.3): refused, also when both say the same.
-SINGLETONS: Final = frozenset(
+SINGLETONS: Final = _names(
     "authorization content-encoding content-length content-type expect from gatehouse-person gatehouse-purpose host "
     "idempotency-key if-match if-modified-since if-none-match if-range if-unmodified-since max-forwards origin "
-    "proxy-authorization range referer transfer-encoding user-agent".split()
+    "proxy-authorization range referer transfer-encoding user-agent"
 )
 
 # RFC 9110 section 5.6.2, in lower case and without `_`: CGI and its heirs read `_` as `-`, so `x_forwarded_for` is a twin.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 from urllib.parse import unquote_to_bytes
 
-from gateway.words.errors import Code, Refused
 from gateway.wire.limits import DEFAULT_LIMITS
+from gateway.words.errors import Code, Refused
 
 # RFC 3986 section 3.3: pchar without `;`, which is a parameter's start to some servers and nothing to others.
 _PLAIN: Final = rb"A-Za-z0-9\-._~!$&'()*+,=:@"
@@ -27,6 +27,9 @@ _TILDE: Final = b"%7E"
 _TRIPLET: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _DOTS: Final = re.compile(r"[.\s]+")
 _CLOSED_CATEGORIES: Final = frozenset({"Cc", "Zl", "Zp"})
+
+RESERVED: Final = frozenset({"v1", "oauth", "schema", "console", "healthz", "readyz"})
+"""First segments that are the control plane's: no catalogue may mount an upstream there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ class Code(StrEnum):
     # 404, 405: not there, or not his to know; the same answer
     NOT_FOUND = "not-found"
     METHOD_NOT_LISTED = "method-not-listed"
-    # 409 to 431
+    # 408 to 431
+    TOO_SLOW = "too-slow"
     CONFLICT = "conflict"
     SUBJECT_CHANGED = "subject-changed"
     RECORD_WITHHELD = "record-withheld"
@@ -79,6 +80,7 @@ STATUS: Mapping[Code, int] = {
     Code.FIELD_NOT_SEARCHABLE: 403,
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_LISTED: 405,
+    Code.TOO_SLOW: 408,
     Code.CONFLICT: 409,
     Code.SUBJECT_CHANGED: 409,
     Code.RECORD_WITHHELD: 409,
