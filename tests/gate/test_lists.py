@@ -1,0 +1,87 @@
+"""A list is decided on as a whole and item by item; what may not be seen is absent from answer, count and paging."""
+
+import orjson
+import pytest
+
+from gateway.words.errors import Code, Refused
+from gateway.words.resource import Verb
+from tests.gate.house import House, call
+
+
+def fill(house: House, count: int, hidden: set[int]) -> list[str]:
+    for number in range(count):
+        house.shelf.put(f"t{number:02}", name=f"n{number}", secret=number in hidden)
+    return [f"n{number}" for number in range(count) if number not in hidden]
+
+
+@pytest.mark.parametrize("hidden", [set(), {0}, {2, 3, 4, 5}, {9}, set(range(10)), {0, 1, 2, 3, 5, 7, 9}])
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 50])
+async def test_pages_hold_exactly_what_may_be_seen_each_once(
+    house: House, hidden: set[int], limit: int
+) -> None:
+    expected = fill(house, 10, hidden)
+    got: list[str] = []
+    cursor = None
+    for _ in range(40):
+        asked = {"limit": limit} | ({"cursor": cursor} if cursor else {})
+        answer = orjson.loads((await house.gate.answer(call(Verb.LIST, **asked))).body)
+        got += [item["name"] for item in answer["items"]]
+        assert len(answer["items"]) <= limit
+        cursor = answer["next"]
+        if cursor is None:
+            break
+    assert got == expected
+
+
+async def test_the_last_full_page_says_that_it_is_the_last(house: House) -> None:
+    fill(house, 6, {4, 5})
+    answer = orjson.loads((await house.gate.answer(call(Verb.LIST, limit=4))).body)
+    assert len(answer["items"]) == 4
+    assert answer["next"] is None
+
+
+async def test_a_total_counts_only_what_may_be_seen(house: House) -> None:
+    expected = fill(house, 10, {1, 2, 3})
+    answer = orjson.loads((await house.gate.answer(call(Verb.LIST, limit=2, count=1))).body)
+    assert answer["total"] == len(expected)
+
+
+async def test_a_total_is_not_given_where_not_every_item_was_decided(house: House) -> None:
+    fill(house, 40, set())
+    answer = orjson.loads((await house.gate.answer(call(Verb.LIST, limit=2, count=1))).body)
+    assert answer["total"] is None
+
+
+async def test_a_list_that_reads_its_bound_gives_a_short_page_and_goes_on(house: House) -> None:
+    fill(house, 40, set(range(35)))
+    first = orjson.loads((await house.gate.answer(call(Verb.LIST, limit=5))).body)
+    assert first["items"] == []
+    second = orjson.loads((await house.gate.answer(call(Verb.LIST, limit=5, cursor=first["next"]))).body)
+    assert [i["name"] for i in second["items"]] == [f"n{n}" for n in range(35, 40)]
+
+
+async def test_a_cursor_is_good_for_its_own_question_only(house: House) -> None:
+    fill(house, 10, set())
+    house.keys.good.add("other")
+    house.keys.cached.add("other")
+    answer = orjson.loads((await house.gate.answer(call(Verb.LIST, limit=2))).body)
+    for asked in (call(Verb.LIST, key="other", cursor=answer["next"]), call(Verb.LIST, cursor="00")):
+        with pytest.raises(Refused) as refusal:
+            await house.gate.answer(asked)
+        assert refusal.value.code is Code.CURSOR_INVALID
+
+
+async def test_a_field_that_is_not_clear_everywhere_cannot_be_sorted_by(house: House) -> None:
+    fill(house, 3, set())
+    house.policy.open_fields = frozenset({"/owner"})
+    with pytest.raises(Refused) as refusal:
+        await house.gate.answer(call(Verb.LIST, sort="name"))
+    assert refusal.value.code is Code.FIELD_NOT_SEARCHABLE
+    assert dict(refusal.value.params) == {"field": "/name"}
+
+
+async def test_one_entry_names_every_record_that_a_list_shows_and_no_other(house: House) -> None:
+    fill(house, 6, {0, 3})
+    await house.gate.answer(call(Verb.LIST))
+    (entry,) = await house.log.entries(0, 10)
+    assert [orjson.loads(p.body)["reference"] for p in entry.parts] == ["t01", "t02", "t04", "t05"]

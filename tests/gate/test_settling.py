@@ -1,0 +1,81 @@
+"""Open intents are settled by looking at the upstream."""
+
+from datetime import timedelta
+
+import pytest
+
+from gateway.corridor.settle import Settler
+from gateway.words.errors import GatehouseError, NoAnswer, NotSent
+from gateway.words.resource import ResourceSpec, Verb
+from tests.gate.house import RESOURCE, House, call
+
+
+class One:
+    def resource(self, upstream: str, name: str) -> ResourceSpec | None:
+        return RESOURCE if (upstream, name) == ("shelf", "thing") else None
+
+
+def settler(house: House) -> Settler:
+    gate = house.gate
+    return Settler(gate.log, house.shelf, One(), house.lens, (), gate.evidence, house.bell)
+
+
+async def leave_open(house: House, verb: Verb, record: str | None, body: object, *, arrives: bool) -> None:
+    if arrives:
+        house.shelf.fails_after = NoAnswer()
+    else:
+        house.shelf.fails_before = NoAnswer()
+    with pytest.raises(GatehouseError):
+        await house.gate.answer(call(verb, record, body=body))
+    house.shelf.fails_before = house.shelf.fails_after = None
+    assert len(await house.log.open_intents()) == 1
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize(
+    ("verb", "record", "body"),
+    [(Verb.CREATE, None, {"name": "new"}), (Verb.UPDATE, "a", {"name": "two"}), (Verb.DELETE, "a", None)],
+)
+async def test_an_intent_is_settled_as_what_really_happened(
+    house: House, verb: Verb, record: str, body: object, arrives: bool
+) -> None:
+    house.shelf.put("a", name="one")
+    await leave_open(house, verb, record, body, arrives=arrives)
+    settled = await settler(house).round(timedelta(0))
+    assert (settled.closed, settled.left_open) == (1, 0)
+    assert (await house.last())["upstream"] == {
+        "result": "done" if arrives else "not-done",
+        "by": "reconciler",
+    }
+    assert house.lens.pending == set()
+    if verb is Verb.CREATE:
+        assert len(house.lens.bound) == (1 if arrives else 0)
+
+
+async def test_a_record_written_by_somebody_after_us_is_not_guessed_at(house: House) -> None:
+    house.shelf.put("a", name="one")
+    await leave_open(house, Verb.UPDATE, "a", {"name": "two"}, arrives=False)
+    house.shelf.put("a", name="three")
+    await settler(house).round(timedelta(0))
+    assert (await house.last())["upstream"]["result"] == "unknowable"
+
+
+async def test_a_young_intent_may_still_be_under_way(house: House) -> None:
+    house.shelf.put("a", name="one")
+    await leave_open(house, Verb.UPDATE, "a", {"name": "two"}, arrives=True)
+    settled = await settler(house).round(timedelta(seconds=60))
+    assert (settled.closed, settled.left_open) == (0, 1)
+
+
+async def test_an_upstream_that_cannot_be_asked_leaves_the_intent_open(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.shelf.put("a", name="one")
+    await leave_open(house, Verb.UPDATE, "a", {"name": "two"}, arrives=True)
+
+    async def down(*_: object) -> None:
+        raise NotSent
+
+    monkeypatch.setattr(house.shelf, "look", down)
+    settled = await settler(house).round(timedelta(0))
+    assert (settled.closed, settled.left_open) == (0, 1)
