@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from audit import Log, LogBusy, LogUnavailable, Receipt, Stale
 from gateway.corridor import entries
@@ -19,7 +20,6 @@ from gateway.rooms import (
     Addresser,
     Alarms,
     Answer,
-    Caches,
     Decider,
     Evidence,
     FactSource,
@@ -41,12 +41,39 @@ ATTEMPTS = 3
 """How often a request is decided anew when the fence moved while it was under way."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """What one bundle says, read at one fence. A new bundle is a new value, taken at the same moment as its fence.
+
+    fence: the log's fence before everything that this process caches (credentials, bundle, keys) was read.
+    """
+
+    fence: int
+    addresser: Addresser
+    decider: Decider
+    upstream: Upstream
+    lister: Lister
+
+
+class Caches(Protocol):
+    """Everything that this process caches and decides by: credentials, bundle, keys."""
+
+    @property
+    def now(self) -> Ruled:
+        """What is in force, as this process knows it."""
+        ...
+
+    async def refresh(self) -> None:
+        """Reads the log's fence, then everything cached anew, then takes that fence as its own."""
+        ...
+
+
 @dataclass(slots=True)
 class Walk:
     """One request on its way. Grows with each step, so that a refusal's entry says all that was known."""
 
     call: Call
-    fence: int
+    ruled: Ruled
     principal: Principal
     what: Addressed | None = None
     decision: Decision | None = None
@@ -65,12 +92,8 @@ class Gate:
     """The rooms off the corridor, and the corridor."""
 
     identifier: Identifier
-    addresser: Addresser
     facts: FactSource
-    decider: Decider
-    upstream: Upstream
     lens: Lens
-    lister: Lister
     log: Log
     evidence: Evidence
     caches: Caches
@@ -84,9 +107,11 @@ class Gate:
         intent is; after a revocation that stands before it in the log, nobody is served (`Stale` → decided anew).
         """
         for _ in range(ATTEMPTS):
-            fence = self.caches.fence
+            ruled = (
+                self.caches.now
+            )  # before the credential is looked up: what is read later can only be newer
             principal = await self.identifier.identify(call)  # 2 identify
-            walk = Walk(call, fence, principal)
+            walk = Walk(call, ruled, principal)
             try:
                 return await self._recorded(walk)
             except Stale:
@@ -106,8 +131,8 @@ class Gate:
             raise
 
     async def _walk(self, walk: Walk) -> Reply:
-        what = walk.what = self.addresser.address(walk.call, walk.principal)  # 3 address
-        asked = self.decider.prepare(what.access, what.resource, walk.fence)
+        what = walk.what = walk.ruled.addresser.address(walk.call, walk.principal)  # 3 address
+        asked = walk.ruled.decider.prepare(what.access, what.resource, walk.ruled.fence)
         if (denial := asked.early()) is not None:  # 5 decide, as far as it goes without the record
             walk.decision = denial
             raise Denied(denial)
@@ -128,27 +153,27 @@ class Gate:
     # ── reading: fetch, decide, view, record, reply ──────────────────────────────────────────────────────────────
 
     async def _read(self, walk: Walk, what: Addressed, asked: Prepared) -> Reply:
-        answer = check(await self.upstream.fetch(what))  # 7 work
+        answer = check(await walk.ruled.upstream.fetch(what))  # 7 work
         record = _whole(answer)
         decision = await self._decide(walk, what, asked, record)  # 4 facts, 5 decide
         (view,) = await self.lens.views(what.resource, [(record, decision)], walk.principal)  # 8 view
         self._alarm(answer, view)
         event = entries.served(what, decision, [view], self.evidence)
-        receipt = await self.log.append(event, fence=walk.fence)  # 9 record
-        document = self.upstream.compose(what, [view], answer, following=None, total=None)
+        receipt = await self.log.append(event, fence=walk.ruled.fence)  # 9 record
+        document = walk.ruled.upstream.compose(what, [view], answer, following=None, total=None)
         return reply(answer.status, document, receipt, decision, answer.headers)  # 10 reply
 
     async def _list(self, walk: Walk, what: Addressed, work: List, asked: Prepared) -> Reply:
         if hidden := sorted(work.query.uses - asked.searchable()):
             raise Refused(Code.FIELD_NOT_SEARCHABLE, field=hidden[0])
-        found = await self.lister.gather(what, work, asked)  # 4, 5, 7: item by item
+        found = await walk.ruled.lister.gather(what, work, asked)  # 4, 5, 7: item by item
         views = await self.lens.views(what.resource, found.seen, walk.principal)  # 8
         self._alarm(found.first, *views)
         decision = walk.decision = asked.collection()
         event = entries.served(what, decision, views, self.evidence)
-        receipt = await self.log.append(event, fence=walk.fence)  # 9
-        cursor = self.lister.cursor(what, work, found.following)
-        document = self.upstream.compose(what, views, found.first, following=cursor, total=found.total)
+        receipt = await self.log.append(event, fence=walk.ruled.fence)  # 9
+        cursor = walk.ruled.lister.cursor(what, work, found.following)
+        document = walk.ruled.upstream.compose(what, views, found.first, following=cursor, total=found.total)
         return reply(found.first.status, document, receipt, decision, found.first.headers)  # 10
 
     # ── changing: decide, record the intent, forward, record the outcome, reply ──────────────────────────────────
@@ -186,7 +211,7 @@ class Gate:
         self, walk: Walk, what: Addressed, asked: Prepared, condition: str | None
     ) -> tuple[ClosedRecord, Decision]:
         """Gives the record that a change is about, read by ourselves, and the decision on it."""
-        before = _whole(check(await self.upstream.before(what)))
+        before = _whole(check(await walk.ruled.upstream.before(what)))
         if before.version is None and what.resource.versioning is not Versioning.NONE:
             raise BadAnswer(
                 200
@@ -204,10 +229,10 @@ class Gate:
         answer = Answer(200, before)
         self._alarm(answer, view)
         receipt = await self.log.append(
-            entries.served(what, decision, [view], self.evidence), fence=walk.fence
+            entries.served(what, decision, [view], self.evidence), fence=walk.ruled.fence
         )
-        document = self.upstream.compose(what, [view], answer, following=None, total=None)
-        return reply(200, document, receipt, decision, self.upstream.version_headers(what, before))
+        document = walk.ruled.upstream.compose(what, [view], answer, following=None, total=None)
+        return reply(200, document, receipt, decision, walk.ruled.upstream.version_headers(what, before))
 
     async def _intend(
         self,
@@ -219,7 +244,7 @@ class Gate:
     ) -> None:
         subject = await self.lens.pseudonym_of(what, sealed, before)
         event = entries.intent(what, decision, sealed, before, subject, self.evidence)
-        walk.open_intent = await self.log.append(event, fence=walk.fence)
+        walk.open_intent = await self.log.append(event, fence=walk.ruled.fence)
 
     async def _forward(
         self,
@@ -232,7 +257,7 @@ class Gate:
         """Sends the change. An answer that says whether it was done is recorded; any other leaves the intent open."""
         condition = before.version if before and what.resource.versioning is not Versioning.NONE else None
         try:
-            answer = await self.upstream.change(what, sealed, condition)
+            answer = await walk.ruled.upstream.change(what, sealed, condition)
         except NotSent as unsent:
             await self._undone(walk, what, decision, sealed, {"result": "not-sent"}, unsent)
             raise
@@ -265,7 +290,9 @@ class Gate:
             receipt = await self.log.append(event)  # 9
         except (LogBusy, LogUnavailable) as error:
             raise self._unrecorded(walk.intent) from error
-        document = self.upstream.compose(what, [view], answer, following=None, total=None) if view else None
+        document = (
+            walk.ruled.upstream.compose(what, [view], answer, following=None, total=None) if view else None
+        )
         status = answer.status if document is not None or answer.status == 201 else 204
         return reply(status, document, receipt, decision, answer.headers)  # 10
 
@@ -306,7 +333,7 @@ class Gate:
         if decision.allowed:
             return decision
         if what.route.verb is not Verb.READ:
-            seeing = self.decider.prepare(what.reading(), what.resource, walk.fence)
+            seeing = walk.ruled.decider.prepare(what.reading(), what.resource, walk.ruled.fence)
             if (await self._facts_of(what, seeing, record)).allowed:
                 raise Denied(decision)
         raise Denied(decision, Code.NOT_FOUND)

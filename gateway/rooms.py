@@ -214,19 +214,6 @@ class Seals(Protocol):
         ...
 
 
-class Caches(Protocol):
-    """Everything that this process caches and decides by: credentials, bundle, keys. Read at one fence."""
-
-    @property
-    def fence(self) -> int:
-        """The log's fence before everything cached now was read."""
-        ...
-
-    async def refresh(self) -> None:
-        """Reads the log's fence, then everything cached anew, then takes that fence as its own."""
-        ...
-
-
 class Alarms(Protocol):
     """Where alarms go besides the entry: a counter and one log line, without values."""
 
@@ -248,7 +235,6 @@ __all__ = [
     "Addresser",
     "Alarms",
     "Answer",
-    "Caches",
     "Decider",
     "Evidence",
     "FactSource",

@@ -16,7 +16,7 @@ import orjson
 from audit import Log, sqlite
 from audit.store.base import NotWritten, Reader, Writer
 from gateway.corridor.lists import Lister
-from gateway.gate import Gate
+from gateway.gate import Gate, Ruled
 from gateway.rooms import Answer
 from gateway.words.access import Access, Call, ResourceRef
 from gateway.words.decision import DecidedBy, Decision, Disclosure, Facts, FieldView, Reason
@@ -106,10 +106,11 @@ class Keys:
     cached: set[str] = field(default_factory=lambda: {"good"})
     read_at: int = 0
     refreshed: int = 0
+    rule: Callable[[int], Ruled] = field(init=False)
 
     @property
-    def fence(self) -> int:
-        return self.read_at
+    def now(self) -> Ruled:
+        return self.rule(self.read_at)
 
     async def refresh(self) -> None:
         fence = (await self.log.head()).fence
@@ -489,14 +490,12 @@ async def build(folder: Path) -> House:
     log = await Log.open(disk, create=True)
     keys, policy, shelf, lens, bell = Keys(log), Policy(), Shelf(), LensByHand(), Bell()
     facts = FactsByHand()
+    lister = Lister(shelf, facts, lens, SealsByHand())
+    keys.rule = lambda fence: Ruled(fence, ByHand(), policy, shelf, lister)
     gate = Gate(
         identifier=keys,
-        addresser=ByHand(),
         facts=facts,
-        decider=policy,
-        upstream=shelf,
         lens=lens,
-        lister=Lister(shelf, facts, lens, SealsByHand()),
         log=log,
         evidence=EvidenceByHand(),
         caches=keys,
