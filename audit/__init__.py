@@ -13,6 +13,15 @@ from audit.log import Limits, Log
 from audit.store.base import Store
 from audit.store.sqlite import SqliteStore
 
+try:
+    from audit.store.postgres import PostgresStore
+except ModuleNotFoundError as _error:
+    if _error.name != "asyncpg":
+        raise
+    _NO_POSTGRES = True  # asyncpg comes with the extra `postgres`; a log in SQLite needs none of it
+else:
+    _NO_POSTGRES = False
+
 __all__ = [
     "AuditError",
     "AuditEvent",
@@ -31,6 +40,7 @@ __all__ = [
     "Store",
     "StoredEntry",
     "StoredPart",
+    "postgres",
     "sqlite",
 ]
 
@@ -38,3 +48,10 @@ __all__ = [
 def sqlite(path: Path | str) -> Store:
     """A log in one SQLite file, which one process at a time may own."""
     return SqliteStore(path)
+
+
+def postgres(dsn: str, schema: str = "audit") -> Store:
+    """A log in one schema of a PostgreSQL database, which many processes may share. Raises: LogRefused without asyncpg."""
+    if _NO_POSTGRES:
+        raise LogRefused("a log in PostgreSQL needs the extra `postgres`: install gatehouse[postgres]")
+    return PostgresStore(dsn, schema)

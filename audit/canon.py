@@ -16,6 +16,7 @@ from audit.event import Json
 
 MAX_INTEGER = 2**53 - 1  # RFC 8785 section 3.2.2.3: beyond it another reader would see another number
 MAX_DEPTH = 16
+_LEAVES = frozenset({str, bool, type(None)})
 _BEYOND_BMP = re.compile(rb"[\xf0-\xf4]")  # lead bytes of four-byte UTF-8
 
 
@@ -42,9 +43,9 @@ def dumps(value: Json) -> bytes:
 
 
 def plain(value: Json, depth: int = 0) -> Json:
-    """A copy of `value` made of dict, list, str, int, bool and None only; a StrEnum becomes its value. Raises as `canonical`."""
+    """A copy of `value` of dict, list, str, int, bool and None only; a StrEnum becomes its text. Raises as `canonical`."""
     kind = type(value)
-    if kind is str or value is None or kind is bool:
+    if kind in _LEAVES:
         return value
     if kind is int:
         if not -MAX_INTEGER <= value <= MAX_INTEGER:
@@ -52,10 +53,11 @@ def plain(value: Json, depth: int = 0) -> Json:
         return value
     if depth >= MAX_DEPTH:
         raise EventRefused("the event nests too deep")
-    if isinstance(value, Mapping):
-        return _plain_mapping(value, depth)
     if kind is list or kind is tuple:
-        return [plain(item, depth + 1) for item in value]
+        # Leaves are passed here and below without a call each: this runs on every request.
+        return [item if type(item) in _LEAVES else plain(item, depth + 1) for item in value]
+    if kind is dict or isinstance(value, Mapping):
+        return _plain_mapping(value, depth + 1)
     if isinstance(value, str):
         return str.__str__(value)
     raise EventRefused(f"an entry cannot hold a {kind.__name__}")
@@ -66,7 +68,8 @@ def _plain_mapping(value: Mapping[str, Json], depth: int) -> dict[str, Json]:
     for key, item in value.items():
         if not isinstance(key, str):
             raise EventRefused(f"an entry's key cannot be a {type(key).__name__}")
-        copy[str.__str__(key)] = plain(item, depth + 1)
+        name = key if type(key) is str else str.__str__(key)
+        copy[name] = item if type(item) in _LEAVES else plain(item, depth)
     return copy
 
 

@@ -31,7 +31,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Prepared:
     """An event, checked and in canonical bytes but for what only its place in the log can give.
 
-    pieces: the five runs of the entry's bytes between which fence, log, prev, seq and time stand. They are in the order
+    pieces: the six runs of the entry's bytes between which fence, log, prev, seq and time stand. They are in the order
     of the sorted keys, so that linking is one join and the head is locked for as short as can be.
     """
 
@@ -62,8 +62,8 @@ def prepare(event: AuditEvent, dice: Callable[[int], bytes]) -> Prepared:
     digest = None if event.details is None else sha256(event.details).hexdigest()
     records: list[Json] = [commitment(part).hex() for part in parts]
     first = dumps({"action": _text(event.action), "decision": plain(event.decision), "details": digest})
-    second = dumps({"grant": _text_or_none(event.grant), "kind": event.kind.value})
-    third = dumps({"of": event.of})
+    grant = dumps(_text_or_none(event.grant))
+    of = b"null" if event.of is None else b"%d" % event.of
     fourth = dumps(
         {
             "principal": plain(event.principal),
@@ -78,8 +78,8 @@ def prepare(event: AuditEvent, dice: Callable[[int], bytes]) -> Prepared:
     )
     pieces = (
         first[:-1] + b',"fence":',
-        b"," + second[1:-1] + b',"log":"',
-        b'",' + third[1:-1] + b',"prev":"',
+        b',"grant":%s,"kind":"%s","log":"' % (grant, event.kind.value.encode()),
+        b'","of":%s,"prev":"' % of,
         b'",' + fourth[1:-1] + b',"seq":',
         b',"time":"',
         b'",' + last[1:],
@@ -161,7 +161,7 @@ def _check(event: AuditEvent) -> None:
 def _keys(name: str, value: Mapping[str, Json] | None, known: frozenset[str]) -> None:
     if value is None:
         return
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         raise EventRefused(f"`{name}` is no object")
     if not known.issuperset(value):
         raise EventRefused(f"`{name}` has a key that the entry format does not know")

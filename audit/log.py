@@ -76,6 +76,7 @@ class Log:
         self._queue: deque[_Job] = deque()
         self._waiting = 0
         self._idle = False
+        self._nudged = False
         self._wake = threading.Event()
         self._closing = False
         self._ended: str | None = None  # why no append is possible any more
@@ -137,9 +138,11 @@ class Log:
         job = _Job(prepared, fence, raises_fence, self._loop.create_future())
         self._waiting += 1
         self._queue.append(job)
-        # The writer sets `_idle` before its last look at the queue, we look at it after the append: one of us sees the other.
-        if self._idle:
-            self._wake.set()
+        if not self._nudged:
+            # Not at once, but after every task that is ready now has had its turn: they are woken together by one commit,
+            # and appending one by one under a running writer would cost a switch of the interpreter's lock for each.
+            self._nudged = True
+            self._loop.call_soon(self._nudge)
         return await job.receipt
 
     async def head(self) -> Head:
@@ -294,6 +297,12 @@ class Log:
             self._loop.call_soon_threadsafe(call, *values)
 
     # From here on: the event loop again.
+
+    def _nudge(self) -> None:
+        self._nudged = False
+        # The writer sets `_idle` before its last look at the queue; we look at it after the appends: one sees the other.
+        if self._idle:
+            self._wake.set()
 
     def _answer(self, results: Sequence[_Result]) -> None:
         self._waiting -= len(results)

@@ -95,10 +95,6 @@ class Reader(Protocol):
 class Store(Protocol):
     """A place for one log."""
 
-    @property
-    def place(self) -> str:
-        """Where it is, for messages; without credentials."""
-
     def writer(self) -> Writer:
         """A writer, not yet opened."""
 

@@ -39,10 +39,6 @@ class SqliteStore:
         self._path = Path(path)
         self._busy_seconds = busy_seconds
 
-    @property
-    def place(self) -> str:
-        return f"SQLite file {self._path.name}"
-
     def writer(self) -> SqliteWriter:
         return SqliteWriter(self._path, self._busy_seconds)
 

@@ -1,0 +1,365 @@
+"""The log in one PostgreSQL schema, shared by any number of processes that take turns on the head row.
+
+Everything runs in the calling thread's own event loop. A connection is used for one purpose and thrown away after any failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, TypeAlias, TypeVar
+
+import asyncpg
+
+from audit.chain import Entry, leaf
+from audit.errors import LogRefused
+from audit.event import GENESIS, Head, StoredEntry, StoredPart
+from audit.store.base import SCHEMA_VERSION, Batch, CommitUnknown, NotWritten, StoreDown, migrations
+
+T = TypeVar("T")
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"  # generic in its stubs only
+
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
+_TRIGGERS = frozenset({"entries_change", "parts_change", "details_change", "head_change", "head_forward"})
+_TABLES = ("entries", "parts", "details", "head")
+# All that a failing server, network or time-out can raise here. asyncpg's own bugs and ours are not among them.
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds. connect: a new connection. lock: waiting for the head row. batch: one transaction up to COMMIT, and COMMIT
+    again. idle: the server ends a transaction whose client fell silent, so that a stopped process frees the head row."""
+
+    connect: float = 5.0
+    lock: float = 5.0
+    batch: float = 10.0
+    idle: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PostgresStore:
+    """A log in `schema` of the database that `dsn` names. `<schema>_writer` is the role it appends as."""
+
+    dsn: str
+    schema: str = "audit"
+    deadlines: Deadlines = Deadlines()
+
+    def __post_init__(self) -> None:
+        if not _SCHEMA.fullmatch(self.schema):
+            raise LogRefused("the log's schema is named with a-z, 0-9 and _, at most 40 of them")
+
+    def __repr__(self) -> str:  # the dsn may hold a password
+        return f"PostgresStore(schema={self.schema!r})"
+
+    @property
+    def role(self) -> str:
+        return f"{self.schema}_writer"
+
+    def writer(self) -> PostgresWriter:
+        return PostgresWriter(self)
+
+    def reader(self) -> PostgresReader:
+        return PostgresReader(self)
+
+    async def connect(self) -> Connection:
+        """A connection as the login role, with the deadlines in force. Raises: one of FAILURES."""
+        limits = self.deadlines
+        return await asyncpg.connect(
+            self.dsn,
+            timeout=limits.connect,
+            server_settings={
+                "application_name": "gatehouse-audit",
+                "search_path": f"{self.schema}, pg_temp",  # pg_temp last: no temporary table stands in for one of the log's
+                "lock_timeout": str(int(limits.lock * 1000)),
+                "statement_timeout": str(int(limits.batch * 1000)),
+                "idle_in_transaction_session_timeout": str(int(limits.idle * 1000)),
+            },
+        )
+
+    async def session(self) -> Connection:
+        """A connection as the role that may only append, with commits that wait for the disk. Raises: one of FAILURES."""
+        connection = await self.connect()
+        try:
+            if await connection.fetchval("SELECT current_setting('synchronous_commit')") != "remote_apply":
+                await connection.execute("SET synchronous_commit TO on")
+            await connection.execute(f"SET ROLE {self.role}")
+        except FAILURES:
+            connection.terminate()
+            raise
+        return connection
+
+
+class _Session:
+    """One connection, its event loop, and what becomes of both."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._connection: Connection | None = None
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        return self._loop.run_until_complete(work)
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._store.session()
+        return self._connection
+
+    def _drop(self) -> None:
+        """Throws the connection away without a word to the server, which may be stopped."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    def close(self) -> None:
+        """Lets connection and loop go. Repeatable."""
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        self._drop()
+        loop.run_until_complete(_leave())
+        loop.close()
+
+
+async def _leave() -> None:
+    """Ends what a thrown-away connection left in this loop."""
+    # asyncpg may still be trying to cancel a query on a server that does not answer.
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await asyncio.sleep(0)  # an aborted transport closes its socket in the next turn
+
+
+class PostgresWriter(_Session):
+    """The writer of base.Writer on PostgreSQL."""
+
+    def open(self, log: str | None) -> Head:
+        try:
+            return self._run(self._open(log))
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise LogRefused(
+                "this login may not make or use the log's schema: let its owner open it once"
+            ) from error
+        except FAILURES as error:
+            raise LogRefused(
+                "the log's PostgreSQL cannot be reached or used: check address, login and server"
+            ) from error
+
+    def extend(self, link: Callable[[Head], Batch | None]) -> None:
+        self._run(self._extend(link))
+
+    def is_written(self, last: Entry) -> bool:
+        try:
+            return self._run(self._is_written(last))
+        except FAILURES as error:
+            self._drop()
+            raise StoreDown("the log's PostgreSQL does not answer") from error
+
+    def save_cursor(self, name: str, seq: int, state: bytes) -> None:
+        try:
+            self._run(self._save_cursor(name, seq, state))
+        except FAILURES as error:
+            self._drop()
+            raise NotWritten("the log's PostgreSQL does not answer") from error
+
+    async def _open(self, log: str | None) -> Head:
+        await _migrate(self._store, log)
+        connection = await self._connected()
+        await _check_guards(connection, self._store)
+        # The lock keeps other writers still while head and last entry are compared.
+        async with connection.transaction():
+            head = await self._locked_head(connection)
+            last = await connection.fetchrow("SELECT seq, body, hash FROM entries ORDER BY seq DESC LIMIT 1")
+        found = (0, GENESIS, GENESIS) if last is None else (last[0], leaf(last[1]).hex(), last[2].hex())
+        if found != (head.seq, head.hash, head.hash):
+            raise LogRefused("the log's head and its last entry disagree: run `gatehouse audit verify` on it")
+        return head
+
+    async def _extend(self, link: Callable[[Head], Batch | None]) -> None:
+        try:
+            async with asyncio.timeout(self._store.deadlines.batch):
+                connection = await self._connected()
+                await connection.execute("BEGIN")
+                batch = link(await self._locked_head(connection))
+                if batch is None:
+                    await connection.execute("ROLLBACK")
+                    return
+                await self._write(connection, batch)
+        except FAILURES as error:
+            self._drop()
+            raise NotWritten("the log's PostgreSQL does not answer") from error
+        except BaseException:
+            self._drop()
+            raise
+        try:
+            async with asyncio.timeout(self._store.deadlines.batch):
+                ended = await connection.execute("COMMIT")
+        except FAILURES as error:
+            self._drop()
+            raise CommitUnknown("the log's PostgreSQL did not confirm a commit") from error
+        if (
+            ended != "COMMIT"
+        ):  # the server answers a failed transaction's COMMIT with ROLLBACK, and with no error
+            self._drop()
+            raise NotWritten("the log's PostgreSQL rolled a commit back")
+
+    async def _locked_head(self, connection: Connection) -> Head:
+        """The head row, locked until the transaction ends; and, in that same question, whether a commit will be durable."""
+        row = await connection.fetchrow(
+            "SELECT seq, hash, fence, time, log, current_setting('fsync') = 'on'"
+            " AND current_setting('full_page_writes') = 'on'"
+            " AND current_setting('synchronous_commit') IN ('on', 'remote_apply')"
+            " FROM head WHERE one = 1 FOR UPDATE"
+        )
+        if row is None:
+            raise LogRefused("the log's head row is gone: run `gatehouse audit verify` on it")
+        if not row[5]:
+            raise LogRefused(
+                "this PostgreSQL may lose a commit: set fsync, full_page_writes, synchronous_commit to on"
+            )
+        return Head(row[0], row[1].hex(), row[2], row[3], row[4])
+
+    async def _write(self, connection: Connection, batch: Batch) -> None:
+        entries, head = batch.entries, batch.head
+        parts = [(e.seq, n, part.salt, part.body) for e in entries for n, part in enumerate(e.parts)]
+        details = [(e.seq, e.details) for e in entries if e.details is not None]
+        moved = await connection.execute(
+            "WITH e AS (INSERT INTO entries SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[])),"
+            " p AS (INSERT INTO parts SELECT * FROM unnest($4::bigint[], $5::int[], $6::bytea[], $7::bytea[])),"
+            " d AS (INSERT INTO details SELECT * FROM unnest($8::bigint[], $9::bytea[]))"
+            " UPDATE head SET seq = $10, hash = $11, fence = $12, time = $13 WHERE one = 1 AND log = $14",
+            *([e.seq for e in entries], [e.body for e in entries], [e.hash for e in entries]),
+            *([part[place] for part in parts] for place in range(4)),
+            *([detail[place] for detail in details] for place in range(2)),
+            *(head.seq, bytes.fromhex(head.hash), head.fence, head.time, head.log),
+        )
+        if moved != "UPDATE 1":
+            raise LogRefused("the log's head row is gone: run `gatehouse audit verify` on it")
+
+    async def _is_written(self, last: Entry) -> bool:
+        async with asyncio.timeout(self._store.deadlines.batch):
+            connection = await self._connected()
+            async with connection.transaction():
+                # The lock is the point: a COMMIT of ours that the server still works on holds it until it has ended.
+                await self._locked_head(connection)
+                query = "SELECT hash FROM entries WHERE seq = $1"
+                return bool(await connection.fetchval(query, last.seq) == last.hash)
+
+    async def _save_cursor(self, name: str, seq: int, state: bytes) -> None:
+        async with asyncio.timeout(self._store.deadlines.batch):
+            connection = await self._connected()
+            await connection.execute(
+                "INSERT INTO cursors AS c VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE"
+                " SET seq = excluded.seq, state = excluded.state WHERE excluded.seq >= c.seq",
+                *(name, seq, state),
+            )
+
+
+class PostgresReader(_Session):
+    """The reader of base.Reader on PostgreSQL."""
+
+    def head(self) -> Head:
+        query = "SELECT seq, hash, fence, time, log FROM head WHERE one = 1"
+        rows = self._ask(query)
+        if not rows:
+            raise StoreDown("the log's head row is gone")
+        return Head(rows[0][0], rows[0][1].hex(), *rows[0][2:])
+
+    def bodies(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        query = "SELECT seq, body FROM entries WHERE seq > $1 ORDER BY seq LIMIT $2"
+        return [(row[0], row[1]) for row in self._ask(query, after, limit)]
+
+    def entries(self, after: int, limit: int) -> list[StoredEntry]:
+        query = "SELECT seq, body, hash FROM entries WHERE seq > $1 ORDER BY seq LIMIT $2"
+        rows = self._ask(query, after, limit)
+        if not rows:
+            return []
+        span = (after, rows[-1][0])
+        query = "SELECT seq, salt, body FROM parts WHERE seq > $1 AND seq <= $2 ORDER BY seq, n"
+        by_entry = {
+            seq: tuple(StoredPart(row[1], row[2]) for row in group)
+            for seq, group in groupby(self._ask(query, *span), key=lambda row: row[0])
+        }
+        query = "SELECT seq, body FROM details WHERE seq > $1 AND seq <= $2"
+        details = {row[0]: row[1] for row in self._ask(query, *span)}
+        return [
+            StoredEntry(row[0], row[1], row[2].hex(), by_entry.get(row[0], ()), details.get(row[0]))
+            for row in rows
+        ]
+
+    def cursor(self, name: str) -> tuple[int, bytes] | None:
+        rows = self._ask("SELECT seq, state FROM cursors WHERE name = $1", name)
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def _ask(self, query: str, *values: object) -> list[asyncpg.Record]:
+        try:
+            return self._run(self._fetch(query, values))
+        except FAILURES as error:
+            self._drop()
+            raise StoreDown("the log's PostgreSQL does not answer") from error
+
+    async def _fetch(self, query: str, values: tuple[object, ...]) -> list[asyncpg.Record]:
+        async with asyncio.timeout(self._store.deadlines.batch):
+            connection = await self._connected()
+            return await connection.fetch(query, *values)
+
+
+async def _migrate(store: PostgresStore, log: str | None) -> None:
+    """Brings the schema to SCHEMA_VERSION, as the login role, alone among all processes that try."""
+    connection = await store.connect()
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"gatehouse:{store.schema}"
+            )
+            version = await _version(connection, store)
+            if version > SCHEMA_VERSION:
+                raise LogRefused(
+                    f"the log's schema {version} is newer than this program ({SCHEMA_VERSION}): upgrade it"
+                )
+            if version == 0 and log is None:
+                raise LogRefused(
+                    "there is no log in this database: restore it, or make a new one on purpose (create)"
+                )
+            if version < SCHEMA_VERSION:
+                await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {store.schema}")
+            for number, script in migrations("postgres", version):
+                await connection.execute(
+                    script.replace("{writer}", store.role).replace("{schema}", store.schema)
+                )
+                await connection.execute("UPDATE schema_version SET version = $1", number)
+                if number == 1:
+                    genesis = bytes.fromhex(GENESIS)
+                    await connection.execute("INSERT INTO head VALUES (1, $1, 0, $2, 0, '')", log, genesis)
+    finally:
+        connection.terminate()
+
+
+async def _version(connection: Connection, store: PostgresStore) -> int:
+    if await connection.fetchval("SELECT to_regclass($1)", f"{store.schema}.schema_version") is None:
+        return 0
+    return int(await connection.fetchval("SELECT version FROM schema_version"))
+
+
+async def _check_guards(connection: Connection, store: PostgresStore) -> None:
+    """Refuses a role that may do more than append, and a log whose triggers are gone."""
+    rows = await connection.fetch(
+        "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace s ON s.oid ="
+        " c.relnamespace WHERE s.nspname = $1 AND t.tgenabled = 'A'",
+        store.schema,
+    )
+    if missing := sorted(_TRIGGERS - {row[0] for row in rows}):
+        raise LogRefused(
+            f"the log's guard {missing[0]} is gone: somebody changed the store; verify it before you go on"
+        )
+    for table in _TABLES:
+        too_much = "DELETE, TRUNCATE" if table == "head" else "UPDATE, DELETE, TRUNCATE"
+        if await connection.fetchval("SELECT has_table_privilege($1, $2)", table, too_much):
+            raise LogRefused(f"the role {store.role} may change {table}: it may own nothing and only append")
