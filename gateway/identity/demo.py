@@ -44,7 +44,9 @@ class DemoIssuer:
         if mode & 0o077:
             raise Misconfigured(f"{KEY_FILE} is open to others ({mode:04o}): chmod 600 it, or delete it")
         issuer = cls(OKPKey.import_key(path.read_bytes()), home / JWKS_FILE, audience)
-        public: JsonObject = {name: str(value) for name, value in issuer._key.as_dict(private=False).items()}
+        public: JsonObject = {
+            name: str(issuer._key.as_dict(private=False)[name]) for name in ("kty", "crv", "x")
+        }
         public |= {"kid": issuer._key.thumbprint(), "use": "sig", "alg": "EdDSA"}
         _write(issuer._jwks, dump({"keys": [public]}), 0o644)
         return issuer

@@ -32,6 +32,7 @@ RETRY = timedelta(seconds=30)
 USABLE = timedelta(hours=1)
 """Keys from an address that has not answered for so long are no longer believed."""
 
+_NUMBERS = frozenset({"kty", "crv", "x", "y", "n", "e"})
 _MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 8192
 
 
@@ -82,10 +83,13 @@ def _entries(data: bytes) -> list[dict[str, Any]]:
 
 def _key(entry: dict[str, Any]) -> VerifyingKey | None:
     kid, use, alg = entry.get("kid"), entry.get("use", "sig"), entry.get("alg")
-    if not isinstance(kid, str) or not kid or use != "sig":
+    operations = entry.get("key_ops", ["verify"])
+    verifies = use == "sig" and isinstance(operations, list) and "verify" in operations
+    if not isinstance(kid, str) or not kid or not verifies:
         return None
     try:
-        found = _import(entry)
+        # The numbers alone: what a key may be used for is judged here, and the library knows EdDSA by its newer name only.
+        found = _import({name: value for name, value in entry.items() if name in _NUMBERS})
     except (JoseError, ValueError, TypeError, AttributeError):
         # A key that the library cannot read is as good as none; its text may quote the key, so it is not kept.
         return None
