@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.words.access import Access, Call, ResourceRef
+from gateway.words.answer import Answer
 from gateway.words.decision import Decision, Facts
 from gateway.words.draft import Draft
 from gateway.words.json import JsonObject, Pattern
 from gateway.words.principal import Principal
-from gateway.words.record import Alarm, ClosedPage, ClosedRecord, SealedChange, View
+from gateway.words.record import Alarm, ClosedRecord, SealedChange, View
 from gateway.words.resource import ResourceSpec
 from gateway.words.work import Addressed, List
 
@@ -82,23 +83,6 @@ class Decider(Protocol):
     def prepare(self, access: Access, resource: ResourceSpec, fence: int) -> Prepared:
         """Gives the question made ready against the bundle that is active now."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an upstream said to one piece of work.
-
-    status: the upstream's. record: for READ, and for changes where it answered with the record. page: for LIST.
-    headers: those that the route lets pass, links already rewritten or dropped. created: the new record's id after a create.
-    For a status that is not 2xx record and page are None: nothing of such a body is ever passed on.
-    """
-
-    status: int
-    record: ClosedRecord | None = None
-    page: ClosedPage | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    created: str | None = None
-    alarms: tuple[Alarm, ...] = ()
 
 
 class Upstream(Protocol):
