@@ -95,10 +95,19 @@ class Idempotency(StrEnum):
     NONE = "none"  # it cannot be found again: such an intent needs a person
 
 
+class IdForm(StrEnum):
+    """What a record's id looks like in a path. An upstream that reads `01` or a login name as record 1 needs a narrow one."""
+
+    ANY = "any"  # 1 to 200 characters without control characters, `/`, `\\`, `%`
+    TOKEN = "token"  # noqa: S105 - no secret: ASCII letters, digits, `_`, `-`
+    NUMBER = "number"  # ASCII digits without leading zero
+
+
 @dataclass(frozen=True, slots=True)
 class ResourceSpec:
     """One kind of record of one upstream.
 
+    id_form:    what an id in a path must look like; anything else is no record.
     id_public:  record ids of this resource are not values (may stand in entries as they are).
     read_route, version_at: how the gateway reads a record itself; where the version stands in the frame when BODY.
     required_subject: every record has a subject; a record whose subject is unknown is withheld.
@@ -116,6 +125,7 @@ class ResourceSpec:
     lookup_field: Pattern | None
     read_target: str  # target template with `{id}` (and `{parent}`), relative to the upstream's base
     parent: str | None = None  # the resource whose id stands earlier in the path
+    id_form: IdForm = IdForm.ANY
 
     def spec(self, pattern: Pattern) -> FieldSpec | None:
         """Gives the field of exactly that pattern."""
