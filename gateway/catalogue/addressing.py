@@ -15,14 +15,18 @@ from gateway.catalogue.templates import ID, PARENT, segments
 from gateway.words.access import Access, Call, ResourceRef
 from gateway.words.errors import Code, Refused
 from gateway.words.principal import Principal
-from gateway.words.resource import ParamSpec, ResourceSpec, RouteSpec, UpdateMode, UpstreamSpec, Verb
+from gateway.words.resource import IdForm, ParamSpec, ResourceSpec, RouteSpec, UpdateMode, UpstreamSpec, Verb
 from gateway.words.work import Addressed, Create, Delete, Forward, List, Read, Send, Update, Work
 
 PURPOSE_HEADER = "gatehouse-purpose"
-MAX_ID_CHARACTERS = 200
 
-# Line and paragraph separators count as control characters; '%' would be an escape to whoever decodes twice.
-_NOT_IN_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029/\\%]")
+_ID_FORMS = {
+    # Line and paragraph separators count as control characters; '%' would be an escape to whoever decodes twice.
+    IdForm.ANY: re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff/\\%]{1,200}"),
+    IdForm.TOKEN: re.compile(r"[A-Za-z0-9_-]{1,200}"),
+    # ASCII only: a digit of another script, or a leading zero, is a second spelling of one record.
+    IdForm.NUMBER: re.compile(r"0|[1-9][0-9]{0,18}"),
+}
 # One entity-tag (RFC 9110 section 8.8.3), ASCII only.
 _ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e]{0,254}"')
 
@@ -35,6 +39,7 @@ class _Listed:
     route: RouteSpec
     resource: ResourceSpec
     params: Mapping[str, ParamSpec]
+    ids: tuple[tuple[int, IdForm], ...]  # places in the template that hold an id, and its form
 
 
 @dataclass(slots=True)
@@ -113,7 +118,17 @@ def _insert(root: _Node, upstream: UpstreamSpec, route: RouteSpec) -> None:
         route=route,
         resource=upstream.resources[route.resource],
         params={param.name: param for param in route.params},
+        ids=tuple(_id_places(upstream, route)),
     )
+
+
+def _id_places(upstream: UpstreamSpec, route: RouteSpec) -> Iterator[tuple[int, IdForm]]:
+    resource = upstream.resources[route.resource]
+    for place, segment in enumerate(route.template):
+        if segment == ID:
+            yield place, resource.id_form
+        elif segment == PARENT and resource.parent is not None:
+            yield place, upstream.resources[resource.parent].id_form
 
 
 def _route(root: _Node, call: Call, method: str) -> _Listed:
@@ -124,9 +139,10 @@ def _route(root: _Node, call: Call, method: str) -> _Listed:
         raise Refused(Code.NOT_FOUND)
     methods: set[str] = set()
     for node in _fitting(root, call.segments, raw, 0):
-        if method in node.here:
-            return node.here[method]
-        methods.update(node.here)
+        fitting = {name: listed for name, listed in node.here.items() if _ids_fit(listed, call.segments)}
+        if method in fitting:
+            return fitting[method]
+        methods.update(fitting)
     if not methods:
         raise Refused(Code.NOT_FOUND)
     if "GET" in methods:
@@ -143,21 +159,19 @@ def _fitting(node: _Node, decoded: tuple[str, ...], raw: tuple[str, ...], depth:
     # A literal has one spelling: its own. A placeholder's name in a path is an id like any other.
     if segment == raw[depth] and segment in node.below and segment not in (ID, PARENT):
         yield from _fitting(node.below[segment], decoded, raw, depth + 1)
-    if not is_id(segment):
-        return
     for placeholder in (ID, PARENT):
         if placeholder in node.below:
             yield from _fitting(node.below[placeholder], decoded, raw, depth + 1)
 
 
-def is_id(segment: str) -> bool:
+def _is_id(segment: str, form: IdForm) -> bool:
     """True for a decoded segment that may name a record: 1 to 200 characters, one line, no slash, not dots alone."""
-    return (
-        0 < len(segment) <= MAX_ID_CHARACTERS
-        and segment not in (".", "..")
-        and _NOT_IN_ID.search(segment) is None
-        and not any("\ud800" <= mark <= "\udfff" for mark in segment)
-    )
+    return _ID_FORMS[form].fullmatch(segment) is not None and segment not in (".", "..")
+
+
+def _ids_fit(listed: _Listed, decoded: tuple[str, ...]) -> bool:
+    """True when each segment in a placeholder's place may be an id of its resource."""
+    return all(_is_id(decoded[place - len(listed.route.template)], form) for place, form in listed.ids)
 
 
 def _ids(listed: _Listed, decoded: tuple[str, ...]) -> tuple[str | None, str | None]:

@@ -22,6 +22,7 @@ CREDENTIAL = frozenset({"from", "header", "scheme"})
 RESOURCE = frozenset(
     {
         "parent",
+        "id_form",
         "ids_public",
         "subject",
         "versioning",

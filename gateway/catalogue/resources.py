@@ -19,6 +19,7 @@ from gateway.words.resource import (
     FieldClass,
     FieldSpec,
     Idempotency,
+    IdForm,
     Mask,
     ResourceSpec,
     Shape,
@@ -68,6 +69,7 @@ def read_resource(upstream: str, name: str, section: Section) -> Described:
         lookup_field=section.checked("lookup_field", fault_of_pointer, "/realname") or None,
         read_target=section.checked("read", templates.fault_of_read, "/customers/{id}"),
         parent=section.text("parent", "", NAME, "thread") or None,
+        id_form=section.choice("id_form", IdForm, IdForm.ANY),
     )
     one = read_shape(section.section("record_answer", f"{section.what}, record_answer", keys.ANSWER))
     many = read_shape(section.section("list_answer", f"{section.what}, list_answer", keys.ANSWER))
