@@ -46,7 +46,8 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
 
     Body: type `urn:gatehouse:problem:<code>`, title, status, next (what to do), request (its id), params (the error's own, when
     it has any; of a denial its reason). Headers: media type, language, `Cache-Control: no-store`, and where they apply
-    WWW-Authenticate (401), Audit-Ref (the refusal's own entry), Retry-After (the parameter `retry_after_seconds` when the error carries it), Allow (the parameter `allow`).
+    WWW-Authenticate (401), Audit-Ref (the refusal's own entry), Retry-After (the parameter `retry_after_seconds` when the error
+    carries it), Allow (the parameter `allow`).
     Promises: nothing of a cause's text; a Misconfigured's problems are for operators and do not appear.
     """
     status = STATUS[error.code]

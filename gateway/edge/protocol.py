@@ -1,0 +1,262 @@
+"""Step 1, the first bytes: what only the server sees. One request at a time, framed in one way, or the connection ends.
+
+uvicorn's httptools protocol parses; this subclass refuses what the parser lets pass and an ASGI application cannot see:
+several Hosts or none, other forms of the target than origin form, trailers (uvicorn appends them to the headers), upgrades,
+pipelined requests, and whatever is too large, too many or too slow. llhttp itself refuses Transfer-Encoding with
+Content-Length, two Content-Lengths, bare LF, folded lines and blanks before a colon; the corpus in tests/edge holds it to that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Any, ClassVar, Final, NoReturn, cast
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from gateway.edge.asgi import head_of
+from gateway.text import pick_language
+from gateway.text.problems import problem
+from gateway.wire.limits import DEFAULT_LIMITS, Limits
+from gateway.wire.target import canonical
+from gateway.words.errors import Code, GatehouseError, Refused, Unavailable
+from gateway.words.ids import new_id
+
+LINGER_SECONDS: Final = 1.0
+"""How long what still arrives after a refusal is read and thrown away; closing at once would reset the answer under way."""
+# RFC 9110 section 7.2: uri-host [":" port]; userinfo, lists and blanks are not hosts.
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
+
+class _Part(Enum):
+    HEAD = auto()
+    BODY = auto()
+    OVER = auto()  # refused: nothing more is read
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds for every connection of a listener; `refused` hears of every refusal that is made here."""
+
+    limits: Limits
+    refused: Callable[[Code], None]
+
+
+class EdgeProtocol(HttpToolsProtocol):
+    """One connection. Promises to the application: scope["gatehouse.target"] is the canonical `Target`; the body ends within its
+    bounds or `http.disconnect` comes; headers hold no trailer, exactly one Host."""
+
+    rules: ClassVar[Rules] = Rules(DEFAULT_LIMITS, lambda _: None)
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.limits = self.rules.limits
+        self._part = _Part.HEAD
+        self._deadline: asyncio.TimerHandle | None = None
+        self._refusal: GatehouseError | None = None
+        self._head_bytes = 0
+        self._field_bytes = 0
+        self._body_bytes = 0
+        self.url = b""
+        self.headers = []
+
+    # ── connection ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own is
+        """Takes the connection, or answers 503 when there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.max_connections:
+            self._end(Unavailable(Code.NOT_READY))
+        else:
+            self._arm(self.limits.header_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forgets the connection and its clock."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parses what came. After a refusal it is thrown away."""
+        if self._part is _Part.OVER:
+            return
+        self._unset_keepalive_if_required()
+        if self._part is _Part.HEAD:
+            # Armed by the first bytes, whatever they are: a client that sends blank lines for ever has begun a request.
+            if self._deadline is None:
+                self._arm(self.limits.header_seconds)
+            self._head_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._end(Refused(Code.HEADER_MALFORMED, header="upgrade"))
+        except httptools.HttpParserError as error:
+            self._end(self._refusal or self._unreadable(error))
+        else:
+            # The parser keeps an unfinished line to itself, so its length is seen only here.
+            if self._part is _Part.HEAD and self._head_bytes > self.limits.max_header_bytes:
+                self._end(Refused(Code.HEADERS_TOO_LARGE))
+
+    def _unreadable(self, error: httptools.HttpParserError) -> GatehouseError:
+        if self._part is _Part.BODY:
+            return Refused(Code.BODY_MALFORMED)
+        if isinstance(error, httptools.HttpParserInvalidURLError):
+            return Refused(Code.TARGET_AMBIGUOUS)
+        return Refused(Code.HEADER_MALFORMED)
+
+    # ── the parser's callbacks; one that raises stops the parser ─────────────────────────────────────────────────
+
+    def on_message_begin(self) -> None:
+        """A request begins. One that begins before the last one's answer is complete is not read: the connection ends there."""
+        if self._answering():
+            self._leave_after_answer()
+            raise httptools.HttpParserError
+        super().on_message_begin()
+        if self._deadline is None:
+            self._arm(self.limits.header_seconds)
+        self._field_bytes = 0
+        self._body_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Collects the target as it came, up to its bound."""
+        super().on_url(url)
+        if len(self.url) > self.limits.max_target_bytes:
+            self._stop(Refused(Code.TARGET_TOO_LONG))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collects a header line; a trailer's line is counted and dropped (RFC 9110 section 6.5.1 allows that)."""
+        self._field_bytes += len(name) + len(value)
+        if self._field_bytes > self.limits.max_header_bytes or len(self.headers) >= self.limits.max_headers:
+            self._stop(Refused(Code.HEADERS_TOO_LARGE))
+        if self._part is _Part.HEAD:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Checks what the head says about itself, then lets the application begin."""
+        try:
+            target = canonical(self.url, max_bytes=self.limits.max_target_bytes)
+            self._check_head()
+        except GatehouseError as error:
+            self._stop(error)
+        cast(dict[str, object], self.scope)["gatehouse.target"] = target
+        self._part = _Part.BODY
+        self._arm(self.limits.body_seconds)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Passes a part of the body on, up to its bound."""
+        self._body_bytes += len(body)
+        if self._body_bytes > self.limits.max_body_bytes:
+            self._stop(Refused(Code.BODY_TOO_LARGE))
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole; the next bytes begin another one."""
+        self._disarm()
+        self._part = _Part.HEAD
+        self._head_bytes = 0
+        super().on_message_complete()
+
+    def _check_head(self) -> None:
+        if self.parser.should_upgrade():
+            # The parser would take the body for the other protocol's bytes.
+            raise Refused(Code.HEADER_MALFORMED, header="upgrade")
+        if self.parser.get_http_version() not in ("1.1", "1.0"):
+            raise Refused(Code.HEADER_MALFORMED)
+        named: dict[bytes, list[bytes]] = {b"host": [], b"transfer-encoding": [], b"content-length": []}
+        for name, value in self.headers:
+            if name in named:
+                named[name].append(value.strip(b" \t"))
+        hosts, codings, lengths = named.values()
+        if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+            raise Refused(Code.HEADER_MALFORMED, header="host")
+        # RFC 9112 section 6.1: any other coding, a list of them, or one in HTTP/1.0 leaves the end of the body open to dispute.
+        if codings and (
+            [coding.lower() for coding in codings] != [b"chunked"] or self.parser.get_http_version() == "1.0"
+        ):
+            raise Refused(Code.HEADER_MALFORMED, header="transfer-encoding")
+        if lengths and int(lengths[0]) > self.limits.max_body_bytes:
+            raise Refused(Code.BODY_TOO_LARGE)
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _stop(self, error: GatehouseError) -> NoReturn:
+        self._refusal = error
+        raise httptools.HttpParserError
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._deadline = self.loop.call_later(seconds, self._too_late)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_late(self) -> None:
+        if self._part is _Part.HEAD and self._head_bytes == 0:
+            self.transport.close()  # it never asked anything
+        else:
+            self._end(Refused(Code.TOO_SLOW))
+
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _leave_after_answer(self) -> None:
+        """Lets the answer under way be the last one: what came behind it is neither read nor answered."""
+        self.cycle.keep_alive = False
+        self._part = _Part.OVER
+        self._disarm()
+
+    def _end(self, error: GatehouseError) -> None:
+        """Answers with the problem, unless an answer has begun, and closes."""
+        if self._part is _Part.OVER:
+            return
+        if self._part is _Part.HEAD and self._answering():
+            self._leave_after_answer()
+            return
+        unanswered = self._part is _Part.HEAD or not self.cycle.response_started
+        if self._part is _Part.BODY and self._answering():
+            # The application is waiting for the rest, or writing: it learns that nobody listens.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._part = _Part.OVER
+        self._disarm()
+        if self.transport.is_closing():
+            return
+        if not unanswered:
+            self.transport.close()
+            return
+        self.rules.refused(error.code)
+        self.transport.write(self._last_words(error))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _last_words(self, error: GatehouseError) -> bytes:
+        given = next((value for name, value in self.headers if name == b"accept-language"), b"")
+        request_id = new_id("req")
+        answer = problem(error, pick_language(given.decode("latin-1")), request_id)
+        lines = [*head_of(answer, request_id), (b"connection", b"close")]
+        phrase = HTTPStatus(answer.status).phrase.encode("ascii")
+        head = b"".join(b"%b: %b\r\n" % line for line in lines)
+        # The parser knows the method once it has met the target.
+        content = b"" if self.url and self.parser.get_method() == b"HEAD" else answer.body
+        return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (answer.status, phrase, head, content)
+
+
+def protocol_with(rules: Rules) -> type[EdgeProtocol]:
+    """Gives the protocol class that uvicorn is to make for each connection of a listener with these rules."""
+    return type("EdgeProtocol", (EdgeProtocol,), {"rules": rules})

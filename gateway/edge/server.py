@@ -1,0 +1,161 @@
+"""The process's listeners: uvicorn with our protocol, on one event loop, stopped together and in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import uvicorn
+from uvicorn._types import ASGI3Application
+
+from gateway.edge.asgi import App
+from gateway.edge.protocol import Rules, protocol_with
+from gateway.observe import event
+from gateway.wire.limits import DEFAULT_LIMITS, Limits
+from gateway.words.errors import Code, Misconfigured
+
+_BACKLOG = 2048
+_TICK_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One address and the application that answers there. Port 0 takes a free one."""
+
+    host: str
+    port: int
+    app: App
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn's server without its hands on the process's signals: several run in one process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
+        yield
+
+
+class Server:
+    """Serves the listeners until it is stopped. `addresses` are known once it is made: binding happens here, or nothing starts.
+
+    settled: awaited after the last connection closed, so that what the corridor began is finished and recorded.
+    Raises Misconfigured where an address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[Listener],
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        refused: Callable[[Code], None] = lambda _: None,
+        settled: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        protocol = protocol_with(Rules(limits, refused))
+        self._settled = settled
+        self._sockets: list[socket.socket] = []
+        try:
+            for listener in listeners:
+                self._sockets.append(_bind(listener))
+        except Misconfigured:
+            self.close()
+            raise
+        self._servers = [_Uvicorn(_config(listener, limits, protocol)) for listener in listeners]
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of every listener, in their order."""
+        return tuple((name[0], name[1]) for name in (bound.getsockname() for bound in self._sockets))
+
+    async def serve(self, *, started: Callable[[], None] = lambda: None) -> None:
+        """Runs until `stop` or, on the main thread, SIGINT or SIGTERM. Returns after a graceful stop; calls `started` once."""
+        loop = asyncio.get_running_loop()
+        with _signals(loop, self.stop):
+            tasks = [
+                asyncio.ensure_future(server.serve(sockets=[bound]))
+                for server, bound in zip(self._servers, self._sockets, strict=True)
+            ]
+            try:
+                await self._announce(tasks, started)
+                await asyncio.gather(*tasks)
+            finally:
+                self.stop()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                if self._settled is not None:
+                    await self._settled()
+                self.close()
+
+    def stop(self) -> None:
+        """Asks every listener to take no new connection, finish what is under way and end."""
+        for server in self._servers:
+            server.should_exit = True
+
+    def close(self) -> None:
+        """Closes the sockets; for a server that was made and never served."""
+        for bound in self._sockets:
+            bound.close()
+
+    async def _announce(self, tasks: Sequence[asyncio.Future[None]], started: Callable[[], None]) -> None:
+        while not all(server.started for server in self._servers):
+            if any(task.done() for task in tasks):
+                return
+            await asyncio.sleep(_TICK_SECONDS)
+        for host, port in self.addresses:
+            event("listening", listener=f"{host}:{port}")
+        started()
+
+
+def _bind(listener: Listener) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((listener.host, listener.port))
+        bound.listen(_BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise Misconfigured(
+            f"cannot listen on {listener.host}:{listener.port} ({error.strerror}): "
+            "stop what is using the address, or choose another port"
+        ) from error
+    bound.setblocking(False)
+    return bound
+
+
+def _config(listener: Listener, limits: Limits, protocol: type[asyncio.Protocol]) -> uvicorn.Config:
+    return uvicorn.Config(
+        # The same shape; uvicorn spells it with its own types.
+        cast(ASGI3Application, listener.app),
+        http=protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        # Would believe X-Forwarded-For from loopback.
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=limits.keep_alive_seconds,
+        timeout_graceful_shutdown=limits.stop_seconds,
+    )
+
+
+@contextlib.contextmanager
+def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterator[None]:
+    taken: list[signal.Signals] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Off the main thread (in tests) there are no signals to take.
+        with contextlib.suppress(ValueError, RuntimeError):
+            loop.add_signal_handler(number, stop)
+            taken.append(number)
+    try:
+        yield
+    finally:
+        for number in taken:
+            loop.remove_signal_handler(number)
