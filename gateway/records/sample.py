@@ -1,8 +1,9 @@
 """Embedded upstream: invented people, the same at every run. Clear text: who loads them seals them first. No I/O.
 
 Nobody real can be meant. Resident ids begin with 99, which is no province (GB/T 2260); bank cards with 9999, which no issuer has
-(ISO/IEC 7812-1 keeps 9 for national bodies); Chinese mobiles with 154, a block that no carrier was known to use in 2026; London's numbers are Ofcom's for drama
-(07700 900000 to 900999); mail goes to example.com and .example (RFC 2606, RFC 6761). Check digits are valid all the same.
+(ISO/IEC 7812-1 keeps 9 for national bodies); Chinese mobiles with 154, a block that no carrier was known to use in 2026;
+London's numbers are Ofcom's for drama (07700 900000 to 900999); mail goes to example.com and .example (RFC 2606, RFC 6761).
+Check digits are valid all the same.
 """
 
 from __future__ import annotations
