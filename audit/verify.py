@@ -193,18 +193,19 @@ def _linked(stored: Stored, row: Row, last: _Last) -> Break | None:
     if row.seq > last.seq + 1 or (claim is not None and claim[0] > last.seq + 1 and claim[1] != last.hash):
         upto = max(row.seq, claim[0] if claim else 0) - 1
         return Break(BreakKind.DELETED, last.seq + 1, f"after entry {last.seq} comes {upto + 1}")
-    return _edited(stored, row, last, digest)
+    return _edited(stored, row, last, digest, claim is not None)
 
 
-def _edited(stored: Stored, row: Row, last: _Last, digest: str) -> Break:
+def _edited(stored: Stored, row: Row, last: _Last, digest: str, claims: bool) -> Break:
     """Which of two neighbours that do not fit was changed: the one that its other neighbour does not know either."""
     if digest != row.hash.hex():
         return Break(BreakKind.EDITED, row.seq, f"its bytes hash to {digest}, stored is {row.hash.hex()}")
-    at_head = stored.head is not None and stored.head.hash == digest
-    if last.seq and (at_head or _is_prev_of_any(stored, digest)):
-        return Break(
-            BreakKind.EDITED, last.seq, f"its bytes hash to {last.hash}, entry {row.seq} follows another"
-        )
+    if _is_prev_of_any(stored, digest):
+        if not claims:
+            return Break(BreakKind.MALFORMED, row.seq, "it says no seq and prev")
+        if last.seq:
+            text = f"its bytes hash to {last.hash}, entry {row.seq} follows another"
+            return Break(BreakKind.EDITED, last.seq, text)
     return Break(BreakKind.EDITED, row.seq, f"its bytes hash to {digest} and do not follow {last.hash}")
 
 
@@ -334,11 +335,14 @@ def _leaf(body: bytes) -> str:
     return hashlib.sha256(b"\x00" + body).hexdigest()
 
 
+@lru_cache(maxsize=4)
 def _claims(body: bytes) -> tuple[int, str] | None:
-    """The seq and prev that some bytes claim, or None where they are no entry."""
+    """The seq and prev that some bytes claim, read leniently: they are evidence, not yet an entry. None where they claim none."""
     try:
-        entry = _parse(body)
-    except _Malformed:
+        entry = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict) or type(entry.get("seq")) is not int or type(entry.get("prev")) is not str:
         return None
     return entry["seq"], entry["prev"]
 
