@@ -78,6 +78,7 @@ def _params(error: GatehouseError) -> dict[str, str | int]:
     if isinstance(error, Misconfigured):
         return {}
     params = dict(error.params)
-    if isinstance(error, Denied) and error.decision.reason in _REASONS_TOLD:
+    # A denial told as NOT_FOUND must look like a record that is not there, to the last byte.
+    if isinstance(error, Denied) and error.code is Code.DENIED and error.decision.reason in _REASONS_TOLD:
         params["reason"] = error.decision.reason.value
     return params

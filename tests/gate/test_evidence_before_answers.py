@@ -251,3 +251,14 @@ async def test_a_fence_that_keeps_moving_ends_in_a_refusal_to_serve(
         await house.gate.answer(call(Verb.READ, "a"))
     assert refusal.value.code is Code.FENCE_MOVING
     assert house.keys.refreshed == 3
+
+
+async def test_the_answers_for_hidden_and_absent_are_the_same_bytes(house: House) -> None:
+    house.shelf.put("hidden", name="one", secret=True)
+    answers = []
+    for record in ("hidden", "absent"):
+        with pytest.raises(GatehouseError) as refusal:
+            await house.gate.answer(call(Verb.READ, record))
+        told = problem(refusal.value, Language.ENGLISH, "req_same")
+        answers.append((told.status, told.body, sorted(name for name, _ in told.headers)))
+    assert answers[0] == answers[1]
