@@ -4,6 +4,8 @@ import orjson
 import pytest
 
 from audit import AuditEvent, Kind
+from gateway.text import Language
+from gateway.text.problems import problem
 from gateway.words.errors import (
     BadAnswer,
     Code,
