@@ -10,7 +10,7 @@ KEY = "{key}"
 
 # Unreserved characters and '@' (RFC 3986 section 2.3): a literal segment has one spelling only.
 _LITERAL = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~@-]+")
-_QUERY = re.compile(r"[A-Za-z0-9._~@:=&%{}\[\]-]*")
+_QUERY = re.compile(r"[A-Za-z0-9._~@:,=&%{}\[\]-]*")
 _WHOLE_VALUE = re.compile(r"=\{key\}(&|$)")
 _PLACEHOLDER = re.compile(r"\{[^}]*\}?")
 
