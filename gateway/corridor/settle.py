@@ -17,7 +17,7 @@ import orjson
 
 from audit import AuditEvent, Kind, Log, OpenIntent, RecordPart
 from gateway.corridor.entries import member, value_digest, version_digest
-from gateway.rooms import Alarms, Evidence, Upstream
+from gateway.rooms import Alarms, Evidence
 from gateway.words.access import ResourceRef
 from gateway.words.errors import BadAnswer, NoAnswer, NotSent
 from gateway.words.record import Alarm, AlarmKind, ClosedRecord
@@ -36,11 +36,19 @@ class Result(StrEnum):
     )
 
 
-class Catalogue(Protocol):
-    """Where a resource's spec is found; None when the catalogue no longer has it."""
+class InSight(Protocol):
+    """What of the bundle in force the reconciler needs: specs, and two looks at an upstream (see rooms.Upstream)."""
 
     def resource(self, upstream: str, name: str) -> ResourceSpec | None:
-        """Gives the spec."""
+        """Gives the spec; None when the catalogue no longer has it."""
+        ...
+
+    async def find(self, ref: ResourceRef, resource: ResourceSpec, marker: str) -> ClosedRecord | None:
+        """Looks for the record that a create with this marker made."""
+        ...
+
+    async def look(self, ref: ResourceRef, resource: ResourceSpec) -> ClosedRecord | None:
+        """Reads one record; None when it certainly is not there."""
         ...
 
 
@@ -81,8 +89,7 @@ class Settler:
     """Looks at open intents. `grace`: intents younger than this may still be under way in another process."""
 
     log: Log
-    upstream: Upstream
-    catalogue: Catalogue
+    upstream: InSight
     places: Places
     own: tuple[OwnChanges, ...]
     evidence: Evidence
@@ -113,7 +120,7 @@ class Settler:
             if await service.settle(intent):
                 return True
         where = intent.fields.get("resource") or {}
-        resource = self.catalogue.resource(where.get("upstream", ""), where.get("type", ""))
+        resource = self.upstream.resource(where.get("upstream", ""), where.get("type", ""))
         if resource is None or not intent.entry.parts:
             return self._stuck(intent, resource)
         part = orjson.loads(intent.entry.parts[0].body)

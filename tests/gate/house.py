@@ -311,6 +311,9 @@ class Shelf:
     async def look(self, ref: ResourceRef, resource: ResourceSpec) -> ClosedRecord | None:
         return self.record(ref.record or "")
 
+    def resource(self, upstream: str, name: str) -> ResourceSpec | None:
+        return RESOURCE if (upstream, name) == ("shelf", "thing") else None
+
     def version_headers(self, what: Addressed, record: ClosedRecord) -> tuple[tuple[str, str], ...]:
         return (("etag", record.version or ""),)
 

@@ -6,18 +6,13 @@ import pytest
 
 from gateway.corridor.settle import Settler
 from gateway.words.errors import GatehouseError, NoAnswer, NotSent
-from gateway.words.resource import ResourceSpec, Verb
-from tests.gate.house import RESOURCE, House, call
-
-
-class One:
-    def resource(self, upstream: str, name: str) -> ResourceSpec | None:
-        return RESOURCE if (upstream, name) == ("shelf", "thing") else None
+from gateway.words.resource import Verb
+from tests.gate.house import House, call
 
 
 def settler(house: House) -> Settler:
     gate = house.gate
-    return Settler(gate.log, house.shelf, One(), house.lens, (), gate.evidence, house.bell)
+    return Settler(gate.log, house.shelf, house.lens, (), gate.evidence, house.bell)
 
 
 async def leave_open(house: House, verb: Verb, record: str | None, body: object, *, arrives: bool) -> None:
