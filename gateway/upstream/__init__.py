@@ -1,0 +1,21 @@
+"""Room of step 7: from work to closed records, over HTTP or in this process. Public face."""
+
+from gateway.upstream.adapter import Adapter
+from gateway.upstream.address import AllowedHosts
+from gateway.upstream.asgi import AsgiApp, AsgiTransport
+from gateway.upstream.http import HttpTransport, tls_context
+from gateway.upstream.places import Places
+from gateway.upstream.transport import Exchange, RawAnswer, Transport
+
+__all__ = [
+    "Adapter",
+    "AllowedHosts",
+    "AsgiApp",
+    "AsgiTransport",
+    "Exchange",
+    "HttpTransport",
+    "Places",
+    "RawAnswer",
+    "Transport",
+    "tls_context",
+]

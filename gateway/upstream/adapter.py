@@ -1,0 +1,262 @@
+"""Step 7 of the request path: from work to closed records, over whatever transport an upstream has.
+
+Everything that an upstream says is judged here once: its status, its media type, its JSON, its shape, its record's id and its
+links. What does not fit the catalogue is BadAnswer; nothing of a body that is not a 2xx's is ever looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from urllib.parse import quote
+
+from gateway.upstream.place import Place
+from gateway.upstream.places import Places
+from gateway.upstream.reading import Reading
+from gateway.upstream.shape import Cut, rewrite_links, wrap
+from gateway.upstream.target import body_type, fill, onward
+from gateway.upstream.transport import RawAnswer
+from gateway.wire.json import dump
+from gateway.words.access import ResourceRef
+from gateway.words.answer import Answer
+from gateway.words.errors import BadAnswer, NoAnswer, NotSent
+from gateway.words.json import Json, JsonObject
+from gateway.words.record import ClosedPage, ClosedRecord, SealedChange, View
+from gateway.words.resource import FieldClass, Idempotency, PageRule, ResourceSpec, Shape, Verb, Versioning
+from gateway.words.work import Addressed, Delete, List, Update
+
+_GONE = (404, 410)
+
+
+class Adapter:
+    """The corridor's upstreams (rooms.Upstream). Holds no request's state; alarms about unknown members are told once a process."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._told: set[tuple[str, str]] = set()
+
+    # ── the gateway's own reads and the caller's ─────────────────────────────────────────────────────────────────
+
+    async def fetch(self, what: Addressed) -> Answer:
+        """Reads the one record that `what` names, exactly as addressed. HEAD asks as GET does: the record decides."""
+        place = self._places.of(what.upstream.name)
+        to, route = what.work.to, what.route
+        method = "GET" if route.method == "HEAD" else route.method
+        headers = self._onward(place, what)
+        raw = await place.send(method, to.path, to.raw_query, added=route.fixed, headers=headers)
+        if not _done(raw):
+            return Answer(raw.status)
+        reading = Reading(place, what.resource, raw, self._told)
+        record = reading.record(place.cut(route.shape, what.resource), reading.document(), what.ref)
+        return Answer(
+            raw.status, record, headers=reading.headers(route.response_headers), alarms=reading.alarms()
+        )
+
+    async def before(self, what: Addressed) -> Answer:
+        """Reads the record that a change is about, from the resource's own read target."""
+        place = self._places.of(what.upstream.name)
+        raw = await _ask(place, what.resource.read_target, what.ref)
+        if not _done(raw):
+            return Answer(raw.status)
+        reading = Reading(place, what.resource, raw, self._told)
+        shape = place.shape_of(what.resource, Verb.READ) or what.route.shape
+        record = reading.record(place.cut(shape, what.resource), reading.document(), what.ref)
+        return Answer(raw.status, record, alarms=reading.alarms())
+
+    async def look(self, ref: ResourceRef, resource: ResourceSpec) -> ClosedRecord | None:
+        """Reads one record for the reconciler; None when it certainly is not there (404, 410). Any other refusal is BadAnswer."""
+        place = self._places.of(ref.upstream)
+        raw = await _ask(place, resource.read_target, ref)
+        if raw.status in _GONE:
+            return None
+        if not _done(raw):
+            raise BadAnswer(raw.status)
+        reading = Reading(place, resource, raw, self._told)
+        shape = place.shape_of(resource, Verb.READ) or Shape()
+        return reading.record(place.cut(shape, resource), reading.document(), ref)
+
+    async def page(self, what: Addressed, work: List, position: str | None) -> Answer:
+        """Reads one run of a list. Every run asks for the route's own size, so that a position means the same each time."""
+        place = self._places.of(what.upstream.name)
+        route, rule = what.route, what.route.page
+        added = [*work.query.passing, *route.fixed, *_paging(rule, position)]
+        headers = self._onward(place, what)
+        raw = await place.send(route.method, work.to.path, added=added, headers=headers)
+        if not _done(raw):
+            return Answer(raw.status)
+        reading = Reading(place, what.resource, raw, self._told)
+        run = reading.run(place.cut(route.shape, what.resource), reading.document())
+        if rule is not None and len(run.pieces) > rule.size:
+            raise BadAnswer(raw.status)  # it did not hear how much was asked for, nor perhaps from where
+        items = tuple(reading.closed(piece, what.ref.record_of(piece.id or "")) for piece in run.pieces)
+        following = _following(rule, position, len(items), run.next, run.total)
+        if following is not None and following == position:
+            raise BadAnswer(raw.status)  # it would go round for ever
+        page = ClosedPage(items, following, run.outside)
+        return Answer(
+            raw.status, page=page, headers=reading.headers(route.response_headers), alarms=reading.alarms()
+        )
+
+    async def find(self, ref: ResourceRef, resource: ResourceSpec, marker: str) -> ClosedRecord | None:
+        """Looks for the record that a create with this marker made; None when it certainly is not there.
+
+        Raises BadAnswer also where several are found, or where the search may have more pages; NoAnswer for a resource that
+        cannot be searched (Idempotency.NONE): what became of the create cannot be told.
+        """
+        if resource.idempotency is Idempotency.NONE or resource.lookup is None:
+            raise NoAnswer
+        place = self._places.of(ref.upstream)
+        raw = await _ask(place, resource.lookup, ref, marker)
+        if raw.status in _GONE and resource.idempotency is Idempotency.HEADER:
+            return None  # a search that is not there says nothing about what it would find
+        if not _done(raw):
+            raise BadAnswer(raw.status)
+        reading = Reading(place, resource, raw, self._told)
+        found = reading.matches(ref, resource.lookup_field, marker)
+        if len(found) > 1:
+            raise BadAnswer(raw.status)
+        return found[0] if found else None
+
+    # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def change(self, what: Addressed, sealed: SealedChange | None, condition: str | None) -> Answer:
+        """Carries out a create, send, update or delete.
+
+        Raises NotSent for an update or delete without a condition where the upstream keeps versions, and for a create or
+        update without a document: the guard is here as well, since nothing after it would notice.
+        """
+        place = self._places.of(what.upstream.name)
+        work, route = what.work, what.route
+        headers = [*self._onward(place, what), *_conditions(what, sealed, condition)]
+        body = None
+        if not isinstance(work, Delete):
+            if sealed is None:
+                raise NotSent
+            body = dump(wrap(route.shape.body_root, _outward(place, what.resource, sealed.document)))
+            headers.append(("content-type", body_type(work.to.headers, route.request_headers)))
+        raw = await place.send(
+            route.method, work.to.path, work.to.raw_query, added=route.fixed, headers=headers, body=body
+        )
+        if not _done(raw):
+            return Answer(raw.status)
+        reading = Reading(place, what.resource, raw, self._told)
+        record, created = None, None
+        if not isinstance(work, Delete):
+            cut = place.cut(route.shape, what.resource)
+            document = reading.document() if raw.body else None
+            created = None if isinstance(work, Update) else reading.created(cut, document, work.to.path)
+            record = _changed(
+                reading, cut, document, what.ref if created is None else what.ref.record_of(created)
+            )
+        return Answer(
+            raw.status,
+            record,
+            headers=reading.headers(route.response_headers),
+            created=created,
+            alarms=reading.alarms(),
+        )
+
+    # ── putting answers together ─────────────────────────────────────────────────────────────────────────────────
+
+    def compose(
+        self,
+        what: Addressed,
+        views: Sequence[View],
+        page: Answer,
+        *,
+        following: str | None,
+        total: int | None,
+    ) -> JsonObject:
+        """Gives the answer's document in the route's own shape; `views` are records of `page`, or of runs like it."""
+        cut = self._places.of(what.upstream.name).cut(what.route.shape, what.resource)
+        if page.page is not None:
+            around = {record.ref: record.outside for record in page.page.items}
+            items: list[Json] = [cut.item(around.get(view.ref, {}), view.document) for view in views]
+            return cut.listing(page.page.outside, items, following, total)
+        if not views:
+            return {}
+        return cut.document(page.record.outside if page.record else {}, views[0].document)
+
+    def version_headers(self, what: Addressed, record: ClosedRecord) -> tuple[tuple[str, str], ...]:
+        """Gives the ETag of a record, where the upstream would have sent one and the route lets it pass."""
+        if what.resource.versioning is not Versioning.ETAG or record.version is None:
+            return ()
+        return (("etag", record.version),) if "etag" in what.route.response_headers else ()
+
+    def _onward(self, place: Place, what: Addressed) -> list[tuple[str, str]]:
+        passing = onward(what.work.to.headers, what.route.request_headers)
+        return [(name, value) for name, value in passing if not place.ours(name)]
+
+
+def _done(raw: RawAnswer) -> bool:
+    """Tells whether the upstream did what was asked. Raises BadAnswer for a redirect, a part, or no status that is one."""
+    if 300 <= raw.status < 400 or raw.status == 206 or not 200 <= raw.status <= 599:
+        raise BadAnswer(raw.status)  # never followed: nobody decided on where it leads
+    return raw.status < 300
+
+
+async def _ask(place: Place, template: str, ref: ResourceRef, key: str | None = None) -> RawAnswer:
+    path, query = fill(template, ref, key)
+    return await place.send("GET", path, query)
+
+
+def _paging(rule: PageRule | None, position: str | None) -> list[tuple[str, str]]:
+    if rule is None:
+        if position is not None:
+            raise NotSent
+        return []
+    if position is not None and rule.first is not None and not position.isdecimal():
+        raise NotSent  # a cursor from before a load that changed how this list is paged
+    pairs = [(rule.limit, str(rule.size))]
+    if position is not None:
+        pairs.append((rule.position, quote(position, safe="")))
+    elif rule.first is not None:
+        pairs.append((rule.position, str(rule.first)))
+    return pairs
+
+
+def _following(
+    rule: PageRule | None, position: str | None, count: int, cursor: str | None, total: int | None
+) -> str | None:
+    """Gives where the next run begins, None at the end. With page numbers an upstream that says its total is believed
+    about it (it may leave out items of a run); one that does not ends with the first run that is not full."""
+    if rule is None:
+        return None
+    if rule.first is None:
+        return cursor
+    number = rule.first if position is None else int(position)
+    more = count == rule.size if total is None else (number - rule.first + 1) * rule.size < total
+    return str(number + 1) if more else None
+
+
+def _conditions(what: Addressed, sealed: SealedChange | None, condition: str | None) -> list[tuple[str, str]]:
+    """Gives If-Match (RFC 9110 section 13.1.1) or Idempotency-Key. Raises NotSent where a condition is needed and absent."""
+    if what.route.verb in (Verb.UPDATE, Verb.DELETE):
+        if what.resource.versioning is Versioning.NONE:
+            return []
+        if condition is None or condition == "*":  # `*` is met by any version
+            raise NotSent
+        return [("if-match", condition)]
+    if what.resource.idempotency is Idempotency.HEADER:
+        if sealed is None or sealed.marker is None:
+            raise NotSent
+        return [("idempotency-key", sealed.marker)]
+    return []
+
+
+def _outward(place: Place, resource: ResourceSpec, document: JsonObject) -> JsonObject:
+    """Gives the document with links as the upstream says them, so that a record written back as read changes nothing."""
+    links = [spec.pattern for spec in resource.fields if spec.cls is FieldClass.LINK]
+    if not links:
+        return document
+    document = deepcopy(document)  # the intent's entry speaks of the one that was given
+    for pattern in links:
+        rewrite_links(document, pattern, place.mount.outward)
+    return document
+
+
+def _changed(reading: Reading, cut: Cut, document: Json, ref: ResourceRef) -> ClosedRecord | None:
+    """Gives the record where the answer to a change holds it: an object at the root, and an id that says whose it is."""
+    if document is None or not reading.same(cut, document, ref) or not cut.holds_one(document):
+        return None
+    return reading.record(cut, document, ref)
