@@ -53,6 +53,11 @@ class ApiKeys:
         """Takes these keys in place of all others, at once."""
         self._by_id = {key.id: key for key in keys}
 
+    def learn(self, old: ApiKey, new: ApiKey) -> None:
+        """Takes `new` in place of `old`, unless the keys were read anew in between: what was read then is not older."""
+        if self._by_id.get(old.id) is old:
+            self._by_id = {**self._by_id, new.id: new}
+
     def check(self, authorization: Sequence[str], now: datetime) -> Checked:
         """Gives what the values of the Authorization header prove. Never raises."""
         shown = self._shown(authorization)

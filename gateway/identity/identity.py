@@ -70,13 +70,18 @@ class Identity:
         key, reason = checked.key, checked.reason
         if key is not None and reason is Stranger.KEY_UNCONFIRMED:
             # Its outcome may have been recorded since the caches were read. Only who holds the right secret causes this read.
-            key_id = key.id
-            key = await self._store.read(lambda connection: read_key(connection, key_id))
-            reason = Stranger.KEY_UNKNOWN if key is None else fault(key, now)
+            key, reason = await self._again(key, now)
         if key is None or reason is not None:
             self.strangers.count(reason or Stranger.KEY_UNKNOWN)
             raise Unidentified
         return key
+
+    async def _again(self, old: ApiKey, now: datetime) -> tuple[ApiKey | None, Stranger | None]:
+        key = await self._store.read(lambda connection: read_key(connection, old.id))
+        if key is None:
+            return None, Stranger.KEY_UNKNOWN
+        self._keys.learn(old, key)
+        return key, fault(key, now)
 
     async def _person(self, tokens: Sequence[str], application: str) -> Proven:
         try:

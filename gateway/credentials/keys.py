@@ -1,0 +1,182 @@
+"""Service: API keys are issued, revoked and listed. Every door comes here; none holds a way around it.
+
+Order of a change, and what holds where it breaks off:
+    intent entry        nothing is changed yet
+    state rows          an issued key is unconfirmed and refused; a revoked key is refused by this process from here on
+    outcome entry       raises the fence: no process serves a revoked key after it, in log order
+    confirmation        the issued key holds from here on
+    answer              the one time that the secret is shown
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from audit import Kind, Receipt
+from gateway.credentials.desk import Asker, Desk, Visit
+from gateway.credentials.wish import Wish
+from gateway.identity import (
+    SECRET_BYTES,
+    ApiKey,
+    KeyedHash,
+    all_keys,
+    confirm_key,
+    insert_key,
+    read_key,
+    revoke_key,
+    write_key_text,
+)
+from gateway.words.control import CONTROL_KEY, KEY_CREATE, KEY_LIST, KEY_REVOKE
+from gateway.words.decision import Decision, Disclosure
+from gateway.words.errors import Code, Refused, Unavailable
+from gateway.words.ids import new_id
+from gateway.words.json import JsonObject
+
+MAX_LISTED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new key. `text` is what its holder sends; it is nowhere else, and the repr does not show it."""
+
+    key: ApiKey
+    text: str = field(repr=False)
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A run of keys as the asker may see them. next: where the following run begins, None at the end."""
+
+    keys: tuple[JsonObject, ...]
+    next: str | None
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The service.
+
+    reload: reads this process's credentials anew, without the log: a revocation holds here even where its outcome cannot be recorded.
+    """
+
+    desk: Desk
+    keyed_hash: KeyedHash
+    reload: Callable[[], Awaitable[None]]
+    dice: Callable[[int], bytes] = os.urandom
+
+    async def issue(self, asker: Asker, read: Callable[[], Wish]) -> Issued:
+        """Gives a new key. `read` gives what is asked for; it runs once the asker is known, so that its refusal is recorded as his.
+
+        Raises what `read` raises, Refused (VALUE_REFUSED; CONFLICT where the key was ended while it was made), Denied,
+        Unavailable. Promises: after any of these no key came of it that anybody could use.
+        """
+
+        async def work(visit: Visit) -> Issued:
+            visit.decide(self.desk.clock())
+            wish = read()
+            wish.check(self.desk.clock())
+            text, key = self._mint(wish)
+            visit.record = key.id
+            part = {"verb": "create", "reference": key.id, "subject": None, "bound": bound_to(key)}
+            kept = replace(key, intent=await self.desk.intend(visit, part))
+            await self.desk.write(visit, lambda c: insert_key(c, kept))
+            receipt = await self.desk.conclude(visit, "done")
+            now = self.desk.clock()
+            if not await self.desk.store.write(lambda c: confirm_key(c, key.id, now)):
+                raise Refused(Code.CONFLICT)
+            await self.desk.caches.refresh()
+            return Issued(replace(kept, confirmed_at=now), text, receipt)
+
+        return await self.desk.attend(asker, KEY_CREATE, CONTROL_KEY, work)
+
+    async def revoke(self, asker: Asker, key_id: str) -> Receipt:
+        """Ends a key for good; repeating it does nothing more. Once this has returned, no process serves the key any longer.
+
+        Raises Denied, Refused(NOT_FOUND), Unavailable (OUTCOME_UNRECORDED: the reconciler settles it, and where the rows stand
+        this process refuses the key already).
+        """
+
+        async def work(visit: Visit) -> Receipt:
+            key = await self.desk.store.read(lambda c: read_key(c, key_id))
+            if key is not None:  # an id that is none of ours may be anything, and is not repeated in an entry
+                visit.record = key.id
+            visit.decide(self.desk.clock())
+            if key is None:
+                raise Refused(Code.NOT_FOUND)
+            intent = await self.desk.intend(visit, {"verb": "revoke", "reference": key.id, "subject": None})
+            now = self.desk.clock()
+            await self.desk.write(visit, lambda c: revoke_key(c, key_id, now, intent))
+            try:
+                await self.reload()
+            except Unavailable as error:
+                raise visit.unrecorded() from error
+            receipt = await self.desk.conclude(visit, "done")
+            await self.desk.caches.refresh()
+            return receipt
+
+        return await self.desk.attend(asker, KEY_REVOKE, CONTROL_KEY, work)
+
+    async def list(self, asker: Asker, *, after: str | None = None, limit: int = 50) -> Listed:
+        """Gives keys by id, oldest first, each with the members that the decision shows clear. Raises Denied, Refused."""
+
+        async def work(visit: Visit) -> Listed:
+            decision = visit.decide(self.desk.clock())
+            if not 1 <= limit <= MAX_LISTED:
+                raise Refused(Code.PARAMETER_MALFORMED, parameter="limit")
+            keys = [key for key in await self.desk.store.scan(all_keys) if after is None or key.id > after]
+            page = [(key, shown(key, decision)) for key in keys[:limit]]
+            event = visit.event(Kind.SERVED, [_part(key, document) for key, document in page])
+            receipt = await self.desk.log.append(event, fence=visit.ruled.fence)
+            following = page[-1][0].id if len(keys) > limit else None
+            return Listed(tuple(document for _, document in page), following, receipt)
+
+        return await self.desk.attend(asker, KEY_LIST, CONTROL_KEY, work)
+
+    def _mint(self, wish: Wish) -> tuple[str, ApiKey]:
+        text, read = write_key_text(new_id("key"), self.dice(SECRET_BYTES))
+        digest = self.keyed_hash(read.id, read.secret)
+        key = ApiKey(
+            id=read.id,
+            digest=digest,
+            application=wish.application,
+            roles=wish.roles,
+            purposes=wish.purposes,
+            created=self.desk.clock(),
+            not_after=wish.not_after,
+            intent=0,
+        )
+        return text, key
+
+
+def bound_to(key: ApiKey) -> JsonObject:
+    """Gives what a key is bound to, as the entry of its issuing says it and as answers show it."""
+    return {
+        "application": key.application,
+        "roles": [{"role": held.role, "unit": held.unit} for held in sorted(key.roles)],
+        "purposes": [*sorted(key.purposes)],
+        "created": _text(key.created),
+        "expires": _text(key.not_after),
+    }
+
+
+def shown(key: ApiKey, decision: Decision) -> JsonObject:
+    """Gives the members of a key that the decision shows clear; the others are absent."""
+    revoked = None if key.revoked_at is None else _text(key.revoked_at)
+    whole: JsonObject = {"id": key.id, **bound_to(key), "revoked": revoked}
+    return {name: value for name, value in whole.items() if decision.read.of(f"/{name}") is Disclosure.CLEAR}
+
+
+def _part(key: ApiKey, document: JsonObject) -> JsonObject:
+    return {
+        "reference": key.id,
+        "subject": None,
+        "fields": {"clear": [f"/{name}" for name in sorted(document)]},
+    }
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
