@@ -173,7 +173,7 @@ class ParamType(StrEnum):
     TEXT = "text"
     INTEGER = "integer"
     BOOLEAN = "boolean"
-    TIME = "time"  # RFC 3339 in UTC, or a date; compared as text
+    TIME = "time"  # RFC 3339 in UTC with microseconds, or a date; compared as text
 
 
 @dataclass(frozen=True, slots=True)
