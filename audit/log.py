@@ -42,7 +42,7 @@ class Limits:
 
     max_waiting: int = 8192
     max_batch: int = 1024
-    settle_seconds: float = 10.0
+    settle_seconds: float = 5.0
     retry_after_seconds: int = 1
 
 
@@ -167,21 +167,23 @@ class Log:
 
     async def close(self) -> None:
         """Writes what is queued, then lets the store go. Repeatable; later appends get LogUnavailable."""
-        self._closing = True
-        self._wake.set()
-        if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
-            self._thread = None
+        if not self._closing:
+            self._closing = True
+            # The reader first: SQLite clears its WAL away when the last connection closes, and that must be the writer's.
             await self._loop.run_in_executor(self._reading, self._reader.close)
-        self._reading.shutdown(wait=False)
+            self._reading.shutdown(wait=False)
+        self._wake.set()
+        if (thread := self._thread) is not None:
+            await asyncio.to_thread(thread.join)
+            self._thread = None
 
     async def _read(self, question: Callable[[], T]) -> T:
+        if self._closing:
+            raise LogUnavailable("the log is closed")
         try:
             return await self._loop.run_in_executor(self._reading, question)
         except StoreDown as error:
             raise LogUnavailable("the log's store cannot be read") from error
-        except RuntimeError as error:  # the executor after `close`
-            raise LogUnavailable("the log is closed") from error
 
     # From here on: the writer thread.
 
@@ -222,6 +224,8 @@ class Log:
         written: list[Batch] = []
 
         def build(head: Head) -> Batch | None:
+            results.clear()
+            written.clear()
             self._compare(head)
             batch = self._link(head, jobs, results)
             if batch is not None:

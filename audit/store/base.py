@@ -55,7 +55,8 @@ class Writer(Protocol):
     def extend(self, link: Callable[[Head], Batch | None]) -> None:
         """One transaction: locks and reads the head, writes what `link` makes of it, commits. None: writes nothing.
 
-        Promises: returns after the commit is durable. Never trusts a head from memory.
+        Promises: returns after the commit is durable. Never trusts a head from memory. `link` may be called again, with
+        another head, when its first batch was not written.
         Raises: NotWritten, CommitUnknown; what `link` raises, with nothing written.
         """
 

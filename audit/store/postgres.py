@@ -153,7 +153,14 @@ class PostgresWriter(_Session):
             ) from error
 
     def extend(self, link: Callable[[Head], Batch | None]) -> None:
-        self._run(self._extend(link))
+        reused = self._connection is not None
+        try:
+            self._run(self._extend(link))
+        except NotWritten:
+            if not reused:
+                raise
+            # The server may have ended an idle connection long ago, and nothing was written: once more on a new one.
+            self._run(self._extend(link))
 
     def is_written(self, last: Entry) -> bool:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import inspect
 import json
 import re
 import subprocess
@@ -404,7 +405,7 @@ async def test_the_verifier_is_one_file_that_runs_without_anything_of_ours(tmp_p
     place = SqlitePlace(tmp_path / "audit.db")
     await written(place)
     alone = tmp_path / "verify.py"
-    alone.write_bytes(Path(sys.modules[verify.__module__].__file__ or "").read_bytes())
+    alone.write_text(inspect.getsource(sys.modules["audit.verify"]), encoding="utf-8")
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-I", "-S", str(alone), str(place.path)],
