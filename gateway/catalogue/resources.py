@@ -187,7 +187,7 @@ def _check_fields(what: Described) -> None:
                 "fact", f"'{one.fact}' has a field already", "name it differently"
             )
     for spec in what.spec.fields:
-        if spec.element_id:
+        if spec.element_id and ANY in split(spec.pattern):
             _check_element(what, spec)
 
 
