@@ -1,0 +1,13 @@
+"""One process with a desk, on real stores."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from desk_house import Desks, open_desks
+
+
+@pytest.fixture
+async def desks(tmp_path: Path) -> AsyncIterator[Desks]:
+    async with open_desks(tmp_path / "home") as desks:
+        yield desks
