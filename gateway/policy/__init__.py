@@ -1,0 +1,29 @@
+"""Step 5 of the request path: decides, by stock Casbin files, with the deciding rule named. No I/O while deciding.
+
+Load a folder to a `Bundle`, give it to a `PolicyDecider`, prepare a question, decide on facts.
+"""
+
+from gateway.policy.bundle import Bundle
+from gateway.policy.cases import CaseFailure, run_cases
+from gateway.policy.decider import COMPILED, PolicyDecider, PreparedQuestion, Refusal
+from gateway.policy.finding import Finding, Severity
+from gateway.policy.known import Catalogue
+from gateway.policy.load import check, examine, load
+from gateway.policy.vocabulary import Vocabulary
+
+__all__ = [
+    "COMPILED",
+    "Bundle",
+    "CaseFailure",
+    "Catalogue",
+    "Finding",
+    "PolicyDecider",
+    "PreparedQuestion",
+    "Refusal",
+    "Severity",
+    "Vocabulary",
+    "check",
+    "examine",
+    "load",
+    "run_cases",
+]

@@ -1,0 +1,264 @@
+"""Step 5 of the request path: decides. Floors first, then the bundle. No I/O, no clock: the time is the question's.
+
+Whatever goes wrong in here is a denial (ENGINE_ERROR); nothing is raised and nothing is allowed by accident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.policy.bundle import Bundle
+from gateway.policy.condition import Asked
+from gateway.policy.facts import NOWHERE, environment, plain, unit_of
+from gateway.policy.plan import Outcome, Question, denial
+from gateway.policy.reference import ENGINE as PYCASBIN
+from gateway.policy.reference import Reference, ReferenceQuestion
+from gateway.words.access import Access
+from gateway.words.decision import DecidedBy, Decision, Facts, Reason, Rule
+from gateway.words.json import Pattern
+from gateway.words.principal import Party, Principal
+from gateway.words.resource import PERSONAL, ResourceSpec
+
+COMPILED = "gatehouse-policy/1"
+MAX_QUESTIONS = 10_000
+_NO_FACTS = Facts()
+_PLAIN = (str, int, bool)
+
+
+class Asking(Protocol):
+    """What an engine makes of a question: see plan.Question."""
+
+    facts: frozenset[str]
+    early: Outcome | None
+    searchable: frozenset[Pattern]
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Every role that could be looked at."""
+        ...
+
+    def answer(self, asked: Sequence[Asked]) -> tuple[Outcome, tuple[str, ...]]:
+        """Gives the outcome for a record and the roles that were looked at."""
+        ...
+
+
+class Engine:
+    """One bundle, ready to be asked. reference: use pycasbin although the model compiles."""
+
+    def __init__(self, bundle: Bundle, *, reference: bool = False) -> None:
+        self.bundle = bundle
+        by_casbin = reference or not bundle.model.compiled
+        self.name = PYCASBIN if by_casbin else COMPILED
+        self._reference = Reference(bundle, narrowed=True) if by_casbin else None
+        self._questions: dict[tuple[object, ...], tuple[ResourceSpec, Asking]] = {}
+
+    def question(self, principal: Principal, action: str, purpose: str, resource: ResourceSpec) -> Asking:
+        """Gives the question, worked out once for the same principal, action, purpose and resource. Raises ValueError for names
+        that are not what they stand for: a party that calls itself a role would get the role."""
+        parties = principal.parties
+        for party in parties:
+            _hold_names(party)
+        key = (
+            action,
+            purpose,
+            resource.upstream,
+            resource.name,
+            *[(self._identity(party), party.roles) for party in parties],
+        )
+        known = self._questions.get(key)
+        if known is not None and known[0] is resource:
+            return known[1]
+        made: Asking
+        if self._reference is None:
+            made = Question(self.bundle, parties, action, purpose, resource)
+        else:
+            made = ReferenceQuestion(self._reference, self.bundle, parties, action, purpose, resource)
+        if len(self._questions) >= MAX_QUESTIONS:
+            self._questions.clear()
+        self._questions[key] = (resource, made)
+        return made
+
+    def _identity(self, party: Party) -> str:
+        """Parties that no link names differ by their roles alone, so they share one question; conditions see each one's id anyway."""
+        linked = self._reference is not None or party.id in self.bundle.roles.members
+        return party.id if linked else party.id.partition(":")[0]
+
+    def subject(self, party: Party, *, alone: bool) -> dict[str, str | int | bool | None]:
+        """Gives `r.sub`: the id, whether an application acts for nobody, and every declared attribute, None where the party has none."""
+        made: dict[str, str | int | bool | None] = {}
+        for name in self.bundle.vocabulary.attributes:
+            value = party.attributes.get(name)
+            made[name] = value if type(value) in _PLAIN else None
+        made["id"] = party.id
+        made["alone"] = alone
+        return made
+
+
+def _hold_names(party: Party) -> None:
+    if not party.id.startswith(("app:", "person:", "system:")):
+        raise ValueError("a party is an application, a person or a system principal")
+    if not all(held.role.startswith("role:") and held.unit for held in party.roles):
+        raise ValueError("a credential holds roles within units")
+
+
+class PreparedQuestion:
+    """One principal's question about one resource at one time, against one bundle and fence."""
+
+    __slots__ = ("_access", "_asking", "_engine", "_env", "_fence", "_purpose", "_subjects")
+
+    def __init__(self, engine: Engine, asking: Asking, access: Access, purpose: str, fence: int) -> None:
+        self._engine = engine
+        self._asking = asking
+        self._access = access
+        self._purpose = purpose
+        self._fence = fence
+        self._subjects = [
+            engine.subject(party, alone=access.principal.person is None) for party in access.principal.parties
+        ]
+        self._env = environment(access.time, engine.bundle.vocabulary.zone)
+
+    def early(self) -> Decision | None:
+        """Gives the denial that holds whatever the record's facts turn out to be, else None."""
+        outcome = self._asking.early
+        return None if outcome is None else self._made(outcome, _NO_FACTS, self._asking.roles)
+
+    def decide(self, facts: Facts) -> Decision:
+        """Gives the decision for a record of these facts. Never raises."""
+        floor = _floor(facts, self._access.action, self._purpose)
+        if floor is not None:
+            return self._made(denial(floor), facts, self._asking.roles, DecidedBy.FLOOR)
+        try:
+            outcome, roles = self._asking.answer(self._asked(facts))
+        except Exception:  # noqa: BLE001 - the promise of this method: an error is a denial, whatever it is
+            outcome, roles = denial(Reason.ENGINE_ERROR), self._asking.roles
+        return self._made(outcome, facts, roles)
+
+    def searchable(self) -> frozenset[Pattern]:
+        """Gives the fields that are CLEAR on every record that this question could be allowed on."""
+        return self._asking.searchable
+
+    def _asked(self, facts: Facts) -> list[Asked]:
+        rec = plain(facts.values, self._asking.facts, self._engine.bundle.sets)
+        unit = unit_of(facts.values)
+        return [Asked(rec, sub, self._env, self._purpose, unit) for sub in self._subjects]
+
+    def _made(
+        self, outcome: Outcome, facts: Facts, roles: tuple[str, ...], by: DecidedBy = DecidedBy.BUNDLE
+    ) -> Decision:
+        return Decision(
+            allowed=outcome.allowed,
+            reason=outcome.reason,
+            by=by,
+            rule=outcome.rule,
+            read=outcome.read,
+            write=outcome.write,
+            facts=facts,
+            bundle=self._engine.bundle.digest,
+            engine=self._engine.name,
+            fence=self._fence,
+            roles=roles,
+        )
+
+
+def _floor(facts: Facts, action: str, purpose: str) -> Reason | None:
+    """What no rule lifts. A refusal names the purpose or the action that the customer refused."""
+    floors = facts.floors
+    if floors.erased:
+        return Reason.ERASED
+    if floors.refused and (purpose in floors.refused or action in floors.refused):
+        return Reason.REFUSED_BY_CUSTOMER
+    return None
+
+
+class Refusal:
+    """A question that is denied before it is one: no bundle, a purpose that is not held, an engine error."""
+
+    __slots__ = ("_bundle", "_by", "_engine", "_fence", "_reason")
+
+    def __init__(self, reason: Reason, by: DecidedBy, bundle: str, engine: str, fence: int) -> None:
+        self._reason = reason
+        self._by = by
+        self._bundle = bundle
+        self._engine = engine
+        self._fence = fence
+
+    def early(self) -> Decision:
+        """Gives the denial."""
+        return self.decide(_NO_FACTS)
+
+    def decide(self, facts: Facts) -> Decision:
+        """Gives the denial; an erasure is said first, as always."""
+        erased = facts.floors.erased
+        outcome = denial(Reason.ERASED if erased else self._reason)
+        rule: Rule | None = None
+        return Decision(
+            allowed=False,
+            reason=outcome.reason,
+            by=DecidedBy.FLOOR if erased else self._by,
+            rule=rule,
+            read=outcome.read,
+            write=outcome.write,
+            facts=facts,
+            bundle=self._bundle,
+            engine=self._engine,
+            fence=self._fence,
+        )
+
+    def searchable(self) -> frozenset[Pattern]:
+        """Nothing."""
+        return frozenset()
+
+
+class PolicyDecider:
+    """The room's `Decider`. Holds the active engine; `swap` puts another in its place with one assignment.
+
+    Promises: a prepared question keeps the bundle it was prepared against; a bundle that was refused never gets here.
+    """
+
+    def __init__(self, bundle: Bundle | None = None) -> None:
+        self._engine = None if bundle is None else Engine(bundle)
+
+    @property
+    def bundle(self) -> Bundle | None:
+        """The active bundle, None before the first."""
+        engine = self._engine
+        return None if engine is None else engine.bundle
+
+    def swap(self, bundle: Bundle) -> None:
+        """Makes the bundle the active one, once its engine stands. Questions prepared before keep theirs."""
+        self._engine = Engine(bundle)
+
+    def prepare(self, access: Access, resource: ResourceSpec, fence: int) -> PreparedQuestion | Refusal:
+        """Gives the question made ready against the bundle that is active now. Never raises."""
+        engine = self._engine
+        if engine is None:
+            return Refusal(Reason.NO_BUNDLE, DecidedBy.BUNDLE, "", COMPILED, fence)
+        return prepare(engine, access, resource, fence)
+
+
+def prepare(engine: Engine, access: Access, resource: ResourceSpec, fence: int) -> PreparedQuestion | Refusal:
+    """Gives the question made ready for one engine. Never raises."""
+    try:
+        if access.time.utcoffset() is None:
+            raise ValueError("a time without a zone")
+        purpose = _purpose(access, resource, engine.bundle)
+        if purpose is None:
+            floor = DecidedBy.FLOOR
+            return Refusal(Reason.PURPOSE_NOT_HELD, floor, engine.bundle.digest, engine.name, fence)
+        asking = engine.question(access.principal, access.action, purpose, resource)
+        return PreparedQuestion(engine, asking, access, purpose, fence)
+    except Exception:  # noqa: BLE001 - the promise of this function: an error is a denial, whatever it is
+        return Refusal(Reason.ENGINE_ERROR, DecidedBy.BUNDLE, engine.bundle.digest, engine.name, fence)
+
+
+def _purpose(access: Access, resource: ResourceSpec, bundle: Bundle) -> str | None:
+    """Gives the purpose to decide for, `-` where none is needed, None where it is not the principal's to name."""
+    if access.purpose is None:
+        personal = any(field.cls in PERSONAL for field in resource.fields)
+        return None if personal else NOWHERE
+    known = access.purpose in bundle.vocabulary.purposes
+    return access.purpose if known and access.purpose in access.principal.purposes else None
+
+
+__all__ = ["COMPILED", "Engine", "PolicyDecider", "PreparedQuestion", "Refusal", "prepare"]

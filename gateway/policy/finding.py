@@ -1,0 +1,42 @@
+"""Beside the request path: what a load or `policy check` says about the files, one value a finding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """An error refuses the bundle; a warning is shown and does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """One thing about one line.
+
+    what: what stands there. would_have: what Casbin would have made of it. suggestion: what to write instead.
+    Promises: names, columns and line numbers of the policy only; policies hold no personal data, and cases hold invented people.
+    """
+
+    file: str
+    line: int
+    severity: Severity
+    what: str
+    would_have: str
+    suggestion: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.severity}: {self.what}. {self.would_have}. {self.suggestion}."
+
+
+def error(file: str, line: int, what: str, would_have: str, suggestion: str) -> Finding:
+    """Gives a finding that refuses the bundle."""
+    return Finding(file, line, Severity.ERROR, what, would_have, suggestion)
+
+
+def warning(file: str, line: int, what: str, would_have: str, suggestion: str) -> Finding:
+    """Gives a finding that is only shown."""
+    return Finding(file, line, Severity.WARNING, what, would_have, suggestion)

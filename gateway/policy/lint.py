@@ -1,0 +1,209 @@
+"""Beside the request path: holds every row of policy.csv against the vocabulary and the catalogue before it may decide anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from gateway.policy.bundle import ANY, SET, SHOW_CLEAR, SHOW_MASKED, SHOW_TOKEN, wide
+from gateway.policy.condition import SUBJECT_NAMES, Condition, Malformed, parse
+from gateway.policy.finding import Finding, Severity, error, warning
+from gateway.policy.known import Known, facts_of
+from gateway.policy.plan import RECORD
+from gateway.policy.source import POLICY_FILE, Row
+from gateway.policy.vocabulary import Vocabulary
+from gateway.words.resource import FieldClass
+
+COLUMNS = {"p": 8, "g": 3}
+_SHOWS = frozenset({SHOW_CLEAR, SHOW_MASKED, SHOW_TOKEN})
+_PLAIN_COLUMN = re.compile(r"[\w:/.@#%*~+=&?-]+\Z", re.ASCII)
+_NEVER_READ = "The rule would never match, or match something else"
+
+
+class Lint:
+    """One pass over the rows. `findings` gathers; `conditions` holds each `p` row's condition by line for the loader."""
+
+    def __init__(self, vocabulary: Vocabulary, known: Known) -> None:
+        self._vocabulary = vocabulary
+        self._known = known
+        self.findings: list[Finding] = []
+        self.conditions: dict[int, Condition] = {}
+        self._sets: dict[str, int] = {}
+        self._scalars: dict[str, int] = {}
+
+    def hold(self, rows: Sequence[Row]) -> None:
+        """Looks at every row, then at what only shows between them."""
+        fitting = [row for row in rows if self._shape(row)]
+        for row in fitting:
+            if row.kind == "p":
+                self._rule(row)
+        self._empty(rows)
+        self._twice(fitting)
+        self._mixed()
+        self._unused(fitting)
+
+    def _error(self, row: Row, what: str, would_have: str, suggestion: str) -> None:
+        self.findings.append(error(POLICY_FILE, row.line, what, would_have, suggestion))
+
+    def _shape(self, row: Row) -> bool:
+        """Kind, number of columns, nothing empty, nothing that only looks like a name."""
+        wanted = COLUMNS.get(row.kind)
+        if wanted is None:
+            self._error(row, f"`{row.kind[:20]}` is no kind of row", "The row would vanish", "Write p or g")
+            return False
+        if len(row.columns) != wanted:
+            self._error(
+                row,
+                f"{len(row.columns)} columns where {wanted} belong",
+                "Every later decision would raise, or the rest be cut off",
+                "Count the commas; a list in a condition needs its brackets",
+            )
+            return False
+        names = row.columns if row.kind == "g" else (*row.columns[:6], row.columns[7])
+        if not all(row.columns) or not all(_PLAIN_COLUMN.match(name) for name in names):
+            self._error(
+                row,
+                "a column is empty, quoted, or has a character that no name has",
+                "Casbin keeps quotes as part of the name, and an empty text equals an empty request",
+                "Write the bare name",
+            )
+            return False
+        return True
+
+    def _rule(self, row: Row) -> None:
+        role, unit, res, act, name, pur, text, effect = row.columns
+        if role not in self._vocabulary.roles:
+            self._error(row, f"unknown role `{role}`", _NEVER_READ, "Declare it in vocabulary.yaml")
+        if unit != ANY and unit not in self._vocabulary.units:
+            self._error(row, f"unknown unit `{unit}`", _NEVER_READ, "Declare it in vocabulary.yaml, or `*`")
+        if pur != ANY and pur not in self._vocabulary.purposes:
+            self._error(row, f"unknown purpose `{pur}`", _NEVER_READ, "Declare it in vocabulary.yaml, or `*`")
+        if effect not in ("allow", "deny"):
+            self._error(
+                row, f"unknown effect `{effect}`", "A mistyped deny is no deny", "Write allow or deny"
+            )
+        self._about(row, res, act, name, denies=effect == "deny")
+        self._condition(row, res, text)
+
+    def _about(self, row: Row, res: str, act: str, name: str, *, denies: bool) -> None:
+        """Resource, action and field belong together; only a deny may be wider than names."""
+        resources = self._known.resources
+        if res == ANY and not denies:
+            self._error(row, "an allow on every resource", "What is added later would be open", "Name it")
+            return
+        if res != ANY and res not in resources:
+            self._error(row, f"unknown resource `{res}`", _NEVER_READ, "Write upstream/resource")
+            return
+        names = [res] if res != ANY else list(resources)
+        actions = frozenset().union(*(self._known.actions[n] for n in names))
+        disclosing = act in _SHOWS or act == SET or act == "show:*"
+        if not disclosing and act not in actions | {wide(action) for action in actions}:
+            self._error(row, f"unknown action `{act}`", _NEVER_READ, "Write an action of that resource")
+        elif act.endswith(":*") and not denies:
+            self._error(row, f"an allow of `{act}`", "What is added later would be open", "Name each action")
+        elif act in (SHOW_MASKED, SHOW_TOKEN) and denies:
+            self._error(
+                row, f"a deny of `{act}` alone", "The clear value would still be shown", "Deny `show:*`"
+            )
+        elif disclosing:
+            self._field(row, names, name, denies=denies)
+        elif name != RECORD:
+            self._error(row, f"`{name}` beside a record's action", _NEVER_READ, "Write `-`")
+
+    def _field(self, row: Row, resources: Sequence[str], name: str, *, denies: bool) -> None:
+        if name == ANY:
+            if not denies:
+                self._error(row, "an allow on every field", "A new field would be open", "Name classes")
+            return
+        specs = [self._known.resources[resource] for resource in resources]
+        if name.startswith("/"):
+            if not any(spec.spec(name) for spec in specs):
+                self._error(row, f"unknown field `{name}`", _NEVER_READ, "Write a pattern of the catalogue")
+        elif name not in set(FieldClass):
+            self._error(row, f"unknown class `{name}`", _NEVER_READ, "Write a class of the catalogue")
+        elif not any(field.cls == name for spec in specs for field in spec.fields):
+            self.findings.append(
+                warning(
+                    POLICY_FILE,
+                    row.line,
+                    f"no field there has the class `{name}`",
+                    "The rule says nothing today",
+                    "Remove it, or see whether the catalogue lost a field",
+                )
+            )
+
+    def _condition(self, row: Row, res: str, text: str) -> None:
+        try:
+            condition = parse(text)
+        except Malformed as exc:
+            self._error(
+                row, f"the condition is refused: {exc}", "Casbin would evaluate something else", "See docs"
+            )
+            return
+        resources = self._known.resources
+        given = facts_of(resources[res]) if res in resources else self._known.facts
+        for fact in sorted(condition.facts - given):
+            self._error(
+                row,
+                f"no catalogue provides `r.rec.{fact}` here",
+                "It would be absent for ever",
+                "See `fact:`",
+            )
+        for name in sorted(condition.attributes - self._vocabulary.attributes - SUBJECT_NAMES):
+            self._error(row, f"unknown attribute `r.sub.{name}`", "Every decision raises", "Declare it")
+        for fact in condition.sets:
+            self._sets.setdefault(fact, row.line)
+        for fact in condition.scalars:
+            self._scalars.setdefault(fact, row.line)
+        self.conditions[row.line] = condition
+
+    def _empty(self, rows: Sequence[Row]) -> None:
+        if not any(row.kind == "p" and row.columns[-1:] == ("allow",) for row in rows):
+            self.findings.append(
+                error(POLICY_FILE, 1, "no rule allows anything", "A half-written file looks so", "Restore it")
+            )
+
+    def _twice(self, rows: Sequence[Row]) -> None:
+        seen: dict[tuple[str, ...], Row] = {}
+        for row in rows:
+            key = (row.kind, *row.columns)
+            first = seen.setdefault(key, row)
+            opposite = seen.get((*key[:-1], "allow")) if key[-1] == "deny" else seen.get((*key[:-1], "deny"))
+            if first is not row:
+                self._error(
+                    row, f"the same as line {first.line}", "Removing one would leave the other", "Remove one"
+                )
+            elif row.kind == "p" and opposite is not None:
+                self._error(
+                    row,
+                    f"the opposite of line {opposite.line}",
+                    "The deny wins: the allow is dead",
+                    "Keep one",
+                )
+
+    def _mixed(self) -> None:
+        for fact in sorted(set(self._sets) & (set(self._scalars) | {"unit"})):
+            self.findings.append(
+                error(
+                    POLICY_FILE,
+                    self._sets[fact],
+                    f"`r.rec.{fact}` is a set here and a single value elsewhere",
+                    "`in` on a text asks for a part of it",
+                    "Use it in one way",
+                )
+            )
+
+    def _unused(self, rows: Sequence[Row]) -> None:
+        used = {row.columns[0] for row in rows if row.kind == "p"}
+        linked = {row.columns[1]: row for row in rows if row.kind == "g"}
+        heirs = {row.columns[0] for row in rows if row.kind == "g"}
+        for role, row in sorted(linked.items()):
+            if role not in used | heirs and role in self._vocabulary.roles:
+                self.findings.append(
+                    warning(POLICY_FILE, row.line, f"`{role}` has no rule", "It gives nothing", "Remove it")
+                )
+
+
+def refused(findings: Sequence[Finding]) -> bool:
+    """True when any finding refuses the bundle."""
+    return any(finding.severity is Severity.ERROR for finding in findings)

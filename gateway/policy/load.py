@@ -1,0 +1,151 @@
+"""Beside the request path: from a folder to a bundle, or to findings. A folder that is refused leaves the active bundle where it is.
+
+Read once into bytes → the same bytes are digested, checked, given to pycasbin and compiled: nothing is looked at twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gateway.policy.bundle import Bundle, Line, Rules, joined, read_line
+from gateway.policy.cases import run_cases
+from gateway.policy.condition import Condition
+from gateway.policy.finding import Finding, Severity, error
+from gateway.policy.known import Catalogue, Known, known
+from gateway.policy.links import hold_links
+from gateway.policy.lint import Lint, refused
+from gateway.policy.model import parse_model
+from gateway.policy.reference import enforcer, same_rows
+from gateway.policy.roles import RoleGraph
+from gateway.policy.source import MODEL_FILE, POLICY_FILE, Row, rows, text_of
+from gateway.policy.vocabulary import FILE as VOCABULARY_FILE
+from gateway.policy.vocabulary import parse_vocabulary
+from gateway.words.errors import Misconfigured
+
+REQUIRED = (MODEL_FILE, POLICY_FILE, VOCABULARY_FILE)
+CASES = "cases"
+MAX_FILE_BYTES = 64 * 1024 * 1024
+_LABEL = b"gatehouse policy bundle 1\0"
+
+
+def load(folder: Path, catalogue: Catalogue) -> Bundle:
+    """Gives the bundle of that folder. Raises Misconfigured with every error found; whoever holds a good bundle keeps it."""
+    bundle, findings = examine(folder, catalogue)
+    if bundle is None:
+        raise Misconfigured(*(str(f) for f in findings if f.severity is Severity.ERROR))
+    return bundle
+
+
+def check(folder: Path, catalogue: Catalogue) -> list[Finding]:
+    """Gives everything there is to say about that folder, errors and warnings, by file and line."""
+    return examine(folder, catalogue)[1]
+
+
+def examine(folder: Path, catalogue: Catalogue) -> tuple[Bundle | None, list[Finding]]:
+    """Gives the bundle (None when refused) and all findings: files, lint, what pycasbin reads, then the cases."""
+    files, findings = read_folder(folder)
+    bundle: Bundle | None = None
+    if not refused(findings):
+        ground = known(catalogue)
+        bundle, more = build(files, ground)
+        findings += more
+        if bundle is not None:
+            failures = run_cases(bundle, catalogue)
+            findings += [
+                error(f.file, f.line, f.what, "The policy does not do what its cases say", "Mend one of both")
+                for f in failures
+            ]
+    findings.sort()
+    return (None if refused(findings) else bundle), findings
+
+
+def read_folder(folder: Path) -> tuple[dict[str, bytes], list[Finding]]:
+    """Gives the policy's files by name relative to the folder."""
+    files: dict[str, bytes] = {}
+    findings: list[Finding] = []
+    cases = sorted((folder / CASES).glob("*.yaml")) if (folder / CASES).is_dir() else []
+    for path in [*(folder / name for name in REQUIRED), *cases]:
+        name = path.relative_to(folder).as_posix()
+        try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise OSError
+            files[name] = path.read_bytes()
+        except OSError:
+            findings.append(
+                error(name, 1, "the file cannot be read", "Nothing could be decided", "Restore it")
+            )
+    if not cases:
+        findings.append(
+            error(f"{CASES}/", 1, "there is no case", "Nobody would notice what the policy does", "Write one")
+        )
+    return files, findings
+
+
+def digest(files: Mapping[str, bytes], catalogue_digest: str) -> str:
+    """Gives `sha256:…` over the names and bytes of all files, and the catalogue's digest. Length-prefixed: nothing runs together."""
+    whole = hashlib.sha256(_LABEL)
+    parts = [catalogue_digest.encode()]
+    for name in sorted(files):
+        parts += [name.encode(), files[name]]
+    for part in parts:
+        whole.update(len(part).to_bytes(8, "big"))
+        whole.update(part)
+    return f"sha256:{whole.hexdigest()}"
+
+
+def build(files: Mapping[str, bytes], ground: Known) -> tuple[Bundle | None, list[Finding]]:
+    """Gives the bundle of these files, its cases not yet run, or None and what is wrong."""
+    texts: dict[str, str] = {}
+    findings: list[Finding] = []
+    for name, data in sorted(files.items()):
+        text, wrong = text_of(name, data)
+        findings += wrong
+        if text is not None:
+            texts[name] = text
+    if findings:
+        return None, findings
+    model, findings = parse_model(texts[MODEL_FILE])
+    vocabulary, wrong = parse_vocabulary(texts[VOCABULARY_FILE])
+    found, broken = rows(texts[POLICY_FILE])
+    findings += wrong + broken
+    if vocabulary is None:
+        return None, findings
+    lint = Lint(vocabulary, ground)
+    lint.hold(found)
+    findings += lint.findings + hold_links(found, vocabulary)
+    if model is None or refused(findings):
+        return None, findings
+    # pycasbin's own reading is the last word on what a row says; whatever it raises here is a refusal, not a crash
+    try:
+        agrees = same_rows(enforcer(model.text, texts[POLICY_FILE].split("\n")), found)
+    except Exception:  # noqa: BLE001 - the file is refused whatever stock Casbin stumbled over
+        agrees = False
+    if not agrees:
+        findings.append(
+            error(
+                POLICY_FILE, 1, "stock Casbin reads other rows", "It would decide otherwise", "See its rows"
+            )
+        )
+        return None, findings
+    lines = _lines(found, lint, model.extra)
+    bundle = Bundle(
+        digest=digest(files, ground.digest),
+        model=model,
+        vocabulary=vocabulary,
+        rows=tuple(found),
+        rules=Rules(lines),
+        roles=RoleGraph((r.columns[0], r.columns[1], r.columns[2]) for r in found if r.kind == "g"),
+        facts=ground.facts,
+        sets=frozenset().union(*(line.condition.sets for line in lines)),
+        files=dict(files),
+    )
+    return bundle, findings
+
+
+def _lines(found: Sequence[Row], lint: Lint, extra: tuple[Condition, ...]) -> list[Line]:
+    rules = [row for row in found if row.kind == "p"]
+    return [
+        read_line(row, number, joined(extra, lint.conditions[row.line])) for number, row in enumerate(rules)
+    ]

@@ -1,0 +1,156 @@
+"""Beside the request path: policies/vocabulary.yaml, the names that a policy may use, and its clock.
+
+Casbin believes every name; a role or unit written wrong is then a rule that never matches. Here names are declared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, timedelta, timezone, tzinfo
+from io import StringIO
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
+
+from gateway.policy.condition import SUBJECT_NAMES, valid_fact_name
+from gateway.policy.finding import Finding, error
+
+FILE = "vocabulary.yaml"
+_SECTIONS = frozenset({"clock", "purposes", "roles", "units", "attributes"})
+_PURPOSE = re.compile(r"[a-z][a-z0-9_-]{0,40}\Z")
+_ROLE = re.compile(r"role:[a-z][a-z0-9_-]{0,60}\Z")
+_UNIT = re.compile(r"[a-z]+:[a-z][a-z0-9_-]{0,60}\Z")
+_OFFSET = re.compile(r"UTC(?:([+-])(\d\d):(\d\d))?\Z")
+_NOT_UNITS = ("role:", "person:", "app:", "system:", "show:", "set:")
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Names with their labels by language (`zh`, `en`), and the zone of `r.env`. attributes: what `r.sub` may be asked for."""
+
+    purposes: Mapping[str, Labels]
+    roles: Mapping[str, Labels]
+    units: Mapping[str, Labels]
+    attributes: frozenset[str]
+    zone: tzinfo
+
+
+def read_yaml(text: str) -> object:
+    """Gives the document with line numbers (`lc`). Raises YAMLError; duplicate keys and tags that make objects are such errors."""
+    return YAML(typ="rt").load(StringIO(text))
+
+
+def line_of(node: object, key: object = None) -> int:
+    """Gives the 1-based line of a node, or of one of its keys or items; 1 where unknown."""
+    lc = getattr(node, "lc", None)
+    if lc is None:
+        return 1
+    if key is not None and lc.data and key in lc.data:
+        return int(lc.data[key][0]) + 1
+    return int(lc.line or 0) + 1
+
+
+def parse_vocabulary(text: str) -> tuple[Vocabulary | None, list[Finding]]:
+    """Gives the vocabulary, or None and what is wrong with it."""
+    try:
+        document = read_yaml(text)
+    except YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        line = 1 if mark is None else mark.line + 1
+        return None, [
+            error(FILE, line, "it is no YAML", "No name would be known", "Mend the line or restore the file")
+        ]
+    if not isinstance(document, CommentedMap):
+        return None, [
+            error(FILE, 1, "it is empty or no mapping", "No name would be known", "Restore the file")
+        ]
+    findings = [
+        error(FILE, line_of(document, key), f"unknown section `{key}`", "It would say nothing", "Remove it")
+        for key in document
+        if key not in _SECTIONS
+    ]
+    vocabulary = Vocabulary(
+        purposes=_names(document, "purposes", _PURPOSE, findings),
+        roles=_names(document, "roles", _ROLE, findings),
+        units=_names(document, "units", _UNIT, findings),
+        attributes=_attributes(document, findings),
+        zone=_zone(document, findings),
+    )
+    return (None if findings else vocabulary), findings
+
+
+def _names(
+    document: CommentedMap, section: str, shape: re.Pattern[str], findings: list[Finding]
+) -> dict[str, Labels]:
+    named = document.get(section)
+    if not isinstance(named, CommentedMap) or not named:
+        findings.append(
+            error(FILE, line_of(document, section), f"`{section}` names nothing", "No rule fits", "Name them")
+        )
+        return {}
+    made: dict[str, Labels] = {}
+    for name, labels in named.items():
+        if (
+            not isinstance(name, str)
+            or not shape.match(name)
+            or (section == "units" and name.startswith(_NOT_UNITS))
+        ):
+            where = line_of(named, name)
+            findings.append(
+                error(
+                    FILE,
+                    where,
+                    f"`{name}` is no name for {section}",
+                    "It could be taken for another",
+                    "Rename",
+                )
+            )
+        elif not isinstance(labels, CommentedMap) or set(labels) != {"zh", "en"}:
+            where = line_of(named, name)
+            findings.append(
+                error(FILE, where, f"`{name}` lacks labels", "It would be shown bare", "Give zh and en")
+            )
+        else:
+            made[name] = {"zh": str(labels["zh"]), "en": str(labels["en"])}
+    return made
+
+
+def _attributes(document: CommentedMap, findings: list[Finding]) -> frozenset[str]:
+    listed = document.get("attributes", [])
+    if not isinstance(listed, list) or not all(
+        isinstance(name, str) and valid_fact_name(name) and name not in SUBJECT_NAMES for name in listed
+    ):
+        where = line_of(document, "attributes")
+        findings.append(
+            error(FILE, where, "`attributes` is no list of names", "Conditions would fail", "List the names")
+        )
+        return frozenset()
+    return frozenset(listed)
+
+
+def _zone(document: CommentedMap, findings: list[Finding]) -> tzinfo:
+    text = document.get("clock")
+    offset = _OFFSET.match(text) if isinstance(text, str) else None
+    if offset is not None:
+        if offset[1] is None:
+            return UTC
+        span = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+        if span < timedelta(hours=24):
+            return timezone(-span if offset[1] == "-" else span)
+    elif isinstance(text, str):
+        try:
+            return ZoneInfo(text)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            pass  # said below: the same finding as for a clock that is no text
+    where = line_of(document, "clock")
+    findings.append(
+        error(
+            FILE, where, "`clock` is no time zone known here", "Hours would be another's", "Write `UTC+08:00`"
+        )
+    )
+    return UTC
