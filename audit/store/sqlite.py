@@ -68,8 +68,9 @@ class SqliteWriter:
         try:
             if log is not None:
                 _make_file(self._path)
+            version = _identified(self._path, log)
             connection = self._connect()
-            _migrate(connection, log)
+            _migrate(connection, version, log)
             _check_guards(connection)
             return _checked_head(connection)
         except sqlite3.Error as error:
@@ -231,18 +232,27 @@ def _make_file(path: Path) -> None:
         os.close(folder)
 
 
-def _migrate(connection: sqlite3.Connection, log: str | None) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    mark = connection.execute("PRAGMA application_id").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if version > SCHEMA_VERSION and mark == APPLICATION_ID:
+def _identified(path: Path, log: str | None) -> int:
+    """The schema version of the file, found read-only: a file of somebody else's is not even switched to WAL."""
+    connection = sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True)
+    try:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        mark = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    finally:
+        connection.close()
+    if mark != APPLICATION_ID and (version or tables):
+        raise LogRefused("this SQLite file is not a log of Gatehouse: name another")
+    if version > SCHEMA_VERSION:
         raise LogRefused(
             f"the log's schema {version} is newer than this program knows ({SCHEMA_VERSION}): upgrade it"
         )
-    if mark != APPLICATION_ID and (version or tables):
-        raise LogRefused("this SQLite file is not a log of Gatehouse: name another")
     if version == 0 and log is None:
         raise LogRefused("the log's file is empty: restore it, or make a new one on purpose (create)")
+    return version
+
+
+def _migrate(connection: sqlite3.Connection, version: int, log: str | None) -> None:
     for number, script in migrations("sqlite", version):
         # executescript commits what is pending and runs on; so the transaction is opened inside it and closed below.
         connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};")
