@@ -13,6 +13,7 @@ from typing import Protocol
 
 from audit import Log, LogBusy, LogUnavailable, Receipt, Stale
 from gateway.corridor import entries
+from gateway.corridor.becoming import after
 from gateway.corridor.lists import Lister
 from gateway.corridor.replies import check, refusal_of, reply
 from gateway.corridor.turns import Turns
@@ -197,6 +198,12 @@ class Gate:
         sealed = await self.lens.seal_update(what, work.draft, before, decision, walk.principal)
         if sealed.same:
             return await self._unchanged(walk, what, before, decision)
+        becoming = await self._facts_of(
+            what, asked, after(before, sealed, work.mode)
+        )  # nobody moves a record out of his own reach
+        if not becoming.allowed:
+            walk.decision = becoming
+            raise Denied(becoming)
         await self._intend(walk, what, decision, sealed, before)  # 6
         answer = await self._forward(walk, what, decision, sealed, before)  # 7
         return await self._conclude(walk, what, asked, decision, answer)

@@ -76,7 +76,8 @@ def intent(
         else _version_digest(before.version, evidence),
     }
     if what.ref.parent is not None:
-        body["parent"] = evidence.reference(what.ref.parent, True)
+        above = what.upstream.resources.get(what.ref.parent.resource)
+        body["parent"] = evidence.reference(what.ref.parent, above is not None and above.id_public)
     if sealed is not None:
         body |= {
             "set": list(sealed.set),

@@ -137,10 +137,7 @@ class Settler:
     ) -> bool:
         if part["marker"] is None:
             return self._stuck(intent, resource)
-        parent = None
-        if resource.parent is not None and part.get("parent") is not None:
-            parent = ResourceRef(resource.upstream, resource.parent, part["parent"])
-        collection = ResourceRef(resource.upstream, resource.name, None, parent)
+        collection = ResourceRef(resource.upstream, resource.name, None, await self._above(resource, part))
         found = await self.upstream.find(collection, resource, part["marker"])
         if found is None:
             if part["seal"] is not None:
@@ -174,10 +171,17 @@ class Settler:
         reference = part["reference"]
         if not resource.id_public:
             return await self.places.located(resource.upstream, resource.name, reference)
-        parent = None
-        if resource.parent is not None:
-            parent = ResourceRef(resource.upstream, resource.parent, part["parent"])
-        return ResourceRef(resource.upstream, resource.name, reference, parent)
+        return ResourceRef(resource.upstream, resource.name, reference, await self._above(resource, part))
+
+    async def _above(self, resource: ResourceSpec, part: Mapping[str, Any]) -> ResourceRef | None:
+        """Gives the parent's place, None where there is none or it cannot be found again."""
+        reference = part.get("parent")
+        if resource.parent is None or reference is None:
+            return None
+        above = self.upstream.resource(resource.upstream, resource.parent)
+        if above is not None and above.id_public:
+            return ResourceRef(resource.upstream, resource.parent, reference)
+        return await self.places.located(resource.upstream, resource.parent, reference)
 
     def _carries(self, now: ClosedRecord, part: Mapping[str, Any]) -> bool:
         """True when every member that the change set stands there just as it was sent."""

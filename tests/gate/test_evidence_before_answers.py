@@ -264,3 +264,12 @@ async def test_the_answers_for_hidden_and_absent_are_the_same_bytes(house: House
         told = problem(refusal.value, Language.ENGLISH, "req_same")
         answers.append((told.status, told.body, sorted(name for name, _ in told.headers)))
     assert answers[0] == answers[1]
+
+
+async def test_nobody_makes_of_a_record_what_he_could_not_have_changed(house: House) -> None:
+    house.shelf.put("a", name="one", owner="me")
+    with pytest.raises(Denied) as refusal:
+        await house.gate.answer(call(Verb.UPDATE, "a", body={"owner": "other"}))
+    assert refusal.value.code is Code.DENIED
+    assert house.shelf.forwarded == []
+    assert await house.kinds() == ["denied"]

@@ -1,0 +1,237 @@
+"""The composition root: joins rooms, services and doors, and knows nothing else. Settings stop here."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, RecordPart
+from gateway import __version__, catalogue
+from gateway.bundles import SYSTEM, Bundles
+from gateway.catalogue import Catalogue
+from gateway.control import ControlDeps, create_control
+from gateway.corridor.facts import FactRoom
+from gateway.corridor.inforce import InForce
+from gateway.corridor.settle import Settler
+from gateway.credentials import Desk, Keys, KeySettlement
+from gateway.edge import Dispatcher, Door, Listener, Server
+from gateway.fields import FieldRoom
+from gateway.gate import Gate
+from gateway.identity import Identity, Issuer, keyed_hash, read_issuers
+from gateway.jobs import Loops
+from gateway.keys import KeyedEvidence, Keyring, SealedTexts, from_file
+from gateway.observe import Alarms, Metrics, event, place_of
+from gateway.records import create_records
+from gateway.settings import Settings
+from gateway.stores import Stores, open_stores
+from gateway.wire.limits import DEFAULT_LIMITS
+from gateway.words.access import ResourceRef
+from gateway.words.ids import new_id
+from gateway.words.record import ClosedRecord
+from gateway.words.resource import ResourceSpec
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything joined, not yet serving. Tests and commands that need no listener stop here."""
+
+    settings: Settings
+    stores: Stores
+    keyring: Keyring
+    identity: Identity
+    fields: FieldRoom
+    held: InForce
+    bundles: Bundles
+    gate: Gate
+    keys: Keys
+    settler: Settler
+    alarms: Alarms
+    metrics: Metrics
+    door: Door
+
+    @property
+    def log(self) -> Log:
+        """The log."""
+        return self.stores.log
+
+    def dispatcher(self) -> Dispatcher:
+        """Gives the one ASGI callable: control plane and data plane."""
+        control = create_control(
+            ControlDeps(
+                identity=self.identity,
+                keys=self.keys,
+                log=self.log,
+                caches=self.held,
+                stores={"state": self.stores.state, "records": self.stores.records},
+                bundle=lambda: self.bundles.digest,
+            )
+        )
+        return Dispatcher(self.door, control, self.prefixes)
+
+    def prefixes(self) -> list[tuple[str, ...]]:
+        """Gives the mounts of the catalogue in force, as segments."""
+        return [tuple(p.strip("/").split("/")) for p in in_force(self.held).prefixes]
+
+
+class Sight:
+    """What the reconciler sees: always the bundle in force. Fits settle.InSight."""
+
+    def __init__(self, held: Callable[[], InForce]) -> None:
+        self._held = held
+
+    def resource(self, upstream: str, name: str) -> ResourceSpec | None:
+        """Gives the spec by the catalogue in force."""
+        return in_force(self._held()).resource(upstream, name)
+
+    async def find(self, ref: ResourceRef, resource: ResourceSpec, marker: str) -> ClosedRecord | None:
+        """Looks for what a create made."""
+        return await self._held().now.upstream.find(ref, resource, marker)
+
+    async def look(self, ref: ResourceRef, resource: ResourceSpec) -> ClosedRecord | None:
+        """Reads one record."""
+        return await self._held().now.upstream.look(ref, resource)
+
+
+def in_force(held: InForce) -> Catalogue:
+    """Gives the catalogue in force: what addresses calls is a catalogue, since `Bundles` made it."""
+    addresser = held.now.addresser
+    if not isinstance(addresser, Catalogue):
+        raise AssertionError("only a catalogue is put in force")
+    return addresser
+
+
+@asynccontextmanager
+async def open_house(
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    issuers: tuple[Issuer, ...] = (),
+    environment: Mapping[str, str] = os.environ,
+) -> AsyncIterator[House]:
+    """Opens the stores, loads keys, credentials and the bundle, puts it in force and settles what the last run left open.
+
+    Raises Misconfigured with what to do. Promises: nothing is served before every open intent that can be settled is.
+    """
+    async with AsyncExitStack() as stack:
+        keyring = Keyring(from_file(settings.keys))
+        stores = await stack.enter_async_context(open_stores(settings))
+        metrics = Metrics()
+        stack.callback(metrics.close)
+        alarms = Alarms(metrics, clock)
+        if settings.issuers_file is not None:
+            issuers = (*issuers, *read_issuers(settings.issuers_file, settings.audience))
+        hashing = keyed_hash(keyring)
+        identity = Identity(store=stores.state, keyed_hash=hashing, issuers=issuers, clock=clock)
+        fields = FieldRoom(stores.state, keyring, clock=clock)
+        evidence = KeyedEvidence(keyring)
+        facts = FactRoom(catalogue.of_record, catalogue.of_draft)
+        bundles = Bundles(
+            settings.policies,
+            settings.upstream_hosts,
+            embedded=create_records(stores.records),
+            environment=environment,
+            facts=facts,
+            lens=fields.lens,
+            seals=SealedTexts(keyring),
+        )
+        stack.push_async_callback(bundles.close)
+
+        async def reload() -> None:
+            await stores.state.scan(identity.load)
+            fields.forget()
+
+        first = await bundles.first()
+        await reload()
+        held = InForce(stores.log, reload, first)
+        gate = Gate(
+            identifier=identity,
+            facts=facts,
+            lens=fields.lens,
+            log=stores.log,
+            evidence=evidence,
+            caches=held,
+            alarms=alarms,
+        )
+        desk = Desk(stores.log, held, stores.state, clock)
+        settler = Settler(
+            stores.log, Sight(lambda: held), fields.bindings, (KeySettlement(desk, reload),), evidence, alarms
+        )
+        door = Door(gate, metrics, now=clock)
+        keys = Keys(desk, hashing, reload)
+        house = House(
+            settings,
+            stores,
+            keyring,
+            identity,
+            fields,
+            held,
+            bundles,
+            gate,
+            keys,
+            settler,
+            alarms,
+            metrics,
+            door,
+        )
+        await stores.log.append(_note("gateway:start", version=__version__))
+        await bundles.enter(held, first, bundles.loaded_digest, None)
+        # On SQLite nobody else can have a request under way; on PostgreSQL another replica may.
+        grace = settings.settle_grace_seconds if settings.database_url else 0
+        await settler.round(timedelta(seconds=grace))
+        yield house
+
+
+async def serve(house: House, *, started: Callable[[Server], None]) -> None:
+    """Serves until a signal, then finishes what is under way, sums up and returns."""
+    settings = house.settings
+    limits = replace(DEFAULT_LIMITS, stop_seconds=int(settings.stop_seconds))
+    dispatcher = house.dispatcher()
+    listeners = [Listener(settings.host, settings.port, dispatcher)]
+    server = Server(listeners, limits=limits, refused=house.door.unrecorded, settled=house.door.settled)
+    loops = Loops(_report)
+    grace = timedelta(seconds=settings.settle_grace_seconds)
+    loops.every(settings.settle_seconds, "settle", lambda: house.settler.round(grace))
+    loops.every(settings.summary_seconds, "strangers", lambda: sum_up(house))
+    loops.every(settings.watch_seconds, "policies", lambda: house.bundles.watch(house.held, house.log))
+    gc.collect()
+    gc.freeze()  # what was loaded stays: a collection never walks through the policy again
+    try:
+        await server.serve(started=lambda: started(server))
+    finally:
+        await loops.stop()
+        await sum_up(house)
+        await house.log.append(_note("gateway:stop", version=__version__))
+
+
+async def sum_up(house: House) -> None:
+    """Writes what strangers were refused since the last time as one entry, if there was any; a failed write keeps the counts."""
+    counts = house.identity.strangers.take()
+    if not counts:
+        return
+    try:
+        await house.log.append(_note("strangers:refused", **counts))
+    except (LogBusy, LogUnavailable):
+        house.identity.strangers.give_back(counts)
+        raise
+
+
+def _note(action: str, **said: str | int) -> AuditEvent:
+    parts = (RecordPart({"said": dict(said)}),) if said else ()
+    return AuditEvent(Kind.NOTE, new_id("req"), SYSTEM, action, records=parts)
+
+
+def _report(name: str, error: BaseException) -> None:
+    kind, at = place_of(error)
+    event("loop-failed", logging.ERROR, component=name, error=kind, at=at)

@@ -1,0 +1,142 @@
+"""Before the path: a policy folder becomes what is in force. A folder that is refused changes nothing; the good bundle stays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from audit import AuditEvent, Kind, Log, RecordPart
+from gateway import catalogue, policy
+from gateway.catalogue import Catalogue
+from gateway.corridor.inforce import InForce
+from gateway.corridor.lists import Lister
+from gateway.gate import Ruled
+from gateway.observe import event
+from gateway.policy import Bundle, PolicyDecider
+from gateway.rooms import FactSource, Lens, Seals
+from gateway.upstream import Adapter, AllowedHosts, AsgiApp, AsgiTransport, Places
+from gateway.words.errors import Misconfigured
+from gateway.words.ids import new_id
+
+# Connections of bundles that were in force before: a request that began under one ends on them.
+_KEPT = 3
+SYSTEM = {"application": "system:gatehouse", "person": None, "roles": [], "proven": ["process"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A folder that was read, checked and whose cases hold."""
+
+    catalogue: Catalogue
+    bundle: Bundle
+
+
+def read(folder: Path, hosts: frozenset[str]) -> Loaded:
+    """Gives what lies in the folder. Raises Misconfigured with every problem, by file and line. Blocks; call it off the loop."""
+    found = catalogue.load(folder / "catalogue", allowed_hosts=hosts)
+    return Loaded(found, policy.load(folder, found))
+
+
+class Bundles:
+    """Keeps one bundle in force and watches its folder. The rooms that do not change with a bundle are given once."""
+
+    def __init__(
+        self,
+        folder: Path,
+        hosts: frozenset[str],
+        *,
+        embedded: AsgiApp,
+        environment: Mapping[str, str],
+        facts: FactSource,
+        lens: Lens,
+        seals: Seals,
+    ) -> None:
+        self._folder = folder
+        self._hosts = hosts
+        self._embedded = embedded
+        self._environment = environment
+        self._rooms = (facts, lens, seals)
+        self._seen: object = None
+        self._places: list[Places] = []
+        self.loaded_digest = self.digest = ""
+        self.refused: tuple[str, ...] = ()
+
+    async def first(self) -> Ruled:
+        """Gives the rooms for the folder as it is now, at no fence yet. Raises Misconfigured: there is nothing to fall back on."""
+        self._seen = _look(self._folder)
+        loaded = await asyncio.to_thread(read, self._folder, self._hosts)
+        self.loaded_digest = loaded.bundle.digest
+        return self._ruled(loaded)
+
+    async def enter(self, held: InForce, ruled: Ruled, digest: str, before: str | None) -> None:
+        """Puts a bundle in force by its entry."""
+        await held.activate(ruled, _event("bundle:activate", digest, before))
+        while len(self._places) > _KEPT:
+            await self._places.pop(0).close()
+        self.digest, self.refused = digest, ()
+        event("bundle-active", bundle=digest)
+
+    async def watch(self, held: InForce, log: Log) -> None:
+        """Looks at the folder once; loads it when it changed. A refusal is an entry, and the running bundle goes on."""
+        now = await asyncio.to_thread(_look, self._folder)
+        if now == self._seen:
+            return
+        self._seen = now
+        try:
+            loaded = await asyncio.to_thread(read, self._folder, self._hosts)
+            ruled = self._ruled(loaded)
+        except Misconfigured as error:
+            self.refused = error.problems
+            await log.append(_event("bundle:refuse", self.digest, None, problems=len(error.problems)))
+            event("bundle-refused", bundle=self.digest, count=len(error.problems))
+            return
+        if loaded.bundle.digest != self.digest:
+            await self.enter(held, ruled, loaded.bundle.digest, self.digest)
+
+    async def close(self) -> None:
+        """Ends every connection to upstreams."""
+        await asyncio.gather(*(places.close() for places in self._places))
+
+    def _ruled(self, loaded: Loaded) -> Ruled:
+        places = Places(
+            environment=self._environment,
+            allowed=AllowedHosts(self._hosts),
+            embedded=AsgiTransport(self._embedded),
+        )
+        places.load(loaded.catalogue.upstreams.values())
+        self._places.append(places)
+        upstream = Adapter(places)
+        facts, lens, seals = self._rooms
+        return Ruled(
+            0, loaded.catalogue, PolicyDecider(loaded.bundle), upstream, Lister(upstream, facts, lens, seals)
+        )
+
+
+def _event(action: str, digest: str, before: str | None, **said: int) -> AuditEvent:
+    verdict = {
+        "allowed": action == "bundle:activate",
+        "reason": action,
+        "by": "process",
+        "rule": None,
+        "bundle": digest,
+    }
+    return AuditEvent(
+        kind=Kind.CHANGE if action == "bundle:activate" else Kind.NOTE,
+        request=new_id("req"),
+        principal=SYSTEM,
+        action=action,
+        resource={"upstream": "gatehouse", "type": "bundle"},
+        records=(RecordPart({"reference": digest, "before": before, **said}),),
+        decision={**verdict, "facts": None, "engine": policy.COMPILED},
+    )
+
+
+def _look(folder: Path) -> object:
+    """Gives what tells one state of the folder from another: every file's name, size and time of change."""
+    return sorted(
+        (str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file() and (stat := path.stat())
+    )

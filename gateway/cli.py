@@ -1,0 +1,254 @@
+"""The command line: a door. It translates; every operation is somebody else's function.
+
+Exit codes: 0 done or intact; 1 checked and found wanting; 2 could not be done, with what to do on stderr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import orjson
+
+from audit.verify import Unreadable, verify_sqlite
+from audit.verify import text as report_text
+from gateway import __version__
+from gateway.keys import Keyring, create_key_file, from_file
+from gateway.observe import configure
+from gateway.settings import Settings, read
+from gateway.stores import LOG_FILE
+from gateway.text import Language, text
+from gateway.words.errors import GatehouseError, Misconfigured
+
+FOUND_WANTING, NOT_DONE = 1, 2
+
+
+def main() -> NoReturn:
+    """The `gatehouse` command."""
+    try:
+        group(standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(NOT_DONE)
+    except click.Abort:
+        sys.exit(130)
+    except Misconfigured as error:
+        for problem in error.problems:
+            click.echo(f"gatehouse: {problem}", err=True)
+        sys.exit(NOT_DONE)
+    except GatehouseError as error:
+        click.echo(f"gatehouse: {text(f'problem.{error.code.value}.title', language())}", err=True)
+        click.echo(f"           {text(f'problem.{error.code.value}.next', language())}", err=True)
+        sys.exit(NOT_DONE)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)
+
+
+def settings() -> Settings:
+    """Gives the settings from the environment. Raises Misconfigured."""
+    return read(os.environ)
+
+
+def language() -> Language:
+    """Gives the language of what is printed: GATEHOUSE_LANGUAGE, English where it cannot be read."""
+    return (
+        Language.CHINESE
+        if os.environ.get("GATEHOUSE_LANGUAGE", "").lower().startswith("zh")
+        else Language.ENGLISH
+    )
+
+
+def say(key: str, **params: str | int) -> None:
+    """Prints a text of the message catalogue."""
+    click.echo(text(key, language(), **params))
+
+
+def as_json(value: Any) -> None:
+    """Prints one line of JSON, for scripts."""
+    click.echo(orjson.dumps(value).decode())
+
+
+def running(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Runs a command's coroutine on uvloop where it is there."""
+    try:
+        import uvloop  # noqa: PLC0415 - the one optional accelerator; absent on some machines
+    except ImportError:
+        asyncio.run(work())
+        return
+    uvloop.run(work())
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gatehouse")
+def group() -> None:
+    """Gatehouse guards customer records and message threads: it decides, seals, and leaves evidence.
+
+    Begin with `gatehouse demo`. Settings are environment variables that begin with GATEHOUSE_.
+    """
+
+
+@group.command()
+def run() -> None:
+    """Serve. Refuses to start, saying why, where anything that it promises cannot be kept."""
+    from gateway.serving import serve_forever  # noqa: PLC0415 - other commands start without loading the whole house
+
+    configure()
+    running(lambda: serve_forever(settings()))
+
+
+@group.command()
+def demo() -> None:
+    """Set everything up under var/, load invented people, serve, and print lines to try."""
+    from gateway.serving import serve_demo  # noqa: PLC0415 - as in run
+
+    configure()
+    running(lambda: serve_demo(settings(), say))
+
+
+@group.command()
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def doctor(json_: bool) -> None:
+    """Check everything that a start needs, and say what to do about what is missing."""
+    from gateway.doctor import examine  # noqa: PLC0415 - as in run
+
+    checks = examine(os.environ)
+    if json_:
+        as_json([dataclasses.asdict(check) for check in checks])
+    else:
+        for check in checks:
+            click.echo(
+                f"{'ok     ' if check.good else 'MISSING'} {check.what}"
+                + (f": {check.todo}" if check.todo else "")
+            )
+    if not all(check.good for check in checks):
+        raise click.exceptions.Exit(FOUND_WANTING)
+
+
+@group.group()
+def audit() -> None:
+    """The log: verify it, read its end."""
+
+
+@audit.command()
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path),
+    help="The log's SQLite file; without it, that of the home folder.",
+)
+@click.option("--receipt", multiple=True, metavar="SEQ:HASH", help="An Audit-Ref header that must be found.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def verify(file: Path | None, receipt: tuple[str, ...], json_: bool) -> None:
+    """Check every entry, link and record part. Exit code 1 and the first break with its evidence, 0 when intact."""
+    chosen = settings()
+    try:
+        if file is None and chosen.database_url:
+            from audit.verify_postgres import verify_postgres  # noqa: PLC0415 - the extra may be absent
+
+            report = verify_postgres(chosen.database_url, receipts=receipt)
+        else:
+            report = verify_sqlite(file or chosen.home / LOG_FILE, receipt)
+    except Unreadable as error:
+        raise Misconfigured(f"the log cannot be read: {error}") from error
+    if json_:
+        as_json({"intact": report.intact, **dataclasses.asdict(report)})
+    else:
+        click.echo(report_text(report))
+    if not report.intact:
+        raise click.exceptions.Exit(FOUND_WANTING)
+
+
+@group.group()
+def keys() -> None:
+    """The key-encryption keys."""
+
+
+@keys.command("create")
+def keys_create() -> None:
+    """Make the key file (mode 0600). Keep a copy elsewhere: without it nothing that is sealed can be read again."""
+    chosen = settings()
+    if chosen.keys.exists():
+        raise Misconfigured(f"{chosen.keys.name} is there already; it is never overwritten")
+    chosen.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    create_key_file(chosen.keys)
+    say("cli.keys.created", file=chosen.keys.name)
+
+
+@keys.command("status")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def keys_status(json_: bool) -> None:
+    """Say which key-encryption keys there are, without showing any."""
+    status = Keyring(from_file(settings().keys)).status()
+    if json_:
+        as_json(dataclasses.asdict(status))
+        return
+    for kek in status.keks:
+        click.echo(
+            f"version {kek.version}  made {kek.created}  {kek.fingerprint}"
+            + ("  wraps" if kek.wraps else "  only opens")
+        )
+
+
+@group.group()
+def policy() -> None:
+    """The Casbin model, rules and cases."""
+
+
+@policy.command("check")
+@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def policy_check(folder: Path | None, json_: bool) -> None:
+    """Load a policy folder as `run` would, lint it and run its cases. Exit code 1 when `run` would refuse it."""
+    from gateway.catalogue import load  # noqa: PLC0415 - as in run
+    from gateway.policy import Severity, check  # noqa: PLC0415 - as in run
+
+    chosen = settings()
+    place = folder or chosen.policies
+    findings = check(place, load(place / "catalogue", allowed_hosts=chosen.upstream_hosts))
+    if json_:
+        as_json([dataclasses.asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            click.echo(str(finding))
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        raise click.exceptions.Exit(FOUND_WANTING)
+    if not json_:
+        say("cli.policy.good", warnings=len(findings))
+
+
+@group.group()
+def catalogue() -> None:
+    """The field catalogue: upstreams, routes, fields."""
+
+
+@catalogue.command("check")
+@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def catalogue_check(folder: Path | None, json_: bool) -> None:
+    """Read a catalogue folder and say everything that is wrong with it, by file and line."""
+    from gateway.catalogue import load  # noqa: PLC0415 - as in run
+
+    chosen = settings()
+    problems: tuple[str, ...] = ()
+    try:
+        found = load(folder or chosen.policies / "catalogue", allowed_hosts=chosen.upstream_hosts)
+    except Misconfigured as error:
+        problems = error.problems
+    else:
+        if not json_:
+            routes = sum(len(upstream.routes) for upstream in found.upstreams.values())
+            say("cli.catalogue.good", upstreams=len(found.upstreams), routes=routes)
+    if json_:
+        as_json(list(problems))
+    for problem in () if json_ else problems:
+        click.echo(problem)
+    if problems:
+        raise click.exceptions.Exit(FOUND_WANTING)

@@ -1,0 +1,72 @@
+"""Between the command line and the house: a start, seen by a person. Prints what he needs and nothing that he must not see."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+from gateway import demo
+from gateway.app import House, open_house, serve
+from gateway.edge import Server
+from gateway.identity.demo import DemoIssuer
+from gateway.settings import Settings
+from gateway.words.errors import Misconfigured
+
+Say = Callable[..., None]
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+async def serve_forever(settings: Settings) -> None:
+    """Serves with what is configured; makes nothing that an operator should have made."""
+    if not settings.keys.exists():
+        raise Misconfigured(
+            f"there is no key file {settings.keys.name}: restore it, or for a new installation make one with `gatehouse keys create`"
+        )
+    async with open_house(settings) as house:
+        await serve(house, started=lambda _: None)
+
+
+async def serve_demo(settings: Settings, say: Say) -> None:
+    """Sets up, loads the sample, serves, prints credentials and lines to paste. Raises Misconfigured off the loopback address."""
+    if settings.host not in LOOPBACK:
+        raise Misconfigured(
+            "the demo's credentials are for this machine only: set GATEHOUSE_HOST to 127.0.0.1, or use `gatehouse run`"
+        )
+    issuer = demo.prepare(settings)
+    async with open_house(settings, issuers=(issuer.terms(),)) as house:
+        keys = await demo.credentials(house)
+        if await demo.load_sample(house, _Progress(say)):
+            say("demo.loaded")
+        example = await demo.example(house)
+        await serve(house, started=lambda server: _welcome(server, house, keys, issuer, example, say))
+
+
+class _Progress:
+    """Prints how far the sample is, on one line of a terminal or now and then elsewhere."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._last = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done == total or now - self._last > 1:
+            self._last = now
+            self._say("demo.loading", done=done, total=total)
+            sys.stdout.flush()
+
+
+def _welcome(
+    server: Server, house: House, keys: Mapping[str, str], issuer: DemoIssuer, example: demo.Example, say: Say
+) -> None:
+    ((host, port),) = server.addresses
+    base = f"http://{host}:{port}"
+    say("demo.serving", base=base)
+    for name, key in keys.items():
+        say("demo.key", name=name, key=key)
+    say("demo.try")
+    for line in demo.lines(base, keys, issuer, example):
+        say("demo.line", line=line)
+    say("demo.more", home=house.settings.home.name)
+    sys.stdout.flush()

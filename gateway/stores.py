@@ -1,0 +1,74 @@
+"""Before the path: the three stores, and the log beside them. One home, one owner on SQLite; three schemas on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import audit
+from audit import Log, LogRefused, LogUnavailable
+from gateway.settings import Settings
+from gateway.store import Location, OwnerLock, Store, Tree, migrate, open_store
+from gateway.words.errors import Misconfigured
+
+LOG_FILE, STATE_FILE, RECORDS_FILE = "audit.sqlite", "state.sqlite", "records.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What a process keeps: the log, its own state, and the embedded upstream's records. fresh: made just now."""
+
+    log: Log
+    state: Store
+    records: Store
+    fresh: bool
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
+    """Opens, verifies and migrates all three; closes them in the opposite order.
+
+    Raises Misconfigured with what to do: a store that is missing beside the others is a loss, not a beginning.
+    """
+    async with AsyncExitStack() as stack:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if settings.database_url:
+            state_at = Location.parse(settings.database_url, schema="state")
+            records_at = Location.parse(settings.database_url, schema="records")
+            log_store = audit.postgres(settings.database_url)
+            fresh = None
+        else:
+            stack.enter_context(OwnerLock(settings.home / "owner.lock"))
+            files = [settings.home / name for name in (LOG_FILE, STATE_FILE, RECORDS_FILE)]
+            fresh = _fresh(files)
+            log_store = audit.sqlite(files[0])
+            state_at = Location.parse(f"sqlite:///{files[1]}")
+            records_at = Location.parse(f"sqlite:///{files[2]}")
+        state = await open_store(state_at)
+        stack.push_async_callback(state.close)
+        made = await migrate(state, Tree.of("state"))
+        records = await open_store(records_at)
+        stack.push_async_callback(records.close)
+        await migrate(records, Tree.of("records"))
+        new = made if fresh is None else fresh
+        try:
+            log = await Log.open(log_store, create=new, max_waiting=settings.max_waiting)
+        except (LogRefused, LogUnavailable) as error:
+            raise Misconfigured(f"the log: {error}") from error
+        stack.push_async_callback(log.close)
+        yield Stores(log, state, records, new)
+
+
+def _fresh(files: list[Path]) -> bool:
+    there = [path for path in files if path.exists() and path.stat().st_size > 0]
+    if not there:
+        return True
+    missing = [path.name for path in files if path not in there]
+    if missing:
+        raise Misconfigured(
+            f"{', '.join(missing)} is missing beside {', '.join(p.name for p in there)}: restore it from the same backup. "
+            "To begin anew, move the whole home folder away"
+        )
+    return False
