@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.edge.asgi import Answer, App, Gone, Message, Receive, Scope, Send, body_of, send_answer
 from gateway.observe import Count, Metrics, Outcome, event, place_of
@@ -18,10 +18,13 @@ from gateway.rooms import Reply
 from gateway.text import Language, pick_language
 from gateway.text.problems import SAFE_HEADERS, problem
 from gateway.wire import headers
+from gateway.wire.json import parse
 from gateway.wire.target import Target
 from gateway.words.access import Call
 from gateway.words.errors import Code, GatehouseError, Refused
 from gateway.words.ids import new_id
+
+_JSON_TYPES: Final = frozenset({"application/json", "application/merge-patch+json"})
 
 
 class Corridor(Protocol):
@@ -80,6 +83,7 @@ class Door:
             await send(message)
 
         async def work(call: Call) -> None:
+            _check_control_body(call)
             await app(scope, _replay(call.body, receive), guarded)
 
         await self._answer(scope, receive, send, work, begun=lambda: started)
@@ -183,6 +187,22 @@ def _check(answer: Answer) -> None:
     """Raises GatehouseError(INTERNAL) for header lines that could not be sent as they are."""
     if not all(headers.well_formed(name, value) for name, value in answer.headers):
         raise GatehouseError(Code.INTERNAL)
+
+
+def _check_control_body(call: Call) -> None:
+    """Raises Refused(MEDIA_TYPE, BODY_MALFORMED) for a body that Litestar would read leniently.
+
+    It parses JSON under any media type, takes the last of two equal names, and answers 500 to deep nesting. Forms are for the
+    token exchange only (RFC 6749 section 3.2).
+    """
+    if not call.body:
+        return
+    media_type = (call.header("content-type") or "").partition(";")[0].strip().lower()
+    if media_type == "application/x-www-form-urlencoded" and call.segments[0] == "oauth":
+        return
+    if media_type not in _JSON_TYPES:
+        raise Refused(Code.MEDIA_TYPE)
+    parse(call.body)
 
 
 def _language(scope: Scope) -> Language:

@@ -39,8 +39,8 @@ def parse(data: bytes, *, max_depth: int = MAX_DEPTH, max_integer: int = MAX_SAF
     or (written other than zero) for zero. A fraction with more digits than a double has is read as the nearest double, as
     every reader does.
     """
-    if not (0 <= max_integer <= MAX_INT64 and 0 <= max_depth <= MAX_DEPTH):
-        raise ValueError("max_integer lies between 0 and 2^63 - 1, max_depth between 0 and 64")
+    if not (MAX_SAFE_INTEGER <= max_integer <= MAX_INT64 and 0 <= max_depth <= MAX_DEPTH):
+        raise ValueError("max_integer lies between 2^53 - 1 and 2^63 - 1, max_depth between 0 and 64")
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:

@@ -8,12 +8,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import uvloop
 from litestar import Litestar, get, post
-from litestar.params import JSONBody
+from litestar.enums import RequestEncodingType
+from litestar.params import Body, JSONBody
 
 from gateway.edge import Dispatcher, Door, Listener, Server
 from gateway.observe import Metrics
@@ -23,6 +24,7 @@ from gateway.wire.limits import Limits
 from gateway.words.access import Call
 from gateway.words.errors import Code, Refused, Unidentified
 
+FormBody = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 PREFIXES = (("crm",), ("a",), ("deep", "mount"))
 
 
@@ -50,7 +52,7 @@ class Echo:
             case "/crm/own-cache":
                 return Reply(200, (("cache-control", "public"), ("content-type", "application/json")), b"{}")
             case "/crm/slow":
-                while not self.gate.is_set():
+                while not self.gate.is_set():  # noqa: ASYNC110 - set from another thread
                     await asyncio.sleep(0.01)
             case "/crm/json":
                 parse(call.body)
@@ -86,6 +88,11 @@ def control_defect() -> dict[str, str]:
 @post("/v1/echo", sync_to_thread=False)
 def echo_back(data: JSONBody[dict[str, Any]]) -> dict[str, Any]:
     return data
+
+
+@post("/oauth/token", sync_to_thread=False, status_code=200)
+def token(data: FormBody) -> dict[str, str]:
+    return {"form": data["a"]}
 
 
 @dataclass
@@ -205,7 +212,9 @@ def open_house(limits: Limits, *, with_control: bool = True) -> House:
     corridor, metrics, strangers = Echo(), Metrics(), []
     door = Door(corridor, metrics, stranger=strangers.append)
     control = (
-        Litestar([healthz, early, control_defect, echo_back], openapi_config=None) if with_control else None
+        Litestar([healthz, early, control_defect, echo_back, token], openapi_config=None)
+        if with_control
+        else None
     )
     server = Server(
         [Listener("127.0.0.1", 0, Dispatcher(door, control, lambda: PREFIXES))],

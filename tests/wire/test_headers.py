@@ -1,0 +1,97 @@
+"""Header fields that can be read in one way, and those that never pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.wire.headers import is_method, never_passes, read, well_formed
+from gateway.words.errors import Code, Refused
+
+LISTED = """connection keep-alive te trailer transfer-encoding upgrade proxy-authorization proxy-authenticate proxy-connection expect
+content-length http2-settings host via forwarded x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port
+x-forwarded-prefix x-forwarded-user x-forwarded-email x-forwarded-client-cert x-forwarded-anything-new x-real-ip client-ip
+x-client-ip true-client-ip cf-connecting-ip x-cluster-client-ip x-original-url x-rewrite-url x-original-uri x-original-host x-host
+x-envoy-original-path x-envoy-external-address authorization cookie cookie2 set-cookie set-cookie2 www-authenticate remote-user
+x-remote-user x-user x-user-id x-auth-request-user x-goog-authenticated-user-email x-api-key x-auth-token gatehouse-person
+gatehouse-purpose gatehouse-anything x-http-method-override x-http-method x-method-override x_forwarded_for gatehouse_person
+remote_user content_length from"""
+
+
+@pytest.mark.parametrize("name", LISTED.split())
+def test_this_never_passes_whatever_a_catalogue_lists(name: str) -> None:
+    assert never_passes(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["accept", "content-type", "etag", "if-match", "x-requested-with", "prefer", "last-modified"]
+)
+def test_what_is_about_the_message_may_be_listed(name: str) -> None:
+    assert not never_passes(name)
+
+
+def test_names_are_lowered_and_values_are_freed_of_blanks() -> None:
+    assert read([(b"Accept", b" application/json\t"), (b"X-A", b"")]) == (
+        ("accept", "application/json"),
+        ("x-a", ""),
+    )
+
+
+def test_a_list_header_may_stand_twice() -> None:
+    assert read([(b"accept", b"a/b"), (b"accept", b"c/d")]) == (("accept", "a/b"), ("accept", "c/d"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"authorization",
+        b"Gatehouse-Person",
+        b"gatehouse-purpose",
+        b"content-type",
+        b"if-match",
+        b"idempotency-key",
+    ],
+)
+def test_a_header_that_is_one_may_not_stand_twice_even_when_both_say_the_same(name: bytes) -> None:
+    with pytest.raises(Refused) as refused:
+        read([(name, b"a"), (name.upper(), b"a")])
+    assert refused.value.code is Code.HEADER_MALFORMED
+    assert refused.value.params == {"header": name.decode().lower()}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (b"x_a", b"b"),
+        (b"", b"b"),
+        (b"x a", b"b"),
+        (b"x:a", b"b"),
+        (b"x\xe9", b"b"),
+        (b"x-a\0", b"b"),
+        (b"x-a", b"b\0c"),
+        (b"x-a", b"b\rc"),
+        (b"x-a", b"b\nc"),
+        (b"x-a", b"b\x7f"),
+        (b"x-a", b"\xe9"),
+        (b"x-a", "张".encode()),
+        (b"x-a", b"\x0bb"),
+    ],
+)
+def test_a_field_that_is_not_plain_is_refused_and_not_told(name: bytes, value: bytes) -> None:
+    with pytest.raises(Refused) as refused:
+        read([(name, value)])
+    assert (refused.value.code, refused.value.params) == (Code.HEADER_MALFORMED, {})
+
+
+def test_what_we_send_is_held_to_the_same_form() -> None:
+    assert well_formed("etag", '"a b"')
+    assert not well_formed("ETag", "a")
+    assert not well_formed("etag", "a\r\nset-cookie: b")
+    assert not well_formed("etag", " a")
+    assert not well_formed("etag", "a\n")
+
+
+def test_a_method_is_an_upper_case_token() -> None:
+    assert [is_method(method) for method in ("GET", "M-SEARCH", "get", "", "GET ", "GETX\n")] == [
+        True,
+        True,
+    ] + [False] * 4

@@ -1,0 +1,86 @@
+"""A request target has one spelling, or it is refused."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.wire.target import canonical
+from gateway.words.errors import Code, Refused
+from tests.wire.corpus import ACCEPTED, REFUSED
+
+
+def test_the_corpus_has_300_forms() -> None:
+    assert sum(len(targets) for targets in REFUSED.values()) + len(ACCEPTED) >= 300
+
+
+def code_of(raw: bytes) -> Code | None:
+    try:
+        canonical(raw)
+    except Refused as refused:
+        return refused.code
+    return None
+
+
+@pytest.mark.parametrize("family", REFUSED)
+def test_a_target_that_can_be_read_in_two_ways_is_refused(family: str) -> None:
+    codes = {raw: code_of(raw) for raw in REFUSED[family]}
+    assert codes == dict.fromkeys(codes, Code.TARGET_AMBIGUOUS)
+
+
+@pytest.mark.parametrize(("raw", "segments", "query"), ACCEPTED)
+def test_a_plain_target_is_read_once_and_kept_as_it_came(
+    raw: bytes, segments: tuple[str, ...], query: tuple[tuple[str, str], ...]
+) -> None:
+    target = canonical(raw)
+    assert (target.segments, target.query) == (segments, query)
+    assert (target.path + ("?" + target.raw_query if target.raw_query else "")).encode() == raw
+
+
+def test_a_target_is_bounded() -> None:
+    assert canonical(b"/" + b"a" * 8191).segments == ("a" * 8191,)
+    with pytest.raises(Refused) as refused:
+        canonical(b"/" + b"a" * 8192)
+    assert refused.value.code is Code.TARGET_TOO_LONG
+
+
+def test_a_refusal_says_nothing_of_the_target() -> None:
+    with pytest.raises(Refused) as refused:
+        canonical("/crm/张伟".encode())
+    assert (str(refused.value), refused.value.params, refused.value.__cause__) == (
+        "target-ambiguous",
+        {},
+        None,
+    )
+
+
+@given(st.binary(max_size=60))
+def test_whatever_comes_it_is_refused_or_kept_byte_for_byte(tail: bytes) -> None:
+    raw = b"/" + tail
+    try:
+        target = canonical(raw)
+    except Refused:
+        return
+    assert (target.path + ("?" + target.raw_query if target.raw_query else "")).encode("ascii") == raw
+    # Decoding once or twice, and taking dot segments away, gives the same: nobody behind us can read another path.
+    assert [unquote(segment) for segment in target.segments] == list(target.segments)
+    assert all(segment.strip(". ") or not segment for segment in target.segments)
+    assert not any(mark in segment for segment in target.segments for mark in "/\\;")
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1), min_size=1))
+def test_what_a_careful_client_encodes_comes_back_as_it_was(parts: list[str]) -> None:
+    raw = "/".join(["", *(quote(part, safe="") for part in parts)]).encode("ascii")
+    try:
+        target = canonical(raw)
+    except Refused:
+        return
+    assert target.segments == tuple(parts)
+
+
+@given(st.text("0123456789abcxyzABC龙张é ,@:", min_size=1).filter(lambda text: text.strip()))
+def test_ordinary_text_as_a_segment_is_never_refused(part: str) -> None:
+    assert canonical(b"/crm/" + quote(part, safe="").encode()).segments == ("crm", part)
