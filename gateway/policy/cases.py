@@ -14,7 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from gateway.policy.bundle import Bundle
-from gateway.policy.decider import Engine, prepare
+from gateway.policy.decider import COMPILED, Engine, prepare
 from gateway.policy.known import Catalogue, Known, known
 from gateway.policy.vocabulary import line_of, read_yaml
 from gateway.words.access import Access, ResourceRef
@@ -207,8 +207,11 @@ class _Book:
             problems.append(f"it is denied ({decision.reason}, {_by(decision)})")
         else:
             problems += _differences(decision, wanted, resource)
-            if wanted.search is not None and prepared.searchable() != wanted.search:
-                problems.append(f"searchable is {sorted(prepared.searchable())}")
+            found = prepared.searchable()
+            # pycasbin cannot say what is clear everywhere: a bundle that runs on it may only find less
+            exact = self._engine.name == COMPILED
+            if wanted.search is not None and (found != wanted.search if exact else found - wanted.search):
+                problems.append(f"searchable is {sorted(found)}")
         at = line if wanted is None else wanted.line
         return [CaseFailure(self._file, at, f"{where}: {problem}") for problem in problems]
 

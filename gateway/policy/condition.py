@@ -44,12 +44,15 @@ class Uncomparable(Exception):
     """A fact's value has not the type that the condition needs: the question becomes an engine error, a denial."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(
+    slots=True
+)  # not frozen: one is made for each record and party, and freezing would double what that costs
 class Asked:
-    """What a condition may look at, made plain.
+    """What a condition may look at, made plain. Lives for one decision and is never kept.
 
-    rec: the record's facts. sub: the party's id, whether the application acts alone, and attributes. env: hour 0 to 23, weekday 1 (Monday) to 7, date `YYYY-MM-DD`, local to the
-    policy's clock. pur: the purpose or `-`. dom: the record's unit or `-`.
+    rec: the record's facts. sub: the party's id, whether the application acts alone, and attributes.
+    env: hour 0 to 23, weekday 1 (Monday) to 7, date `YYYY-MM-DD`, local to the policy's clock.
+    pur: the purpose or `-`. dom: the record's unit or `-`.
     """
 
     rec: Mapping[str, FactValue]

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from gateway.policy.bundle import ANY, SET, SHOW_CLEAR, SHOW_MASKED, SHOW_TOKEN, Bundle, Line, resource_name
-from gateway.policy.condition import Asked, Condition
+from gateway.policy.condition import Asked, Condition, Test
 from gateway.words.decision import NOTHING_SHOWN, Disclosure, FieldView, Reason, Rule, narrower
 from gateway.words.json import Pattern
 from gateway.words.principal import ANYWHERE, Party
 from gateway.words.resource import FieldSpec, ResourceSpec
 
-FALSE, TRUE, FAILED = 0, 1, 2
+TRUE, FAILED = True, 2  # what a condition gave besides False: its truth, or that it could not be evaluated
 MAX_OUTCOMES = 4096
 LADDER = (
     (SHOW_CLEAR, Disclosure.CLEAR),
@@ -95,21 +95,25 @@ class FieldPlan:
 
 @dataclass(frozen=True, slots=True)
 class PartyPlan:
-    """What one party may do on records of one unit. conditions[0] always holds; `roles` were looked at."""
+    """What one party may do on records of one unit. `roles` were looked at."""
 
     record: Query
     fields: tuple[FieldPlan, ...]
     conditions: tuple[Condition, ...]
+    tests: tuple[Test, ...]  # theirs, in the same order
     roles: frozenset[str]
 
     def vector(self, asked: Asked) -> tuple[int, ...]:
         """Evaluates each distinct condition once."""
-        return tuple([_outcome(condition, asked) for condition in self.conditions])
+        try:
+            return tuple([test(asked) for test in self.tests])
+        except (TypeError, KeyError):
+            return tuple([_outcome(test, asked) for test in self.tests])
 
 
-def _outcome(condition: Condition, asked: Asked) -> int:
+def _outcome(test: Test, asked: Asked) -> int:
     try:
-        return TRUE if condition.test(asked) else FALSE
+        return test(asked)
     except (TypeError, KeyError):
         return FAILED
 
@@ -169,7 +173,8 @@ def party_plan(
         names = (spec.pattern, spec.cls.value, ANY)
         rungs = tuple((query(lines, names), shown) for lines, shown in shows)
         fields.append(FieldPlan(spec, rungs, query(sets, names)))
-    return PartyPlan(record, tuple(fields), tuple(places.conditions), roles)
+    tests = tuple(condition.test for condition in places.conditions)
+    return PartyPlan(record, tuple(fields), tuple(places.conditions), tests, roles)
 
 
 class UnitPlan:
@@ -182,7 +187,7 @@ class UnitPlan:
 
     def decide(self, asked: Sequence[Asked]) -> Outcome:
         """Gives the outcome for a record; `asked` holds one value a party, in order."""
-        vectors = tuple([party.vector(question) for party, question in zip(self.parties, asked, strict=True)])
+        vectors = tuple([p.vector(question) for p, question in zip(self.parties, asked, strict=True)])
         known = self._outcomes.get(vectors)
         if known is None:
             if len(self._outcomes) >= MAX_OUTCOMES:

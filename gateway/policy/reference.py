@@ -6,6 +6,7 @@ that this name can assume. Any deny or error among them denies, else any allow a
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from types import MappingProxyType
@@ -22,6 +23,7 @@ from gateway.words.json import Pattern
 from gateway.words.principal import ANYWHERE, Party
 from gateway.words.resource import FieldSpec, ResourceSpec
 
+MAX_PARTS = 20_000
 ENGINE = f"pycasbin/{version('pycasbin')}"
 
 
@@ -54,7 +56,8 @@ def same_rows(made: casbin.Enforcer, rows: Sequence[Row]) -> bool:
 class Reference:
     """Answers single questions by `Enforcer.enforce_ex`.
 
-    narrowed: give pycasbin only the rows whose resource and action fit (the matcher requires both), and only roles that the links reach.
+    narrowed: give pycasbin only the rows whose resource, action, field and purpose fit (the matcher requires all), and only
+    roles that the links reach.
     Without it every row of the stock files is evaluated and every role is tried, so nothing of ours takes part: that is for tests.
     """
 
@@ -62,8 +65,7 @@ class Reference:
         self._bundle = bundle
         self._narrowed = narrowed
         self._whole = enforcer(bundle.model.text, (row.text for row in bundle.rows))
-        self._parts: dict[tuple[str, str], casbin.Enforcer] = {}
-        self._links = [row.text for row in bundle.rows if row.kind == "g"]
+        self._parts: dict[tuple[str, ...], casbin.Enforcer | None] = {}
         self._by_columns = {row.columns: row for row in bundle.rows if row.kind == "p"}
         self._all_roles = sorted({row.columns[1] for row in bundle.rows if row.kind == "g"})
 
@@ -71,7 +73,7 @@ class Reference:
         self, party: Party, asked: Asked, res: str, act: str, name: str, cls: str
     ) -> tuple[Reason, Rule | None]:
         """Gives what the rows say about one action on one field (`-`: the record) for one party."""
-        made = self._enforcer(res, act)
+        made = self._enforcer(res, act, asked.pur, (name, cls))
         if made is None:
             return Reason.NO_RULE, None
         reason, rule = Reason.NO_RULE, None
@@ -111,18 +113,32 @@ class Reference:
             return [(who, role) for who in holders for role in sorted(self._bundle.roles.assumed(who, unit))]
         return [(who, role) for who in holders for role in sorted({who, *self._all_roles})]
 
-    def _enforcer(self, res: str, act: str) -> casbin.Enforcer | None:
+    def _enforcer(self, res: str, act: str, pur: str, names: tuple[str, str]) -> casbin.Enforcer | None:
+        """Gives the stock enforcer, or one over fewer rows that shares its links; None where no row is left."""
         if not self._narrowed:
             return self._whole
-        key = (res, act)
+        key = (res, act, pur, *names)
         if key not in self._parts:
+            fitting = (res, ANY), (act, wide(act)), (*names, ANY), (pur, ANY)
             rows = [
-                row.text
+                list(row.columns)
                 for row in self._bundle.rows
-                if row.kind == "p" and row.columns[2] in (res, ANY) and row.columns[3] in (act, wide(act))
+                if row.kind == "p" and all(c in f for c, f in zip(row.columns[2:6], fitting, strict=True))
             ]
-            self._parts[key] = enforcer(self._bundle.model.text, [*rows, *self._links]) if rows else None
+            if len(self._parts) >= MAX_PARTS:
+                self._parts.clear()
+            self._parts[key] = _over(self._whole, rows) if rows else None
         return self._parts[key]
+
+
+def _over(whole: casbin.Enforcer, rows: list[list[str]]) -> casbin.Enforcer:
+    """Gives an enforcer that shares everything but its rules."""
+    made = copy.copy(whole)
+    made.model = copy.copy(whole.model)
+    rules = copy.copy(whole.model["p"]["p"])
+    rules.policy = rows
+    made.model.model = {**whole.model.model, "p": {"p": rules}}
+    return made
 
 
 class ReferenceQuestion:
