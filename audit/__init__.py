@@ -10,7 +10,7 @@ from pathlib import Path
 from audit.errors import AuditError, EventRefused, LogBusy, LogRefused, LogUnavailable, Stale
 from audit.event import AuditEvent, Head, Kind, OpenIntent, Receipt, RecordPart, StoredEntry, StoredPart
 from audit.log import Limits, Log
-from audit.store.base import Store
+from audit.store.base import Store, StoreDown
 from audit.store.sqlite import SqliteStore
 
 try:
@@ -42,6 +42,7 @@ __all__ = [
     "StoredPart",
     "postgres",
     "sqlite",
+    "tail",
 ]
 
 
@@ -55,3 +56,17 @@ def postgres(dsn: str, schema: str = "audit") -> Store:
     if _NO_POSTGRES:
         raise LogRefused("a log in PostgreSQL needs the extra `postgres`: install gatehouse[postgres]")
     return PostgresStore(dsn, schema)
+
+
+def tail(store: Store, count: int) -> list[StoredEntry]:
+    """The last `count` entries in order, read beside whoever owns the log. Blocks: call it outside of an event loop.
+
+    Raises: LogUnavailable.
+    """
+    reader = store.reader()
+    try:
+        return reader.entries(max(reader.head().seq - count, 0), count)
+    except StoreDown as error:
+        raise LogUnavailable("there is no log to read at this place") from error
+    finally:
+        reader.close()

@@ -25,8 +25,8 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"  # generic in its s
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 _TRIGGERS = frozenset({"entries_change", "parts_change", "details_change", "head_change", "head_forward"})
 _TABLES = ("entries", "parts", "details", "head")
-# All that a failing server, network or time-out can raise here. asyncpg's own bugs and ours are not among them.
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# All that a failing server, network or time-out can raise here; InternalClientError is asyncpg's word for an answer out of turn.
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)

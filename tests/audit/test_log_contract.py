@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,6 +138,19 @@ async def test_entries_are_read_in_order_from_any_place(place: Place) -> None:
     assert [entry.seq for entry in read] == [2, 3, 4]
     assert [len(entry.parts) for entry in read] == [1, 2, 0]
     assert [fields(entry)["request"] for entry in read] == ["req_1", "req_2", "req_3"]
+
+
+async def test_the_tail_is_read_beside_the_process_that_owns_the_log(place: Place, tmp_path: Path) -> None:
+    log = await Log.open(place.store(), create=True)
+    assert await asyncio.to_thread(audit.tail, place.store(), 2) == []
+    receipts = [await log.append(event()) for _ in range(3)]
+    last = await asyncio.to_thread(audit.tail, place.store(), 2)
+    everything = await asyncio.to_thread(audit.tail, place.store(), 9)
+    await log.close()
+    assert [f"{entry.seq}:{entry.hash}" for entry in last] == [receipt.ref for receipt in receipts[1:]]
+    assert len(everything) == 3
+    with pytest.raises(LogUnavailable):
+        await asyncio.to_thread(audit.tail, audit.sqlite(tmp_path / "none.db"), 2)
 
 
 async def test_an_intent_is_open_until_an_entry_names_it_also_over_a_restart(place: Place) -> None:
