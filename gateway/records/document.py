@@ -17,7 +17,7 @@ MAX_VALUE_BYTES = 64 * 1024
 Document = dict[str, Json]
 """Every field of the kind, null where it has no value."""
 
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def parse(body: bytes) -> Document:
@@ -123,7 +123,7 @@ def _checked(field: Field, value: Json) -> Json:
     _size(field, value)
     if field.form is Form.CHOICE and value not in field.choices:
         raise Problem("field-value", field=field.name)
-    return _moment(field, str(value)) if field.form is Form.INSTANT else value
+    return value if field.form is not Form.INSTANT else moment_of(field, str(value))
 
 
 def _size(field: Field, value: Json) -> int:
@@ -139,10 +139,11 @@ def _size(field: Field, value: Json) -> int:
     return size + 4  # with its quotes, a comma and a line feed
 
 
-def _moment(field: Field, value: str) -> str:
+def moment_of(field: Field, value: str) -> str:
+    """Gives a moment (RFC 3339 section 5.6, any offset) as `instant` states it. Raises Problem(field-value)."""
     if not _INSTANT.fullmatch(value):
         raise Problem("field-value", field=field.name)
     try:
         return instant(datetime.fromisoformat(value))
-    except ValueError as error:  # the 30th of February
+    except (ValueError, OverflowError) as error:  # the 30th of February; year 1 east of Greenwich
         raise Problem("field-value", field=field.name) from error

@@ -48,7 +48,7 @@ class Kind:
 
 
 def _kind(name: str, prefix: str, table: Table, fields: tuple[Field, ...], sortable: tuple[str, ...]) -> Kind:
-    own = tuple(Field(n, own=True) for n in ("created_at", "updated_at"))
+    own = tuple(Field(n, Form.INSTANT, own=True) for n in ("created_at", "updated_at"))
     every = (Field("id", own=True), *fields, Field("version", Form.NUMBER, own=True), *own)
     return Kind(
         name,
@@ -59,6 +59,9 @@ def _kind(name: str, prefix: str, table: Table, fields: tuple[Field, ...], sorta
         frozenset({"id", "version", "created_at", "updated_at", *sortable}),
     )
 
+
+FROM_THREAD = ("unit", "region")
+"""What a message repeats of its thread, so that it can be filtered by it; the store keeps both alike."""
 
 CUSTOMER = _kind(
     "customer",
@@ -79,7 +82,7 @@ THREAD = _kind(
     tables.threads,
     (
         Field("customer_id", required=True, fixed=True),
-        Field("subject"),
+        Field("title"),
         Field("channel"),
         Field("status", Form.CHOICE, frozenset({"open", "pending", "closed"}), default="open", required=True),
         Field("assignee"),
@@ -98,12 +101,13 @@ MESSAGE = _kind(
     (
         Field("thread_id", required=True, fixed=True),
         Field("customer_id", required=True, fixed=True),
+        *(Field(name, fixed=True) for name in FROM_THREAD),  # fixed for callers: they follow the thread's
         Field("author_kind", Form.CHOICE, frozenset({"customer", "staff"}), required=True),
         Field("author"),
         Field("body", required=True),
         Field("sent_at", Form.INSTANT, required=True, fixed=True),
     ),
-    ("sent_at", "author_kind"),
+    ("sent_at", "author_kind", "unit", "region"),
 )
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (CUSTOMER, THREAD, MESSAGE)})

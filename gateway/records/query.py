@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl
 import orjson
 from sqlalchemy import ColumnElement, UnaryExpression, and_, false, null, or_
 
-from gateway.records.kinds import Form, Kind
+from gateway.records.document import moment_of
+from gateway.records.kinds import Field, Form, Kind
 from gateway.records.problem import Problem
 from gateway.words.filter import And, Compare, Contains, Eq, Filter, In, Prefix
 
@@ -20,6 +21,7 @@ DEFAULT_LIMIT, MAX_LIMIT, MAX_SORTS = 50, 500, 3
 
 _FILTER = re.compile(r"([a-z_]+)(?:\[(in|lt|le|gt|ge|prefix|contains)\])?")
 _LIMIT = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 Place = tuple[str | int | None, ...]
@@ -98,22 +100,34 @@ def _filter(name: str, value: str, kind: Kind) -> Filter:
     pointer, op = f"/{field.name}", matched[2]
     match op:
         case None:
-            return Eq(pointer, _scalar(value, field.form, name))
+            return Eq(pointer, _scalar(value, field, name))
         case "in":
-            return In(pointer, tuple(_scalar(one, field.form, name) for one in value.split(",")))
+            return In(pointer, tuple(_scalar(one, field, name) for one in value.split(",")))
         case "prefix":
             return Prefix(pointer, value)
         case "contains":
             return Contains(pointer, value)
-    return Compare(pointer, op, _scalar(value, field.form, name))
+    return Compare(pointer, op, _scalar(value, field, name))
 
 
-def _scalar(value: str, form: Form, name: str) -> str | int:
-    if form is not Form.NUMBER:
+def _scalar(value: str, field: Field, name: str) -> str | int:
+    if field.form is Form.INSTANT:
+        return _moment(value, field, name)
+    if field.form is not Form.NUMBER:
         return value
     if not _NUMBER.fullmatch(value):
         raise Problem("parameter-value", field=name)
     return int(value)
+
+
+def _moment(value: str, field: Field, name: str) -> str:
+    # A day alone stands before each of its moments in the order of text, which is what `ge` and `lt` mean by it.
+    if _DAY.fullmatch(value):
+        return value
+    try:
+        return moment_of(field, value)
+    except Problem as error:
+        raise Problem("parameter-value", field=name) from error
 
 
 def cursor_of(listing: Listing, last: Place) -> str:

@@ -117,7 +117,7 @@ def _thread(dice: Random, person: JsonObject) -> JsonObject:
     others: list[Json] = [one for one in staff if one != assignee and dice.random() < 0.3]
     return thread | {
         "customer_id": person["id"],
-        "subject": dice.choice(words.SUBJECTS_EN if english else words.SUBJECTS_ZH),
+        "title": dice.choice(words.SUBJECTS_EN if english else words.SUBJECTS_ZH),
         "channel": dice.choice(words.CHANNELS),
         "status": dice.choices(("open", "pending", "closed"), (4, 2, 4))[0],
         "assignee": assignee,

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Row, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Insert, Row, Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from gateway.records.document import Document
 from gateway.records.filter import render
-from gateway.records.kinds import CUSTOMER, KINDS, MESSAGE, THREAD, Kind
+from gateway.records.kinds import CUSTOMER, FROM_THREAD, KINDS, MESSAGE, THREAD, Kind
 from gateway.records.problem import Problem
 from gateway.records.query import Listing, Place, beyond, ordering
 from gateway.records.tables import creation_keys
@@ -43,8 +43,8 @@ def find(connection: Connection, kind: Kind, record: str, parent: str | None = N
     return None if found is None or (parent is not None and found["thread_id"] != parent) else found
 
 
-def implied(connection: Connection, kind: Kind, customer: object, parent: str | None) -> dict[str, str]:
-    """Gives the fields that a new record takes from its place: a message's thread and that thread's customer.
+def implied(connection: Connection, kind: Kind, customer: object, parent: str | None) -> dict[str, Any]:
+    """Gives the fields that a new record takes from its place: a message's thread, that thread's customer, unit and region.
 
     Raises Problem: not-found (no such thread), reference (no such customer).
     """
@@ -52,7 +52,11 @@ def implied(connection: Connection, kind: Kind, customer: object, parent: str | 
         thread = find(connection, THREAD, parent or "")
         if thread is None:
             raise Problem("not-found")
-        return {"thread_id": thread["id"], "customer_id": thread["customer_id"]}
+        return {
+            "thread_id": thread["id"],
+            "customer_id": thread["customer_id"],
+            **{n: thread[n] for n in FROM_THREAD},
+        }
     if (
         kind is THREAD
         and isinstance(customer, str)
@@ -76,6 +80,8 @@ def create(connection: Connection, kind: Kind, record: Record, key: str | None) 
         row = {"key": key, "kind": kind.name, "record_id": record["id"]}
         if connection.execute(_if_new(connection, creation_keys, "key"), row).rowcount == 0:
             return _earlier(connection, kind, record, key), False
+    if kind is MESSAGE:
+        record = {**record, **_of_thread(connection, [record["thread_id"]]).get(record["thread_id"], {})}
     try:
         connection.execute(insert(kind.table), dict(record))
     except IntegrityError as error:
@@ -112,7 +118,30 @@ def change(connection: Connection, kind: Kind, record: str, version: int, values
     """Writes the values, the new version among them, if the record still is at `version`; tells whether it was."""
     table = kind.table
     statement = update(table).where(table.c.id == record, table.c.version == version).values(values)
-    return connection.execute(statement).rowcount == 1
+    if connection.execute(statement).rowcount == 0:
+        return False
+    if kind is THREAD:
+        _tell_messages(connection, record, values)
+    return True
+
+
+def _tell_messages(connection: Connection, thread: str, values: Document) -> None:
+    """Brings a thread's unit and region to its messages. It is a change of theirs: whoever holds the old version reads again."""
+    table = MESSAGE.table
+    followed = {name: values[name] for name in FROM_THREAD}
+    differs = or_(*(table.c[name].is_distinct_from(value) for name, value in followed.items()))
+    changed = {**followed, "version": table.c.version + 1, "updated_at": values["updated_at"]}
+    connection.execute(update(table).where(table.c.thread_id == thread, differs).values(changed))
+
+
+def _of_thread(connection: Connection, threads: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Gives what messages repeat of each thread, and keeps it from changing until the transaction ends."""
+    table = THREAD.table
+    columns = [table.c[name] for name in FROM_THREAD]
+    statement = select(table.c.id, *columns).where(table.c.id.in_(set(threads))).with_for_update(read=True)
+    return {
+        row.id: {name: row._mapping[name] for name in FROM_THREAD} for row in connection.execute(statement)
+    }
 
 
 def remove(connection: Connection, kind: Kind, record: str, version: int) -> bool:
@@ -158,6 +187,9 @@ def insert_all(connection: Connection, kind: Kind, records: Iterable[Record]) ->
     """Inserts whole records, leaving those whose id is there already; gives how many were new."""
     before = connection.execute(select(func.count()).select_from(kind.table)).scalar_one()
     rows = [dict(record) for record in records]
+    if kind is MESSAGE:
+        known = _of_thread(connection, (row["thread_id"] for row in rows))
+        rows = [row | known.get(row["thread_id"], {}) for row in rows]
     if rows:
         connection.execute(_if_new(connection, kind.table, "id"), rows)
     return int(connection.execute(select(func.count()).select_from(kind.table)).scalar_one()) - int(before)

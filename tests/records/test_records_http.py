@@ -264,11 +264,11 @@ async def test_a_deletion_and_a_change_that_race_do_not_both_win(client: Client)
 
 async def test_threads_and_messages_stand_under_their_customer(client: Client) -> None:
     customer = await client.made("/customers", {"name": "a"})
-    thread = await client.made("/threads", {"customer_id": customer["id"], "subject": "卡"})
+    thread = await client.made("/threads", {"customer_id": customer["id"], "title": "卡"})
     assert (thread["id"][:4], thread["status"], thread["participants"]) == ("thr_", "open", None)
     place = f"/threads/{thread['id']}/messages"
     message = await client.made(
-        place, {"author_kind": "staff", "body": "hello", "sent_at": "2026-02-03T04:05:06.7Z"}
+        place, {"author_kind": "staff", "body": "hello", "sent_at": "2026-02-03T06:05:06.7+02:00"}
     )
     assert message["id"][:4] == "msg_"
     assert (message["thread_id"], message["customer_id"]) == (thread["id"], customer["id"])
@@ -297,7 +297,7 @@ async def test_threads_and_messages_stand_under_their_customer(client: Client) -
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        ({"subject": "x"}, "field-required"),
+        ({"title": "x"}, "field-required"),
         ({"customer_id": "cus_nobody"}, "reference"),
         ({"customer_id": ["x"]}, "field-value"),
         ({"customer_id": "a\0"}, "field-value"),
@@ -331,7 +331,9 @@ async def test_a_thread_needs_a_customer_that_is_there(
                 "yesterday",
                 "2026-02-30T00:00:00Z",
                 "2026-01-01",
-                "2026-01-01T00:00:00+00:00",
+                "2026-01-01T00:00:00+0000",
+                "2026-01-01 00:00:00Z",
+                "0001-01-01T00:00:00+01:00",
                 "2026-01-01T00:00:00Z\n",
                 5,
             )
@@ -346,12 +348,46 @@ async def test_a_message_takes_its_place_from_the_path(client: Client, body: obj
     assert (await client.post("/threads/thr_none/messages", body)).status == 404
 
 
+async def test_a_message_follows_its_thread_to_another_unit(client: Client) -> None:
+    customer = await client.made("/customers", {"name": "a"})
+    thread = await client.made("/threads", {"customer_id": customer["id"], "unit": "u1", "region": "r1"})
+    place = f"/threads/{thread['id']}/messages"
+    message = await client.made(place, {"author_kind": "staff", "body": "x", "unit": "u1"})
+    assert (message["unit"], message["region"]) == ("u1", "r1")
+    for refused in (
+        await client.post(place, {"author_kind": "staff", "body": "x", "unit": "u2"}),
+        await client.patch(f"{place}/{message['id']}", {"unit": "u2"}, '"1"'),
+        await client.patch(f"{place}/{message['id']}", {"region": None}, '"1"'),
+    ):
+        assert refused.problem == "field-read-only"
+    assert (await client.patch(f"/threads/{thread['id']}", {"title": "t"}, '"1"')).status == 200
+    assert (await client.get(f"{place}/{message['id']}")).json == message
+    assert (
+        await client.patch(f"/threads/{thread['id']}", {"unit": "u2", "region": None}, '"2"')
+    ).status == 200
+    followed = (await client.get(f"{place}/{message['id']}")).json
+    assert (followed["unit"], followed["region"], followed["version"]) == ("u2", None, 2)
+    assert (await client.patch(f"{place}/{message['id']}", {"body": "y"}, '"1"')).status == 412
+
+
+async def test_a_message_sent_while_its_thread_moves_ends_in_the_threads_unit(client: Client) -> None:
+    customer = await client.made("/customers", {"name": "a"})
+    thread = await client.made("/threads", {"customer_id": customer["id"], "unit": "u0"})
+    place = f"/threads/{thread['id']}"
+    body = {"author_kind": "staff", "body": "x"}
+    for turn in range(1, 8):
+        move = client.patch(place, {"unit": f"u{turn}"}, "*")
+        await asyncio.gather(*(client.post(f"{place}/messages", body) for _ in range(3)), move)
+        items = (await client.get(f"{place}/messages?limit=500")).json["items"]
+        assert {item["unit"] for item in items} == {f"u{turn}"}
+
+
 async def test_a_record_does_not_change_hands(client: Client) -> None:
     one, two = [await client.made("/customers", {"name": n}) for n in "ab"]
     thread = await client.made("/threads", {"customer_id": one["id"]})
     refused = await client.patch(f"/threads/{thread['id']}", {"customer_id": two["id"]}, '"1"')
     assert refused.problem == "field-read-only"
-    kept = await client.put(f"/threads/{thread['id']}", {"subject": "x"}, '"1"')
+    kept = await client.put(f"/threads/{thread['id']}", {"title": "x"}, '"1"')
     assert kept.json["customer_id"] == one["id"]
 
 

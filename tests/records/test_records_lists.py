@@ -113,6 +113,10 @@ async def test_a_total_is_given_only_when_asked_and_counts_the_filter_not_the_pa
         ("version[in]=1,3", [0, 2, 3, 4, 5]),
         ("unit=a&level=vip", [0]),
         ("name=n+n", []),
+        ("created_at=2026-01-01T00:00:00Z", [0, 1, 2, 3, 4, 5]),
+        ("created_at=2026-01-01T08:00:00%2B08:00", [0, 1, 2, 3, 4, 5]),
+        ("created_at[ge]=2026-01-01&created_at[lt]=2026-01-02", [0, 1, 2, 3, 4, 5]),
+        ("created_at[gt]=2026-01-01T00:00:00.0Z", []),
     ],
 )
 async def test_query_parameters_filter(store: Store, client: Client, query: str, expected: list[int]) -> None:
@@ -157,6 +161,10 @@ SECRET = "13812345678"
         ("version=9999999999999999999", "parameter-value"),
         ("version[in]=1,", "parameter-value"),
         ("count=yes", "parameter-value"),
+        *(
+            (f"created_at[ge]={m}", "parameter-value")
+            for m in ("today", "2026", "2026-02-30T00:00:00Z", "2026-01-01T00:00:00")
+        ),
         *(
             (f"sort={s}", "parameter-value")
             for s in ("name", "--id", "", "id,id", "id,-id", "unit,region,owner,level", "phone", "id asc")

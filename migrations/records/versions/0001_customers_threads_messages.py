@@ -34,14 +34,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "threads",
-        *own("subject", "channel", "status", "assignee", "participants", "unit", "region", "tags"),
+        *own("title", "channel", "status", "assignee", "participants", "unit", "region", "tags"),
         exact("customer_id", null=False),
         sa.PrimaryKeyConstraint("id", name="pk_threads"),
         sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name="fk_threads_customer_id"),
     )
     op.create_table(
         "messages",
-        *own("author_kind", "author", "body", "sent_at"),
+        *own("unit", "region", "author_kind", "author", "body", "sent_at"),
         exact("thread_id", null=False),
         exact("customer_id", null=False),
         sa.PrimaryKeyConstraint("id", name="pk_messages"),
