@@ -1,7 +1,7 @@
 """Service: API keys are issued, revoked, listed and settled; a caller learns who he is. Decided and recorded like any request."""
 
 from gateway.credentials.desk import Asker, Desk
-from gateway.credentials.keys import MAX_LISTED, Issued, Keys, Listed, bound_to
+from gateway.credentials.keys import MAX_LISTED, Issued, Keys, Listed, Page, bound_to
 from gateway.credentials.settle import KeySettlement
 from gateway.credentials.who import Who, whoami
 from gateway.credentials.wish import Wish
@@ -14,6 +14,7 @@ __all__ = [
     "KeySettlement",
     "Keys",
     "Listed",
+    "Page",
     "Who",
     "Wish",
     "bound_to",

@@ -27,17 +27,23 @@ from gateway.words.resource import ResourceSpec
 T = TypeVar("T")
 
 
+def _nothing_wrong() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Asker:
     """Who asks, as a door knows him.
 
     request:  our id of the request.  purpose: the one he names, if any.
     identify: gives the principal; asked anew when the fence moved, since a key may have been revoked meanwhile.
+    check:    raises Refused for what the door finds wrong with the request; runs once he is known, so that it is recorded as his.
     """
 
     request: str
     identify: Callable[[], Awaitable[Principal]]
     purpose: str | None = None
+    check: Callable[[], None] = _nothing_wrong
 
 
 @dataclass(slots=True)
@@ -158,6 +164,7 @@ class Desk:
 
     async def _recorded(self, visit: Visit, work: Callable[[Visit], Awaitable[T]]) -> T:
         try:
+            visit.asker.check()
             with log_errors():
                 return await work(visit)
         except GatehouseError as error:

@@ -48,6 +48,14 @@ class Issued:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """Which run of keys: at most `limit` (1 to MAX_LISTED), those after the key `after`."""
+
+    after: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """A run of keys as the asker may see them. next: where the following run begins, None at the end."""
 
@@ -120,18 +128,23 @@ class Keys:
 
         return await self.desk.attend(asker, KEY_REVOKE, CONTROL_KEY, work)
 
-    async def list(self, asker: Asker, *, after: str | None = None, limit: int = 50) -> Listed:
-        """Gives keys by id, oldest first, each with the members that the decision shows clear. Raises Denied, Refused."""
+    async def list(self, asker: Asker, read: Callable[[], Page] = Page) -> Listed:
+        """Gives keys by id, oldest first, each with the members that the decision shows clear.
+
+        Raises what `read` raises, Denied, Refused(PARAMETER_MALFORMED).
+        """
 
         async def work(visit: Visit) -> Listed:
             decision = visit.decide(self.desk.clock())
-            if not 1 <= limit <= MAX_LISTED:
+            wanted = read()
+            if not 1 <= wanted.limit <= MAX_LISTED:
                 raise Refused(Code.PARAMETER_MALFORMED, parameter="limit")
-            keys = [key for key in await self.desk.store.scan(all_keys) if after is None or key.id > after]
-            page = [(key, shown(key, decision)) for key in keys[:limit]]
+            after = wanted.after or ""
+            keys = [key for key in await self.desk.store.scan(all_keys) if key.id > after]
+            page = [(key, shown(key, decision)) for key in keys[: wanted.limit]]
             event = visit.event(Kind.SERVED, [_part(key, document) for key, document in page])
             receipt = await self.desk.log.append(event, fence=visit.ruled.fence)
-            following = page[-1][0].id if len(keys) > limit else None
+            following = page[-1][0].id if len(keys) > wanted.limit else None
             return Listed(tuple(document for _, document in page), following, receipt)
 
         return await self.desk.attend(asker, KEY_LIST, CONTROL_KEY, work)

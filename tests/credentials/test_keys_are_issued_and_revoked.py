@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from desk_house import ADMIN, AGENT, NOW, Desks, call, open_desks
 
+from gateway.credentials import Page
 from gateway.words.errors import Code, Denied, Refused, Unidentified
 from gateway.words.principal import RoleHeld
 
@@ -143,8 +144,8 @@ async def test_a_list_shows_what_the_decision_shows_and_its_entry_says_which(des
     admin = await desks.admin()
     issued = [await desks.issue(admin) for _ in range(3)]
     desks.rules.hidden |= {"/roles", "/purposes"}
-    one = await desks.keys.list(desks.asker(admin), limit=2)
-    two = await desks.keys.list(desks.asker(admin), after=one.next, limit=2)
+    one = await desks.keys.list(desks.asker(admin), lambda: Page(limit=2))
+    two = await desks.keys.list(desks.asker(admin), lambda: Page(one.next, 2))
     shown = [*one.keys, *two.keys]
     assert two.next is None
     assert {key["id"] for key in shown} >= {i.key.id for i in issued}
@@ -157,7 +158,7 @@ async def test_a_list_shows_what_the_decision_shows_and_its_entry_says_which(des
     }
     for limit in (0, 501, -1):
         with pytest.raises(Refused, match="parameter-malformed"):
-            await desks.keys.list(desks.asker(admin), limit=limit)
+            await desks.keys.list(desks.asker(admin), lambda limit=limit: Page(limit=limit))
 
 
 async def test_a_purpose_is_the_one_named_or_the_only_one_and_must_be_held(desks: Desks) -> None:

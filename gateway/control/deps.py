@@ -1,0 +1,76 @@
+"""The control door: what it is given, and what it takes from a request. Translates only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Request
+
+from audit import Log
+from gateway.credentials import Asker, Keys
+from gateway.rooms import Identifier
+from gateway.store import Store
+from gateway.wire.json import parse
+from gateway.words.access import Call
+from gateway.words.errors import Code, Refused
+
+T = TypeVar("T")
+AnyRequest = Request[Any, Any, Any]
+
+MAX_BODY_BYTES = 64 * 1024
+PURPOSE_HEADER = "gatehouse-purpose"
+
+
+@dataclass(frozen=True, slots=True)
+class ControlDeps:
+    """stores: by the name that `/readyz` uses. bundle: the digest of the policy in force, None where there is none."""
+
+    identity: Identifier
+    keys: Keys
+    log: Log
+    stores: Mapping[str, Store]
+    bundle: Callable[[], str | None]
+
+
+def call_of(request: AnyRequest) -> Call:
+    """Gives the request as the edge read it: canonical, bounded, its body whole. Litestar's own reading of it is not used."""
+    call = request.scope.get("gatehouse.call")
+    if not isinstance(call, Call):
+        raise AssertionError("the control plane is reached through the edge's door alone")
+    return call
+
+
+def asker_of(call: Call, identity: Identifier, *params: str) -> Asker:
+    """Gives who asks; query parameters other than `params` are refused once he is known."""
+
+    def check() -> None:
+        for name, _ in call.query:
+            if name not in params:
+                raise Refused(Code.PARAMETER_UNKNOWN)
+
+    return Asker(call.id, lambda: identity.identify(call), call.header(PURPOSE_HEADER), check)
+
+
+def body_of(call: Call, shape: type[T]) -> T:
+    """Gives the JSON body in exactly that shape.
+
+    Raises Refused: MEDIA_TYPE, BODY_TOO_LARGE, BODY_MALFORMED, VALUE_REFUSED (a member is absent, unknown or of another type).
+    """
+    media, _, parameters = (call.header("content-type") or "").partition(";")
+    if media.strip().lower() != "application/json" or parameters.strip().lower() not in ("", "charset=utf-8"):
+        raise Refused(Code.MEDIA_TYPE)
+    if len(call.body) > MAX_BODY_BYTES:
+        raise Refused(Code.BODY_TOO_LARGE)
+    try:
+        return msgspec.convert(parse(call.body), shape, strict=True)
+    except msgspec.ValidationError:
+        # Its text quotes a member's name as it was sent; the schema at /schema/openapi.json says what fits.
+        raise Refused(Code.VALUE_REFUSED) from None
+
+
+def param(call: Call, name: str) -> str | None:
+    """Gives a query parameter; the edge has refused one that stands twice."""
+    return next((value for key, value in call.query if key == name), None)

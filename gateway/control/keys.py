@@ -1,0 +1,109 @@
+"""The control door: `/v1/whoami` and `/v1/keys`. Each handler reads, asks one service function, and writes down what it gave."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+from litestar import Controller, Response, delete, get, post
+
+from audit import Receipt
+from gateway.control.deps import AnyRequest, ControlDeps, asker_of, body_of, call_of, param
+from gateway.control.shapes import Caller, KeyIssued, KeyPage, KeyShown, KeyWanted, PartyShown, Role
+from gateway.credentials import Page, Wish, bound_to, whoami
+from gateway.words.access import Call
+from gateway.words.errors import Code, Refused
+from gateway.words.principal import Party, RoleHeld
+
+JSON = "application/json"
+
+
+class CallerController(Controller):
+    """Who a caller is."""
+
+    path = "/v1/whoami"
+
+    @get("/", name="whoami")
+    async def whoami(self, request: AnyRequest, deps: ControlDeps) -> Response[bytes]:
+        """Gives the caller as identified."""
+        call = call_of(request)
+        who = await whoami(deps.keys.desk, asker_of(call, deps.identity))
+        person = who.principal.person
+        document = Caller(
+            application=_party(who.principal.application),
+            person=None if person is None else _party(person),
+            purposes=sorted(who.principal.purposes),
+            proven=list(who.principal.proven),
+        )
+        return answer(call, 200, document, who.receipt)
+
+
+class KeyController(Controller):
+    """API keys."""
+
+    path = "/v1/keys"
+
+    @get("/", name="list-keys")
+    async def list_keys(self, request: AnyRequest, deps: ControlDeps) -> Response[bytes]:
+        """Gives a run of keys."""
+        call = call_of(request)
+        asker = asker_of(call, deps.identity, "after", "limit")
+        listed = await deps.keys.list(asker, lambda: _page(call))
+        items = [msgspec.convert(key, KeyShown) for key in listed.keys]
+        return answer(call, 200, KeyPage(items, listed.next), listed.receipt)
+
+    @post("/", name="issue-key")
+    async def issue_key(self, request: AnyRequest, deps: ControlDeps) -> Response[bytes]:
+        """Issues a key; its text is in this answer and nowhere else."""
+        call = call_of(request)
+        issued = await deps.keys.issue(asker_of(call, deps.identity), lambda: _wish(body_of(call, KeyWanted)))
+        members = {"id": issued.key.id, "key": issued.text, **bound_to(issued.key)}
+        document = msgspec.convert(members, KeyIssued)
+        return answer(call, 201, document, issued.receipt, location=f"/v1/keys/{issued.key.id}")
+
+    @delete("/{key_id:str}", name="revoke-key", status_code=204)
+    async def revoke_key(self, request: AnyRequest, deps: ControlDeps) -> Response[bytes]:
+        """Revokes a key; repeating it does nothing more."""
+        call = call_of(request)
+        # The edge's segment, not Litestar's path parameter: decoded once, and the one that everything else looks at.
+        receipt = await deps.keys.revoke(asker_of(call, deps.identity), call.segments[2])
+        return answer(call, 204, None, receipt)
+
+
+def answer(
+    call: Call,
+    status: int,
+    document: msgspec.Struct | None,
+    receipt: Receipt | None,
+    *,
+    location: str | None = None,
+) -> Response[bytes]:
+    """Gives the response: the document, the request's id and where its entry stands."""
+    headers = {"gatehouse-request": call.id}
+    if receipt is not None:
+        headers["audit-ref"] = receipt.ref
+    if location is not None:
+        headers["location"] = location
+    if document is None:
+        return Response(b"", status_code=status, headers=headers)
+    return Response(msgspec.json.encode(document), status_code=status, headers=headers, media_type=JSON)
+
+
+def _page(call: Call) -> Page:
+    limit = param(call, "limit")
+    if limit is not None and not (limit.isascii() and limit.isdigit() and len(limit) <= 3):
+        raise Refused(Code.PARAMETER_MALFORMED, parameter="limit")
+    return Page(param(call, "after"), Page().limit if limit is None else int(limit))
+
+
+def _wish(wanted: KeyWanted) -> Wish:
+    roles = frozenset(RoleHeld(role.role, role.unit) for role in wanted.roles)
+    try:
+        ends = datetime.fromisoformat(wanted.expires).astimezone(UTC)
+    except ValueError:
+        raise Refused(Code.VALUE_REFUSED, field="/expires") from None
+    return Wish(wanted.application, roles, frozenset(wanted.purposes), ends)
+
+
+def _party(party: Party) -> PartyShown:
+    return PartyShown(party.id, [Role(held.role, held.unit) for held in sorted(party.roles)])

@@ -1,0 +1,187 @@
+"""The control door: `/schema/openapi.json`, OpenAPI 3.1. Written out here, its schemas made of `shapes`; a test holds it to the routes."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import msgspec
+from litestar import Response, get
+
+from gateway import __version__
+from gateway.control import shapes
+from gateway.control.deps import AnyRequest, call_of
+from gateway.control.keys import JSON
+from gateway.credentials import MAX_LISTED
+from gateway.words.errors import STATUS, Code
+
+PROBLEM = "application/problem+json"
+SHAPES = (
+    shapes.Alive,
+    shapes.Caller,
+    shapes.KeyIssued,
+    shapes.KeyPage,
+    shapes.KeyWanted,
+    shapes.Problem,
+    shapes.Ready,
+)
+
+_KEY: list[dict[str, list[str]]] = [{"apiKey": []}, {"apiKey": [], "personToken": []}]
+_ALWAYS = (Code.HEADER_MALFORMED, Code.UNIDENTIFIED, Code.PERSON_UNPROVEN, Code.INTERNAL)
+_RECORDED = (Code.LOG_UNAVAILABLE, Code.LOG_BUSY, Code.FENCE_MOVING, Code.NOT_READY)
+_DECIDED = (Code.DENIED, Code.PURPOSE_NOT_HELD)
+_BODY = (Code.BODY_MALFORMED, Code.BODY_TOO_LARGE, Code.MEDIA_TYPE, Code.VALUE_REFUSED)
+_QUERY = (Code.PARAMETER_UNKNOWN, Code.PARAMETER_MALFORMED)
+
+
+@get("/schema/openapi.json", name="openapi")
+async def openapi(request: AnyRequest) -> Response[bytes]:
+    """Gives the description of this door."""
+    headers = {"gatehouse-request": call_of(request).id}
+    return Response(
+        msgspec.json.encode(document()), headers=headers, media_type="application/vnd.oai.openapi+json"
+    )
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Gives the whole description as plain JSON values."""
+    _, schemas = msgspec.json.schema_components(SHAPES, ref_template="#/components/schemas/{name}")
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Gatehouse control plane",
+            "version": __version__,
+            "description": "Applications' data goes through the prefixes of the catalogue; this is what governs the gateway itself.",
+        },
+        "paths": _paths(),
+        "components": {"schemas": schemas, "securitySchemes": _schemes()},
+    }
+
+
+def _schemes() -> dict[str, Any]:
+    return {
+        "apiKey": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "gh_…",
+            "description": "The application's key.",
+        },
+        "personToken": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Gatehouse-Person",
+            "description": "A JWT that names the person, issued for this application, at most 15 minutes old.",
+        },
+    }
+
+
+def _paths() -> dict[str, Any]:
+    refused = _ALWAYS + _RECORDED
+    no_change = Code.OUTCOME_UNRECORDED
+    return {
+        "/v1/whoami": {
+            "get": _operation(
+                "whoami", "Who the caller is taken for", "Caller", (*refused, Code.PARAMETER_UNKNOWN)
+            ),
+        },
+        "/v1/keys": {
+            "get": _operation("list-keys", "List API keys", "KeyPage", refused + _DECIDED + _QUERY)
+            | {"parameters": [_purpose(), *_paging()]},
+            "post": _operation(
+                "issue-key",
+                "Issue an API key; its text is in this answer and nowhere else",
+                "KeyIssued",
+                (*refused, *_DECIDED, *_BODY, Code.PARAMETER_UNKNOWN, Code.CONFLICT, no_change),
+                status=201,
+            )
+            | {
+                "parameters": [_purpose()],
+                "requestBody": {"required": True, "content": _content("KeyWanted")},
+            },
+        },
+        "/v1/keys/{key_id}": {
+            "delete": _operation(
+                "revoke-key",
+                "Revoke an API key; once this answers, no process serves it",
+                None,
+                (*refused, *_DECIDED, Code.NOT_FOUND, Code.PARAMETER_UNKNOWN, no_change),
+                status=204,
+            )
+            | {"parameters": [_path("key_id", "The key's public id, `key_…`."), _purpose()]},
+        },
+        "/healthz": {"get": _open("alive", "The process answers", "Alive", ())},
+        "/readyz": {"get": _open("ready", "What serving needs is there", "Ready", (Code.NOT_READY,))},
+        "/schema/openapi.json": {"get": _open("openapi", "This description", None, ())},
+    }
+
+
+def _operation(
+    name: str, summary: str, shape: str | None, codes: tuple[Code, ...], *, status: int = 200
+) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": "Done.", "headers": {"Audit-Ref": _audit_ref()}}
+    if shape is not None:
+        good["content"] = _content(shape)
+    return {
+        "operationId": name,
+        "summary": summary,
+        "security": _KEY,
+        "responses": {str(status): good} | _problems(codes),
+    }
+
+
+def _open(name: str, summary: str, shape: str | None, codes: tuple[Code, ...]) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": "Yes."}
+    if shape is not None:
+        good["content"] = _content(shape)
+    responses = {"200": good} | _problems((*codes, Code.INTERNAL))
+    return {"operationId": name, "summary": summary, "security": [], "responses": responses}
+
+
+def _problems(codes: tuple[Code, ...]) -> dict[str, Any]:
+    by_status: dict[int, list[str]] = {}
+    for code in codes:
+        by_status.setdefault(STATUS[code], []).append(code.value)
+    content = _content("Problem", PROBLEM)
+    return {
+        str(status): {"description": "Problem: " + ", ".join(sorted(names)) + ".", "content": content}
+        for status, names in sorted(by_status.items())
+    }
+
+
+def _content(shape: str, media: str = JSON) -> dict[str, Any]:
+    return {media: {"schema": {"$ref": f"#/components/schemas/{shape}"}}}
+
+
+def _audit_ref() -> dict[str, Any]:
+    return {
+        "description": "Where the request's entry stands in the log: its number and hash.",
+        "schema": {"type": "string", "pattern": "^[0-9]+:[0-9a-f]{64}$"},
+    }
+
+
+def _path(name: str, description: str) -> dict[str, Any]:
+    schema = {"type": "string"}
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
+
+
+def _purpose() -> dict[str, Any]:
+    return {
+        "name": "Gatehouse-Purpose",
+        "in": "header",
+        "description": "One of the purposes that the key holds; a key with one purpose implies it.",
+        "schema": {"type": "string"},
+    }
+
+
+def _paging() -> list[dict[str, Any]]:
+    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LISTED, "default": 50}
+    return [
+        {"name": "limit", "in": "query", "description": "How many at most.", "schema": limit},
+        {
+            "name": "after",
+            "in": "query",
+            "description": "`next` of the page before.",
+            "schema": {"type": "string"},
+        },
+    ]

@@ -1,0 +1,104 @@
+"""The control door's documents, in and out. `openapi.py` makes the published schemas of exactly these."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+Moment = Annotated[
+    str,
+    Meta(
+        pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$",
+        description="RFC 3339, UTC",
+        examples=["2027-01-31T00:00:00Z"],
+    ),
+]
+
+
+class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A role within a unit; `*` is every unit."""
+
+    role: Annotated[str, Meta(examples=["role:agent"])]
+    unit: Annotated[str, Meta(examples=["branch:shanghai"])] = "*"
+
+
+class KeyWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A key to be issued: for which application, with which roles and purposes, until when (366 days at most)."""
+
+    application: Annotated[str, Meta(examples=["app:desk"])]
+    roles: list[Role]
+    purposes: list[str]
+    expires: Moment
+
+
+class KeyShown(msgspec.Struct, frozen=True):
+    """A key, without its secret. Members that the policy withholds from the caller are absent."""
+
+    id: str | UnsetType = UNSET
+    application: str | UnsetType = UNSET
+    roles: list[Role] | UnsetType = UNSET
+    purposes: list[str] | UnsetType = UNSET
+    created: Moment | UnsetType = UNSET
+    expires: Moment | UnsetType = UNSET
+    revoked: Moment | None | UnsetType = UNSET
+
+
+class KeyPage(msgspec.Struct, frozen=True):
+    """A run of keys, oldest first. `next` goes into the parameter `after`; null at the end."""
+
+    items: list[KeyShown]
+    next: str | None
+
+
+class KeyIssued(msgspec.Struct, frozen=True):
+    """A new key. `key` is what goes into `Authorization: Bearer`; it is shown this once and kept nowhere."""
+
+    id: str
+    key: str
+    application: str
+    roles: list[Role]
+    purposes: list[str]
+    created: Moment
+    expires: Moment
+
+
+class PartyShown(msgspec.Struct, frozen=True):
+    """One side of a caller, and the roles that the credential itself gives it (the policy may link more)."""
+
+    id: str
+    roles: list[Role]
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who a caller is taken for, and how that was proven."""
+
+    application: PartyShown
+    person: PartyShown | None
+    purposes: list[str]
+    proven: list[str]
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    alive: Literal[True] = True
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Everything that serving needs is there, by name."""
+
+    ready: Literal[True]
+    checks: dict[str, Literal["ok"]]
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wrong and what to do next (RFC 9457, application/problem+json). `request` is our id of the request."""
+
+    type: Annotated[str, Meta(pattern="^urn:gatehouse:problem:[a-z-]+$")]
+    title: str
+    status: int
+    next: str
+    request: str
+    params: dict[str, str | int] = {}
