@@ -74,6 +74,7 @@ class Log:
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="audit-reader")
         self._intents = Intents(self._reader)
         self._queue: deque[_Job] = deque()
+        self._flight: Sequence[_Job] = ()  # taken from the queue and not answered yet
         self._waiting = 0
         self._idle = False
         self._nudged = False
@@ -198,6 +199,7 @@ class Log:
             self._post(_settle_future, opened, head)
             while jobs := self._take():
                 self._post(self._answer, self._commit(jobs))
+                self._flight = ()
                 self._keep_cursor()
             self._keep_cursor(closing=True)
         finally:
@@ -216,7 +218,9 @@ class Log:
                 self._wake.wait()
             self._idle = False
             self._wake.clear()
-        return [self._queue.popleft() for _ in range(min(len(self._queue), self._limits.max_batch))]
+        jobs = [self._queue.popleft() for _ in range(min(len(self._queue), self._limits.max_batch))]
+        self._flight = jobs
+        return jobs
 
     def _commit(self, jobs: Sequence[_Job]) -> list[_Result]:
         """One transaction for all of `jobs`; each job's receipt or error."""
@@ -316,7 +320,8 @@ class Log:
     def _abandon(self, opened: asyncio.Future[Head]) -> None:
         failure = LogUnavailable(self._ended or "the log is closed")
         _settle_future(opened, failure)
-        self._answer([(self._queue.popleft(), failure) for _ in range(len(self._queue))])
+        left = [*self._flight, *(self._queue.popleft() for _ in range(len(self._queue)))]
+        self._answer([(job, failure) for job in left])
 
 
 def _settle_future(future: asyncio.Future[T], result: T | Exception) -> None:

@@ -214,6 +214,19 @@ async def test_closing_writes_what_waits_and_then_nothing_more(place: Place) -> 
     assert place.verify().entries == 10
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_bug_in_the_writer_stops_the_log_and_leaves_nobody_waiting(place: Place) -> None:
+    ticks = iter([START])  # and then StopIteration, in the writer's thread
+    log = await Log.open(place.store(), create=True, clock=lambda: next(ticks), limits=Limits(max_batch=2))
+    await log.append(event())
+    results = await asyncio.gather(*(log.append(event()) for _ in range(5)), return_exceptions=True)
+    with pytest.raises(LogUnavailable):
+        await log.append(event())
+    await log.close()
+    assert [type(result) for result in results] == [LogUnavailable] * 5
+    assert place.verify().entries == 1
+
+
 async def test_a_missing_log_is_refused_and_made_only_on_purpose(place: Place) -> None:
     with pytest.raises(LogRefused, match="on purpose"):
         await Log.open(place.store())
