@@ -84,6 +84,7 @@ class Door:
 
         async def work(call: Call) -> None:
             _check_control_body(call)
+            scope["gatehouse.call"] = call
             await app(scope, _replay(call.body, receive), guarded)
 
         await self._answer(scope, receive, send, work, begun=lambda: started)
