@@ -208,7 +208,13 @@ class House:
         assert not self.thread.is_alive()
 
 
-def open_house(limits: Limits, *, with_control: bool = True) -> House:
+def open_house(
+    limits: Limits,
+    *,
+    with_control: bool = True,
+    prefixes: tuple[tuple[str, ...], ...] = PREFIXES,
+    admin: bool = False,
+) -> House:
     corridor, metrics, strangers = Echo(), Metrics(), []
     door = Door(corridor, metrics, stranger=strangers.append)
     control = (
@@ -216,8 +222,11 @@ def open_house(limits: Limits, *, with_control: bool = True) -> House:
         if with_control
         else None
     )
+    listeners = [Listener("127.0.0.1", 0, Dispatcher(door, None if admin else control, lambda: prefixes))]
+    if admin:
+        listeners.append(Listener("127.0.0.1", 0, Dispatcher(door, control, tuple)))
     server = Server(
-        [Listener("127.0.0.1", 0, Dispatcher(door, control, lambda: PREFIXES))],
+        listeners,
         limits=limits,
         refused=door.unrecorded,
         settled=door.settled,
@@ -256,7 +265,7 @@ def hasty() -> Iterator[House]:
 def make_house() -> Iterator[Callable[..., House]]:
     made: list[House] = []
 
-    def make(limits: Limits | None = None, **more: bool) -> House:
+    def make(limits: Limits | None = None, **more: Any) -> House:
         made.append(open_house(limits or Limits(stop_seconds=2), **more))
         return made[-1]
 

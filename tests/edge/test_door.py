@@ -11,10 +11,9 @@ from collections.abc import Callable
 import pytest
 
 from gateway.edge import Dispatcher, Door, Listener, Server
-from gateway.observe import Metrics
 from gateway.wire.limits import Limits
 from gateway.words.errors import Code, Misconfigured
-from tests.edge.conftest import Echo, House
+from tests.edge.conftest import Echo, House, Wire
 
 SAFE = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
@@ -216,14 +215,10 @@ def test_a_reserved_address_never_reaches_the_corridor(house: House, name: bytes
 
 
 def test_a_catalogue_cannot_take_a_reserved_prefix(make_house: Callable[..., House]) -> None:
-    corridor, metrics = Echo(), Metrics()
-    dispatcher = Dispatcher(Door(corridor, metrics), None, lambda: [("v1",), ()])
-    server = Server([Listener("127.0.0.1", 0, dispatcher)])
-    server.close()
-    opened = make_house(with_control=False)
-    assert opened.get(b"/v1/keys").code == "not-found"
+    opened = make_house(with_control=False, prefixes=(("v1",), ("healthz",), ()))
+    for target in (b"/v1/keys", b"/healthz", b"/", b"/x"):
+        assert opened.get(target).code == "not-found"
     assert opened.corridor.calls == []
-    metrics.close()
 
 
 def test_a_failing_control_plane_says_nothing_of_its_cause(house: House) -> None:
@@ -296,18 +291,20 @@ def test_a_stop_that_runs_out_of_patience_still_lets_the_corridor_finish(
     assert opened.corridor.finished == [opened.corridor.calls[0].id]
 
 
-def test_two_listeners_run_in_one_process_and_offer_different_things() -> None:
-    corridor, metrics = Echo(), Metrics()
-    door = Door(corridor, metrics)
-    data = Dispatcher(door, None, lambda: [("crm",)])
-    admin = Dispatcher(door, None, list)
-    server = Server(
-        [Listener("127.0.0.1", 0, data), Listener("::1", 0, admin)], limits=Limits(stop_seconds=1)
-    )
-    (_, one), (host, two) = server.addresses
-    assert (host, one != two) == ("::1", True)
-    server.close()
-    metrics.close()
+def test_two_listeners_run_in_one_process_and_offer_different_things(
+    make_house: Callable[..., House],
+) -> None:
+    opened = make_house(admin=True)
+    data, admin = opened.address, opened.server.addresses[1]
+    assert data != admin
+
+    def status(address: tuple[str, int], target: bytes) -> int:
+        with Wire(address) as wire:
+            wire.send(b"GET " + target + b" HTTP/1.1\r\nHost: gate\r\n\r\n")
+            return wire.answer().status
+
+    assert (status(data, b"/crm/x"), status(data, b"/v1/early")) == (200, 404)
+    assert (status(admin, b"/crm/x"), status(admin, b"/v1/early")) == (404, 200)
 
 
 def test_an_address_in_use_is_a_sentence_not_a_traceback(house: House) -> None:

@@ -1,0 +1,141 @@
+"""One function from an error to an answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.text import Language
+from gateway.text.problems import Problem, problem
+from gateway.words.decision import NOTHING_SHOWN, DecidedBy, Decision, Facts, Reason
+from gateway.words.errors import Code, Denied, GatehouseError, Misconfigured, NotSent, Refused, Unidentified
+
+# Written out once more: a status that changes by accident changes what every client does.
+STATUS = {
+    400: "target-ambiguous header-malformed body-malformed parameter-unknown parameter-malformed purpose-missing cursor-invalid",
+    401: "unidentified person-unproven",
+    403: "denied purpose-not-held field-not-writable field-not-searchable",
+    404: "not-found",
+    405: "method-not-listed",
+    408: "too-slow",
+    409: "conflict subject-changed record-withheld",
+    412: "changed-meanwhile",
+    413: "body-too-large",
+    414: "target-too-long",
+    415: "media-type",
+    422: "field-unknown mask-submitted value-refused",
+    428: "condition-missing",
+    429: "too-many",
+    431: "headers-too-large",
+    500: "internal",
+    502: "upstream-refused upstream-unreachable upstream-malformed",
+    503: "log-unavailable log-busy outcome-unrecorded fence-moving not-ready",
+    504: "upstream-silent",
+}
+
+
+def made(
+    error: GatehouseError, language: Language = Language.ENGLISH
+) -> tuple[Problem, dict[str, Any], dict[str, str]]:
+    answer = problem(error, language, "req_1")
+    return answer, json.loads(answer.body), dict(answer.headers)
+
+
+def denial(reason: Reason) -> Decision:
+    return Decision(
+        False, reason, DecidedBy.BUNDLE, None, NOTHING_SHOWN, frozenset(), Facts(), "sha256:0", "e", 1
+    )
+
+
+@pytest.mark.parametrize("status", STATUS)
+def test_every_code_has_its_status_and_its_texts(status: int) -> None:
+    for code in STATUS[status].split():
+        for language in Language:
+            answer, told, headers = made(Refused(Code(code)), language)
+            assert (answer.status, told["status"], told["type"]) == (
+                status,
+                status,
+                f"urn:gatehouse:problem:{code}",
+            )
+            assert headers["content-type"] == "application/problem+json"
+            assert headers["content-language"] == language.value
+            assert told["title"]
+            assert told["next"]
+
+
+def test_the_table_above_is_whole() -> None:
+    assert sorted(code for codes in STATUS.values() for code in codes.split()) == sorted(
+        code.value for code in Code
+    )
+
+
+def test_nothing_may_be_kept_or_guessed() -> None:
+    headers = made(Unidentified())[2]
+    assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
+def test_parameters_are_told_as_they_are() -> None:
+    told = made(Refused(Code.PARAMETER_UNKNOWN, parameter="sort"))[1]
+    assert (told["params"], told["request"]) == ({"parameter": "sort"}, "req_1")
+    assert "params" not in made(Refused(Code.NOT_FOUND))[1]
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (Refused(Code.TOO_MANY), "60"),
+        (Refused(Code.TOO_MANY, retry_after_seconds=7), "7"),
+        (GatehouseError(Code.LOG_BUSY), "1"),
+        (NotSent(), "5"),
+        (GatehouseError(Code.OUTCOME_UNRECORDED, intent="7:ab"), None),
+        (GatehouseError(Code.UPSTREAM_SILENT), None),
+        (Refused(Code.NOT_FOUND), None),
+    ],
+)
+def test_trying_again_is_offered_only_where_nothing_can_have_happened(
+    error: GatehouseError, seconds: str | None
+) -> None:
+    assert made(error)[2].get("retry-after") == seconds
+
+
+def test_only_a_401_is_a_challenge() -> None:
+    challenged = {code for code in Code if "www-authenticate" in made(Refused(code))[2]}
+    assert challenged == {Code.UNIDENTIFIED, Code.PERSON_UNPROVEN}
+
+
+def test_a_405_names_the_methods_that_are_offered() -> None:
+    assert made(Refused(Code.METHOD_NOT_LISTED, allow="GET, HEAD"))[2]["allow"] == "GET, HEAD"
+
+
+def test_a_denial_says_why_but_a_floor_says_nothing_of_the_customer() -> None:
+    assert made(Denied(denial(Reason.NO_RULE)))[1]["params"] == {"reason": "no-rule"}
+    for floor in (Reason.ERASED, Reason.REFUSED_BY_CUSTOMER):
+        assert "params" not in made(Denied(denial(floor)))[1]
+
+
+def test_a_denial_told_as_not_found_is_the_same_to_the_last_byte() -> None:
+    hidden = problem(Denied(denial(Reason.NO_RULE), Code.NOT_FOUND), Language.ENGLISH, "req_1")
+    assert hidden == problem(Refused(Code.NOT_FOUND), Language.ENGLISH, "req_1")
+
+
+def test_a_recorded_refusal_names_its_entry() -> None:
+    error = Refused(Code.VALUE_REFUSED)
+    assert "audit-ref" not in made(error)[2]
+    error.entry = "7:ab"
+    assert made(error)[2]["audit-ref"] == "7:ab"
+
+
+def test_what_is_misconfigured_is_for_operators() -> None:
+    answer = made(Misconfigured("policies/catalogue/crm.yaml:7: host 10.0.0.1 is not on the list"))[0]
+    assert b"10.0.0.1" not in answer.body
+    assert b"params" not in answer.body
+
+
+def test_a_cause_is_never_told() -> None:
+    error = GatehouseError(Code.INTERNAL)
+    error.__cause__ = ValueError("张伟 13800001234")
+    answer = made(error)[0]
+    assert "张伟".encode() not in answer.body
+    assert "13800001234" not in repr(answer)
