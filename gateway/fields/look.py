@@ -1,0 +1,159 @@
+"""Step 8's eye: how one field of one record is shown to one principal. Pure: bindings and keys were fetched before.
+
+A closed field is opened only to be shown in some way; WITHHELD opens nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+
+from cryptography.exceptions import InvalidTag
+
+from gateway.fields.envelope import Malformed, decoded, holds_envelope, is_envelope, parse
+from gateway.fields.masks import mask
+from gateway.fields.subjects import SubjectKeys
+from gateway.words.decision import Disclosure, FieldView
+from gateway.words.json import Json, Pattern, Pointer
+from gateway.words.record import Alarm, AlarmKind
+from gateway.words.resource import FieldSpec, ResourceSpec
+
+_PLAIN_NAME = re.compile(r"[A-Za-z_@$][A-Za-z_.$-]{0,47}[0-9]{0,2}")
+
+CLEAR, MASKED, WITHHELD = Disclosure.CLEAR, Disclosure.MASKED, Disclosure.WITHHELD
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What opens one record. about: `about_record` of its binding. shut: why every sealed field of it stays withheld."""
+
+    keys: SubjectKeys | None = field(default=None, repr=False)
+    about: bytes = field(default=b"", repr=False)
+    shut: AlarmKind | None = None
+
+
+class Look:
+    """One record under one decision. Gathers alarms, one a kind and pattern. `reload`: an envelope names a key that is not cached."""
+
+    __slots__ = ("_alarms", "_place", "_resource", "_today", "_token", "_view", "adopted", "reload")
+
+    def __init__(
+        self,
+        resource: ResourceSpec,
+        place: Place,
+        view: FieldView,
+        today: date,
+        token: Callable[[Pattern, Json], Json],
+    ) -> None:
+        self._resource = resource
+        self._place = place
+        self._view = view
+        self._today = today
+        self._token = token
+        self._alarms: dict[tuple[AlarmKind, Pattern | None], Alarm] = {}
+        self.adopted = 0
+        self.reload = False
+        # An unbound record is only worth an alarm where something of it is sealed: an adopted one may still be in clear.
+        if place.shut is not None and place.shut is not AlarmKind.RECORD_UNBOUND:
+            self.alarm(place.shut, None)
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        """What was withheld because it should not be."""
+        return tuple(self._alarms.values())
+
+    def alarm(self, kind: AlarmKind, pattern: Pattern | None) -> None:
+        """Notes one."""
+        key = (kind, pattern)
+        if key not in self._alarms:
+            self._alarms[key] = Alarm(kind, self._resource.upstream, self._resource.name, pattern)
+
+    def disclosure(self, spec: FieldSpec) -> Disclosure:
+        """Gives how the decision lets the field be shown, whatever stands there."""
+        return self._view.of(spec.pattern)
+
+    def show(self, spec: FieldSpec, pointer: Pointer, stored: Json) -> tuple[Disclosure, Json]:
+        """Gives how the field is shown, and what; None with WITHHELD. `pointer` has the element's id in place of `*`."""
+        how = self._view.of(spec.pattern)
+        if spec.sealed:
+            if stored is None:
+                return how, None
+            if not is_envelope(stored):
+                return self._clear_where_sealed(spec, how, stored)
+            if how is WITHHELD and self._place.shut is not AlarmKind.RECORD_UNBOUND:
+                return WITHHELD, None
+            return self._sealed(spec, pointer, how, stored)  # type: ignore[arg-type]  # an envelope is a string
+        if holds_envelope(stored):
+            self.alarm(AlarmKind.ENVELOPE_MISPLACED, spec.pattern)
+            return WITHHELD, None
+        return how, self._as(spec, how, stored)
+
+    def unknown(self, parent: Pattern, name: str) -> None:
+        """Notes a member that the catalogue does not name."""
+        self.alarm(AlarmKind.FIELD_UNKNOWN, unknown_pattern(parent, name))
+
+    def _clear_where_sealed(self, spec: FieldSpec, how: Disclosure, stored: Json) -> tuple[Disclosure, Json]:
+        adopting = spec.clear_until is not None and self._today <= spec.clear_until
+        if not adopting or holds_envelope(stored):
+            self.alarm(AlarmKind.CLEAR_WHERE_SEALED, spec.pattern)
+            return WITHHELD, None
+        self.adopted += 1
+        if self._place.shut not in (None, AlarmKind.RECORD_UNBOUND):
+            return WITHHELD, None
+        return how, self._as(spec, how, stored)
+
+    def _sealed(
+        self, spec: FieldSpec, pointer: Pointer, how: Disclosure, stored: str
+    ) -> tuple[Disclosure, Json]:
+        value: Json = None
+        failed = self._place.shut
+        if failed is AlarmKind.RECORD_UNBOUND:
+            self.alarm(failed, None)
+        if failed is not None or how is WITHHELD:
+            return WITHHELD, None
+        try:
+            value = self._opened(spec, pointer, stored)
+        except (Malformed, InvalidTag) as error:
+            self.alarm(self._reason(spec, stored, error), spec.pattern)
+            return WITHHELD, None
+        return how, self._as(spec, how, value)
+
+    def _opened(self, spec: FieldSpec, pointer: Pointer, stored: str) -> Json:
+        data = decoded(stored)
+        keys = self._place.keys
+        key = keys.open.get(data[: 21 + len(spec.key_class or "")]) if keys is not None else None
+        if key is None or key.cls != spec.key_class:
+            raise InvalidTag
+        return key.open(self._place.about, pointer, data)
+
+    def _reason(self, spec: FieldSpec, stored: str, error: Malformed | InvalidTag) -> AlarmKind:
+        """Tells what an envelope that did not open is: not one, of a key that is gone or broken, or of another place."""
+        try:
+            named = parse(stored)
+        except Malformed:
+            return AlarmKind.ENVELOPE_MALFORMED
+        keys = self._place.keys
+        if keys is None or isinstance(error, Malformed):
+            return AlarmKind.ENVELOPE_MISPLACED if keys is not None else AlarmKind.KEY_MISSING
+        shut = keys.shut.get((named.cls, named.key))
+        if shut is not None and named.cls == spec.key_class:
+            return shut
+        if not any(key.key == named.key for key in keys.open.values()):
+            self.reload = True  # another process may have made it since these were read
+        if spec.key_class not in keys.current and named.cls == spec.key_class:
+            return AlarmKind.KEY_MISSING
+        return AlarmKind.ENVELOPE_MISPLACED
+
+    def _as(self, spec: FieldSpec, how: Disclosure, value: Json) -> Json:
+        if how is CLEAR:
+            return value
+        if how is WITHHELD:
+            return None
+        return mask(spec.mask, value) if how is MASKED else self._token(spec.pattern, value)
+
+
+def unknown_pattern(parent: Pattern, name: str) -> Pattern:
+    """Gives the place of a member that nobody catalogued. A name may be a value where names are keys: an odd one is not said."""
+    return f"{parent}/{name if _PLAIN_NAME.fullmatch(name) else '*'}"

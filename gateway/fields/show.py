@@ -1,0 +1,103 @@
+"""Step 8's hand: a record's document as it may be seen. Pure. What cannot be shown is absent, and so is a part that nothing is left of."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, TypeAlias
+
+from gateway.fields.look import CLEAR, WITHHELD, Look
+from gateway.fields.shape import Node, element_ids, escaped
+from gateway.words.decision import Disclosure
+from gateway.words.json import Json, JsonObject, Pointer
+from gateway.words.record import AlarmKind
+
+
+class Absent(Enum):
+    """Nothing stands there; not even null."""
+
+    ABSENT = 0
+
+
+ABSENT: Final = Absent.ABSENT
+Maybe: TypeAlias = "Json | Absent"
+
+
+class Show:
+    """Walks one record. `shown` grows: pointer → how, withheld fields too; members that nobody catalogued have no place in it."""
+
+    __slots__ = ("_look", "shown")
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+        self.shown: dict[Pointer, Disclosure] = {}
+
+    def record(self, root: Node, fields: JsonObject) -> JsonObject:
+        """Gives the view's document."""
+        return self._members(root, "", fields)
+
+    def part(self, node: Node, pointer: Pointer, stored: Json) -> Maybe:
+        """Gives what of one place may be seen."""
+        if node.spec is not None:
+            how, value = self._look.show(node.spec, pointer, stored)
+            self.shown[pointer] = how
+            return ABSENT if how is WITHHELD else value
+        if stored is None:
+            return None
+        seen: Json
+        if isinstance(stored, dict) and (node.members or node.star):
+            seen = self._members(node, pointer, stored)
+        elif isinstance(stored, list) and node.star is not None:
+            seen = self._elements(node, pointer, stored)
+        else:  # the catalogue says that something else stands here
+            self._look.alarm(AlarmKind.FIELD_UNKNOWN, node.pattern)
+            return ABSENT
+        return seen if seen or not stored else ABSENT
+
+    def _members(self, node: Node, pointer: Pointer, stored: JsonObject) -> JsonObject:
+        out: JsonObject = {}
+        members, star = node.members, node.star
+        for name, value in stored.items():
+            below = members.get(name, star)
+            if below is None:
+                self._look.unknown(node.pattern, name)
+                continue
+            seen = self.part(below, f"{pointer}/{escaped(name)}", value)
+            if seen is not ABSENT:
+                out[name] = seen
+        return out
+
+    def _elements(self, node: Node, pointer: Pointer, stored: list[Json]) -> list[Json]:
+        """Gives the elements that may be seen; none where their identity may not be."""
+        out: list[Json] = []
+        for element in self.elements(node, pointer, stored):
+            if element is not ABSENT:
+                out.append(element)
+            elif node.element_id is None:
+                out.append({})  # known by its index: leaving it out would move the others
+        return out if any(element != {} for element in out) else []
+
+    def elements(self, node: Node, pointer: Pointer, stored: list[Json]) -> list[Maybe]:
+        """Gives what of each element may be seen, ABSENT for one of which nothing may."""
+        star = node.star
+        if star is None:
+            raise AssertionError("asked for the elements of what has none")
+        if not self.identified(node):
+            for spec in star.leaves():
+                self.shown[f"{pointer}{spec.pattern.removeprefix(node.pattern)}"] = WITHHELD
+            return [ABSENT] * len(stored)
+        out: list[Maybe] = []
+        for step, element in zip(element_ids(node, stored), stored, strict=True):
+            if step is None:  # nothing can be bound to an element without a name of its own
+                self._look.alarm(AlarmKind.ENVELOPE_MISPLACED, star.pattern)
+                out.append(ABSENT)
+            else:
+                seen = self.part(star, f"{pointer}/{step}", element)
+                out.append(ABSENT if seen is None or seen == {} else seen)
+        return out
+
+    def identified(self, node: Node) -> bool:
+        """False where elements are known by an id that he may not see in clear."""
+        if node.element_id is None or node.star is None:
+            return True
+        spec = node.star.members[node.element_id].spec
+        return spec is not None and self._look.disclosure(spec) is CLEAR
