@@ -16,6 +16,7 @@ from gateway.upstream.reading import Reading
 from gateway.upstream.shape import Cut, rewrite_links, wrap
 from gateway.upstream.target import body_type, fill, onward
 from gateway.upstream.transport import RawAnswer
+from gateway.wire.headers import well_formed
 from gateway.wire.json import dump
 from gateway.words.access import ResourceRef
 from gateway.words.answer import Answer
@@ -234,11 +235,11 @@ def _conditions(what: Addressed, sealed: SealedChange | None, condition: str | N
     if what.route.verb in (Verb.UPDATE, Verb.DELETE):
         if what.resource.versioning is Versioning.NONE:
             return []
-        if condition is None or condition == "*":  # `*` is met by any version
-            raise NotSent
+        if condition is None or condition == "*" or not well_formed("if-match", condition):
+            raise NotSent  # `*` is met by any version
         return [("if-match", condition)]
     if what.resource.idempotency is Idempotency.HEADER:
-        if sealed is None or sealed.marker is None:
+        if sealed is None or not sealed.marker or not well_formed("idempotency-key", sealed.marker):
             raise NotSent
         return [("idempotency-key", sealed.marker)]
     return []

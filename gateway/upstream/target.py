@@ -30,6 +30,7 @@ _NOT_BACK = _names(
     "accept-ranges age alt-svc cache-control content-disposition content-encoding content-md5 content-range content-type date "
     "digest refresh repr-digest server"
 )
+_PAIR = re.compile(r"[^&=]+=[^&]*")  # one pair stays one
 _JSON_TYPES = frozenset({"application/json", "application/merge-patch+json"})
 
 
@@ -39,6 +40,9 @@ def target(base: str, path: str, raw_query: str, added: Iterable[tuple[str, str]
     Raises NotSent where the whole has not exactly one reading, a parameter that stands twice included: no caller may say
     again what the catalogue fixes.
     """
+    added = tuple(added)
+    if any(not _PAIR.fullmatch(f"{name}={value}") or "=" in name for name, value in added):
+        raise NotSent
     query = "&".join((*((raw_query,) if raw_query else ()), *(f"{name}={value}" for name, value in added)))
     try:
         whole = f"{base}{path}?{query}" if query else f"{base}{path}"
