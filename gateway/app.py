@@ -20,7 +20,7 @@ from gateway.corridor.inforce import InForce
 from gateway.corridor.settle import Settler
 from gateway.credentials import Desk, Keys, KeySettlement
 from gateway.edge import Dispatcher, Door, Listener, Server
-from gateway.fields import FieldRoom
+from gateway.fields import FieldLens
 from gateway.gate import Gate
 from gateway.identity import Identity, Issuer, keyed_hash, read_issuers
 from gateway.jobs import Loops
@@ -51,7 +51,7 @@ class House:
     stores: Stores
     keyring: Keyring
     identity: Identity
-    fields: FieldRoom
+    fields: FieldLens
     held: InForce
     bundles: Bundles
     gate: Gate
@@ -73,7 +73,6 @@ class House:
                 identity=self.identity,
                 keys=self.keys,
                 log=self.log,
-                caches=self.held,
                 stores={"state": self.stores.state, "records": self.stores.records},
                 bundle=lambda: self.bundles.digest,
             )
@@ -134,7 +133,7 @@ async def open_house(
             issuers = (*issuers, *read_issuers(settings.issuers_file, settings.audience))
         hashing = keyed_hash(keyring)
         identity = Identity(store=stores.state, keyed_hash=hashing, issuers=issuers, clock=clock)
-        fields = FieldRoom(stores.state, keyring, clock=clock)
+        fields = FieldLens(stores.state, keyring, clock=clock)
         evidence = KeyedEvidence(keyring)
         facts = FactRoom(catalogue.of_record, catalogue.of_draft)
         bundles = Bundles(
@@ -143,7 +142,7 @@ async def open_house(
             embedded=create_records(stores.records),
             environment=environment,
             facts=facts,
-            lens=fields.lens,
+            lens=fields,
             seals=SealedTexts(keyring),
         )
         stack.push_async_callback(bundles.close)
@@ -158,7 +157,7 @@ async def open_house(
         gate = Gate(
             identifier=identity,
             facts=facts,
-            lens=fields.lens,
+            lens=fields,
             log=stores.log,
             evidence=evidence,
             caches=held,
@@ -166,7 +165,7 @@ async def open_house(
         )
         desk = Desk(stores.log, held, stores.state, clock)
         settler = Settler(
-            stores.log, Sight(lambda: held), fields.bindings, (KeySettlement(desk, reload),), evidence, alarms
+            stores.log, Sight(lambda: held), fields, (KeySettlement(desk, reload),), evidence, alarms
         )
         door = Door(gate, metrics, now=clock)
         keys = Keys(desk, hashing, reload)

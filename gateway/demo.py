@@ -26,36 +26,32 @@ from gateway.settings import Settings
 from gateway.words.access import Call
 from gateway.words.ids import new_id
 from gateway.words.json import JsonObject
-from gateway.words.principal import Party, Principal, RoleHeld
+from gateway.words.principal import Party, Principal
 
 LIFETIME = timedelta(days=90)
 RENEWED_BEFORE = timedelta(days=7)
 TOGETHER = 24
 """Sample records that are created at once."""
-PURPOSE = "service"
+PURPOSE = "maintenance"
 
 
 @dataclass(frozen=True, slots=True)
 class DemoKey:
-    """One demo credential: who holds it and what it is bound to."""
+    """One demo credential: who holds it and what for."""
 
     name: str
     application: str
-    roles: frozenset[RoleHeld]
     purposes: frozenset[str]
 
 
 SHANGHAI = "branch:shanghai"
+# What each may do stands in policy.csv, by the application's name; the keys hold no roles of their own.
 KEYS = (
-    DemoKey("agent", "app:demo-agent", frozenset({RoleHeld("role:agent", SHANGHAI)}), frozenset({"service"})),
-    DemoKey(
-        "supervisor",
-        "app:demo-supervisor",
-        frozenset({RoleHeld("role:supervisor", SHANGHAI)}),
-        frozenset({"service"}),
-    ),
-    DemoKey("auditor", "app:demo-auditor", frozenset({RoleHeld("role:auditor")}), frozenset({"audit"})),
-    DemoKey("desk", "app:desk", frozenset({RoleHeld("role:app-desk")}), frozenset({"service", "complaint"})),
+    DemoKey("agent", "app:demo-agent", frozenset({"service"})),
+    DemoKey("supervisor", "app:demo-supervisor", frozenset({"service"})),
+    DemoKey("auditor", "app:demo-auditor", frozenset({"audit"})),
+    DemoKey("desk", "app:desk", frozenset({"service", "complaint"})),
+    DemoKey("admin", "app:demo-admin", frozenset({"maintenance"})),
 )
 
 
@@ -88,14 +84,14 @@ async def credentials(house: House, now: Callable[[], datetime] = utc_now) -> Ma
     """Gives the demo keys' texts by name, issued on first use and again before they end. Kept in demo/credentials.json, 0600."""
     path = house.settings.home / "demo" / "credentials.json"
     kept: dict[str, dict[str, str]] = json.loads(path.read_bytes()) if path.exists() else {}
-    seeder = AsSystem("seeder", {"service"})
+    operator = AsSystem("operator", {PURPOSE})
     for key in KEYS:
         known = kept.get(key.name)
         if known is not None and datetime.fromisoformat(known["ends"]) > now() + RENEWED_BEFORE:
             continue
         ends = now() + LIFETIME
-        wish = Wish(key.application, key.roles, key.purposes, ends)
-        issued = await house.keys.issue(Asker(new_id("req"), seeder.give, PURPOSE), lambda w=wish: w)  # type: ignore[misc]  # bound at once
+        wish = Wish(key.application, frozenset(), key.purposes, ends)
+        issued = await house.keys.issue(Asker(new_id("req"), operator.give, PURPOSE), lambda w=wish: w)  # type: ignore[misc]  # bound at once
         kept[key.name] = {"key": issued.text, "ends": ends.isoformat()}
         _write(path, orjson.dumps(kept, option=orjson.OPT_INDENT_2))
     return {name: entry["key"] for name, entry in kept.items()}
