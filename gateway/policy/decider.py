@@ -15,7 +15,7 @@ from gateway.policy.plan import Outcome, Question, denial
 from gateway.policy.reference import ENGINE as PYCASBIN
 from gateway.policy.reference import Reference, ReferenceQuestion
 from gateway.words.access import Access
-from gateway.words.decision import DecidedBy, Decision, Facts, Reason, Rule
+from gateway.words.decision import DecidedBy, Decision, Disclosure, Facts, FieldView, Reason, Rule
 from gateway.words.json import Pattern
 from gateway.words.principal import Party, Principal
 from gateway.words.resource import PERSONAL, ResourceSpec
@@ -123,6 +123,17 @@ class PreparedQuestion:
         outcome = self._asking.early
         return None if outcome is None else self._made(outcome, _NO_FACTS, self._asking.roles)
 
+    def collection(self) -> Decision:
+        """Gives the decision on the collection as a whole: allowed where nothing denies whatever the records are. Each record has
+        one of its own; this one shows only what is clear on all of them."""
+        early = self.early()
+        if early is not None:
+            return early
+        shown = FieldView(dict.fromkeys(self._asking.searchable, Disclosure.CLEAR))
+        return self._made(
+            Outcome(Reason.RULE_ALLOWED, None, shown, frozenset()), _NO_FACTS, self._asking.roles
+        )
+
     def decide(self, facts: Facts) -> Decision:
         """Gives the decision for a record of these facts. Never raises."""
         floor = _floor(facts, self._access.action, self._purpose)
@@ -184,6 +195,10 @@ class Refusal:
         self._fence = fence
 
     def early(self) -> Decision:
+        """Gives the denial."""
+        return self.decide(_NO_FACTS)
+
+    def collection(self) -> Decision:
         """Gives the denial."""
         return self.decide(_NO_FACTS)
 
