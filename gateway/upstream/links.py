@@ -15,7 +15,8 @@ from gateway.words.errors import Refused
 
 _ABSOLUTE = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(?:[/?#].*)?", re.IGNORECASE)
 _LINK_VALUE = re.compile(
-    r'\s*<(?P<target>[^<>]*)>(?P<params>(?:\s*;\s*[a-z]+=(?:"[A-Za-z0-9 ._:/-]*"|[A-Za-z0-9._-]+))*)\s*'
+    r'\s*<(?P<target>[^<>]*)>(?:\s*;\s*[a-z*]+=(?:"[^",;]*"|[^",;\s]+))*?'
+    r'(?:\s*;\s*rel=(?P<q>"?)(?P<rel>[a-z0-9-]+)(?P=q)(?:\s*;\s*[a-z*]+=(?:"[^",;]*"|[^",;\s]+))*)?\s*'
 )
 _MAX_LINK = 4096
 
@@ -84,12 +85,15 @@ class Mount:
         )
 
     def link_header(self, value: str) -> tuple[str | None, bool]:
-        """Rewrites a Link header (RFC 8288). Gives what is left of it, None for nothing, and whether anything was dropped."""
+        """Rewrites a Link header (RFC 8288). Gives what is left of it, None for nothing, and whether a link was dropped.
+
+        Of a link's parameters only `rel` passes: an anchor leads elsewhere, a title may be a value.
+        """
         kept: list[str] = []
         parts = value.split(",")
         for part in parts:
             found = _LINK_VALUE.fullmatch(part)
             path = None if found is None else self.inward(found["target"])
             if found is not None and path is not None:
-                kept.append(f"<{path}>{found['params']}")
+                kept.append(f'<{path}>; rel="{found["rel"]}"' if found["rel"] else f"<{path}>")
         return ", ".join(kept) or None, len(kept) < len(parts)
