@@ -1,0 +1,414 @@
+"""What the lens lets a caller change: what he was shown and sends back changes nothing, the rest needs the write view."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from gateway.fields.tables import BINDING, DATA_KEY, SUBJECT
+from gateway.words.draft import Draft
+from gateway.words.errors import Code, Refused
+from gateway.words.record import ClosedRecord
+from gateway.words.resource import Idempotency, UpdateMode
+from tests.fields.conftest import (
+    CUSTOMER,
+    MASKED,
+    MESSAGE,
+    THREAD,
+    TOKEN,
+    WITHHELD,
+    World,
+    asked,
+    decision,
+    principal,
+    put,
+    replace,
+)
+
+MERGE, REPLACE = UpdateMode.MERGE, UpdateMode.REPLACE
+
+
+async def refusal(work: Any) -> tuple[Code, object]:
+    with pytest.raises(Refused) as caught:
+        await work
+    return caught.value.code, caught.value.params.get("field")
+
+
+async def rows(world: World) -> tuple[int, ...]:
+    def count(connection: Any) -> tuple[int, ...]:
+        return tuple(
+            connection.execute(select(func.count()).select_from(t)).scalar_one()
+            for t in (SUBJECT, DATA_KEY, BINDING)
+        )
+
+    return await world.store.read(count)
+
+
+# ── create ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_create_is_pending_until_it_is_bound(world: World) -> None:
+    what = asked(CUSTOMER)
+    change = await world.lens.seal_create(
+        what, Draft({"name": "张伟", "unit": "n"}), decision(CUSTOMER), principal()
+    )
+    assert change.set == ("/name", "/unit")
+    assert change.digests == {"/name": hashlib.sha256(str(change.document["name"]).encode()).hexdigest()}
+    assert change.document["unit"] == "n"
+    assert change.pending is not None
+    record = ClosedRecord(what.ref.record_of("c1"), {"id": "c1", **change.document})
+    assert "name" not in (await world.view(CUSTOMER, record)).document
+    waiting = await world.lens.pending(change.pending)
+    assert waiting is not None
+    assert waiting.marker == change.marker
+    assert await world.lens.bind(change, record.ref) is None
+    assert await world.lens.bind(change, record.ref) is None
+    assert await world.lens.pending(change.pending) is None
+    assert (await world.view(CUSTOMER, record)).document["name"] == "张伟"
+
+
+async def test_a_marker_is_random_or_the_envelope_that_is_searched_for(world: World) -> None:
+    change = [
+        await world.lens.seal_create(asked(CUSTOMER), Draft({"name": "a b"}), decision(CUSTOMER), principal())
+        for _ in range(2)
+    ]
+    assert len({c.marker for c in change}) == 2
+    assert all(c.marker and c.marker.startswith("gh-") and len(c.marker) == 35 for c in change)
+    thread = await world.thread(await world.customer())
+    what = asked(MESSAGE, None, thread.ref.record)
+    made = await world.lens.seal_create(what, Draft({"body": "x"}), decision(MESSAGE), principal())
+    assert made.marker == made.document["body"]
+    assert (await refusal(world.lens.seal_create(what, Draft({}), decision(MESSAGE), principal())))[
+        0
+    ] is Code.VALUE_REFUSED
+    never = replace(CUSTOMER, idempotency=Idempotency.NONE)
+    made = await world.lens.seal_create(asked(never), Draft({"name": "a b"}), decision(never), principal())
+    assert made.marker is None
+
+
+async def test_a_dropped_create_leaves_nothing(world: World) -> None:
+    change = await world.lens.seal_create(
+        asked(CUSTOMER), Draft({"name": "a b"}), decision(CUSTOMER), principal()
+    )
+    await world.lens.drop(change)
+    assert await rows(world) == (0, 0, 0)
+
+
+async def test_a_dropped_thread_leaves_its_customer_as_he_was(world: World) -> None:
+    customer = await world.customer()
+    draft = Draft({"customer_id": "c1", "title": "x"})
+    change = await world.lens.seal_create(asked(THREAD), draft, decision(THREAD), principal())
+    await world.lens.drop(change)
+    assert (await world.view(CUSTOMER, customer)).document["name"] == "张伟"
+    assert (await rows(world))[2] == 1
+
+
+async def test_a_bound_seal_is_not_dropped(world: World) -> None:
+    change = await world.lens.seal_create(
+        asked(CUSTOMER), Draft({"name": "a b"}), decision(CUSTOMER), principal()
+    )
+    await world.lens.bind(change, asked(CUSTOMER).ref.record_of("c7"))
+    await world.lens.drop(change)
+    assert (await rows(world))[2] == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "field"),
+    [
+        ({"nickname": 1}, Code.FIELD_UNKNOWN, "/nickname"),
+        ({"home": {"door": 1}}, Code.FIELD_UNKNOWN, "/home/door"),
+        ({"id": "c1"}, Code.FIELD_NOT_WRITABLE, "/id"),
+        ({"phone": "13812345678"}, Code.FIELD_NOT_WRITABLE, "/phone"),
+        ({"name": "张*"}, Code.MASK_SUBMITTED, "/name"),
+        ({"name": "tok_" + "A" * 22}, Code.MASK_SUBMITTED, "/name"),
+        ({"name": "gh1:abc"}, Code.VALUE_REFUSED, None),
+        ({"tags": [{"a": "gh1:"}]}, Code.VALUE_REFUSED, None),
+        ({"name": "x" * 48_001}, Code.VALUE_REFUSED, "/name"),
+        ({"name": "\ud800"}, Code.VALUE_REFUSED, "/name"),
+        ({"home": "x"}, Code.VALUE_REFUSED, "/home"),
+        ({"home": [1]}, Code.VALUE_REFUSED, "/home"),
+        ({"self": "https://x"}, Code.FIELD_NOT_WRITABLE, "/self"),
+        ([], Code.VALUE_REFUSED, None),
+        ("x", Code.VALUE_REFUSED, None),
+    ],
+)
+async def test_what_a_create_may_not_hold(world: World, sent: Any, code: Code, field: str | None) -> None:
+    may = decision(CUSTOMER, write=["/name", "/tags", "/home/address", "/self"])
+    assert await refusal(world.lens.seal_create(asked(CUSTOMER), Draft(sent), may, principal())) == (
+        code,
+        field,
+    )
+    assert await rows(world) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("customer", ["c99", None, 7, "", {}])
+async def test_a_thread_needs_a_customer_that_is_bound(world: World, customer: Any) -> None:
+    draft = Draft({"customer_id": customer, "title": "x"})
+    work = world.lens.seal_create(asked(THREAD), draft, decision(THREAD), principal())
+    assert await refusal(work) == (Code.VALUE_REFUSED, "/customer_id")
+
+
+async def test_a_draft_and_its_parent_must_name_one_subject(world: World) -> None:
+    one, other = await world.customer(), await world.customer()
+    mine = await world.thread(one)
+    spec = replace(THREAD, name="part", parent="thread")
+    for customer, fine in ((one, True), (other, False)):
+        draft = Draft({"customer_id": customer.ref.record, "title": "x"})
+        work = world.lens.seal_create(asked(spec, None, mine.ref.record), draft, decision(spec), principal())
+        if fine:
+            assert (await work).subject is not None
+        else:
+            assert (await refusal(work))[0] is Code.VALUE_REFUSED
+
+
+# ── update ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_put_of_what_he_was_shown_changes_nothing(world: World) -> None:
+    before = await world.customer(email="a@b.example", tags=["x"], vip=False, phones=["1"])
+    for read in ({}, {"/name": MASKED, "/phone": TOKEN, "/email": WITHHELD}, {"/phones/*": MASKED}):
+        view = await world.view(CUSTOMER, before, read)
+        for mode in (REPLACE, MERGE):
+            change = await world.update(CUSTOMER, before, view.document, read, mode=mode)
+            assert change.same
+            assert change.set == ()
+            assert change.document == (before.fields if mode is REPLACE else {})
+
+
+async def test_only_what_changes_is_sealed_anew(world: World) -> None:
+    before = await world.customer(email="a@b.example")
+    sent = {"name": "李娜", "phone": "13812345678", "email": "a@b.example"}
+    change = await world.update(CUSTOMER, before, sent)
+    assert change.set == ("/name",)
+    assert change.document["phone"] == before.fields["phone"]
+    assert change.document["name"] != before.fields["name"]
+    assert set(change.digests) == {"/name"}
+    assert not change.same
+    after = replace(before, fields=change.document)
+    assert (await world.view(CUSTOMER, after)).document == {"id": "c1", **sent}
+
+
+async def test_a_merge_holds_only_what_changes(world: World) -> None:
+    before = await world.customer(email="a@b.example", home={"address": "x", "country": "CN"}, unit="n")
+    change = await world.update(
+        CUSTOMER, before, {"unit": "s", "email": None, "home": {"country": "DE"}}, mode=MERGE
+    )
+    assert change.document == {"email": None, "unit": "s", "home": {"country": "DE"}}
+    assert set(change.set) == {"/email", "/unit", "/home/country"}
+
+
+async def test_a_put_keeps_what_he_cannot_see(world: World) -> None:
+    before = put(await world.customer(email="a@b.example", home={"address": "x", "country": "CN"}), stray=1)
+    read = {"/name": WITHHELD, "/phone": MASKED, "/email": TOKEN, "/home/address": WITHHELD}
+    change = await world.update(CUSTOMER, before, {"unit": "s", "home": {"country": "DE"}}, read)
+    assert change.document == {
+        **before.fields,
+        "unit": "s",
+        "home": {**before.fields["home"], "country": "DE"},
+    }  # type: ignore[dict-item]  # a dict
+
+
+@pytest.mark.parametrize("mode", UpdateMode)
+@pytest.mark.parametrize(
+    ("read", "write", "sent", "code", "field"),
+    [
+        ({}, ["/unit"], {"name": "李娜"}, Code.FIELD_NOT_WRITABLE, "/name"),
+        ({}, ["/unit"], {"name": None}, Code.FIELD_NOT_WRITABLE, "/name"),
+        ({"/name": WITHHELD}, None, {"name": None}, Code.FIELD_NOT_WRITABLE, "/name"),
+        ({"/name": MASKED}, None, {"name": None}, Code.FIELD_NOT_WRITABLE, "/name"),
+        ({"/name": MASKED}, None, {"name": "李*"}, Code.MASK_SUBMITTED, "/name"),
+        ({}, None, {"name": "李*"}, Code.MASK_SUBMITTED, "/name"),
+        ({}, None, {"phone": "139****0000"}, Code.MASK_SUBMITTED, "/phone"),
+        ({"/phone": TOKEN}, None, {"phone": "tok_" + "A" * 22}, Code.MASK_SUBMITTED, "/phone"),
+        ({"/unit": MASKED}, None, {"unit": "****"}, Code.MASK_SUBMITTED, "/unit"),
+        ({}, None, {"id": "c2"}, Code.FIELD_NOT_WRITABLE, "/id"),
+        ({}, None, {"id": 1}, Code.FIELD_NOT_WRITABLE, "/id"),
+        ({}, None, {"nick": 1}, Code.FIELD_UNKNOWN, "/nick"),
+        ({}, None, {"stray": 1}, Code.FIELD_UNKNOWN, "/stray"),
+        ({}, None, {"name": "gh1:x"}, Code.VALUE_REFUSED, None),
+        ({}, None, {"home": [1]}, Code.VALUE_REFUSED, "/home"),
+        ({"/home/address": WITHHELD}, None, {"home": None}, Code.FIELD_NOT_WRITABLE, "/home/address"),
+        ({}, ["/home/country"], {"home": None}, Code.FIELD_NOT_WRITABLE, "/home/address"),
+    ],
+)
+async def test_what_an_update_may_not_do(
+    world: World, mode: UpdateMode, read: Any, write: Any, sent: Any, code: Code, field: str | None
+) -> None:
+    before = put(await world.customer(home={"address": "x", "country": "CN"}), stray=1)
+    whole = (await world.view(CUSTOMER, before, read)).document if mode is REPLACE else {}
+    assert await refusal(world.update(CUSTOMER, before, {**whole, **sent}, read, write, mode)) == (
+        code,
+        field,
+    )
+
+
+async def test_an_envelope_of_his_own_record_is_refused_too(world: World) -> None:
+    before = await world.customer()
+    work = world.update(CUSTOMER, before, {"name": before.fields["name"]}, mode=MERGE)
+    assert (await refusal(work))[0] is Code.VALUE_REFUSED
+
+
+async def test_leaving_out_in_a_put_needs_sight_and_the_right_to_write(world: World) -> None:
+    before = await world.customer()
+    gone = await world.update(CUSTOMER, before, {"phone": "13812345678"})
+    assert "name" not in gone.document
+    assert gone.set == ("/name",)
+    work = world.update(CUSTOMER, before, {"phone": "13812345678"}, write=["/phone"])
+    assert await refusal(work) == (Code.FIELD_NOT_WRITABLE, "/name")
+
+
+async def test_a_field_may_be_written_blind(world: World) -> None:
+    before = await world.customer()
+    change = await world.update(CUSTOMER, before, {"phone": "13900001111"}, WITHHELD, ["/phone"], MERGE)
+    assert change.set == ("/phone",)
+    after = replace(before, fields={**before.fields, **change.document})
+    assert (await world.view(CUSTOMER, after)).document["phone"] == "13900001111"
+
+
+@pytest.mark.parametrize("mode", UpdateMode)
+@pytest.mark.parametrize("customer", ["c2", None, 1, {"id": "c1"}])
+async def test_a_record_does_not_change_its_subject(world: World, mode: UpdateMode, customer: Any) -> None:
+    mine = await world.customer()
+    await world.customer()
+    thread = await world.thread(mine)
+    sent = {"customer_id": customer, "title": "a complaint"}
+    assert (await refusal(world.update(THREAD, thread, sent, mode=mode)))[0] is Code.SUBJECT_CHANGED
+    if mode is REPLACE:
+        assert (await refusal(world.update(THREAD, thread, {"title": "a complaint"})))[
+            0
+        ] is Code.SUBJECT_CHANGED
+
+
+async def test_a_hidden_subject_is_not_guessed(world: World) -> None:
+    thread = await world.thread(await world.customer())
+    for guess in ("c1", "c2"):
+        work = world.update(THREAD, thread, {"customer_id": guess}, {"/customer_id": WITHHELD}, mode=MERGE)
+        assert (await refusal(work))[0] is Code.SUBJECT_CHANGED
+
+
+async def test_types_are_part_of_a_value(world: World) -> None:
+    before = await world.customer(unit=1, vip=True)
+    for sent in ({"unit": True}, {"unit": 1.0}, {"unit": "1"}, {"vip": 1}):
+        assert not (await world.update(CUSTOMER, before, sent, mode=MERGE)).same
+    assert (await world.update(CUSTOMER, before, {"unit": 1, "vip": True}, mode=MERGE)).same
+
+
+async def test_an_unbound_or_mismatched_record_is_not_written(world: World) -> None:
+    mine, other = await world.customer(), await world.customer()
+    stray = replace(mine, ref=replace(mine.ref, record="c99"))
+    thread = put(await world.thread(mine), customer_id=other.ref.record)
+    assert (await refusal(world.update(CUSTOMER, stray, {"unit": "n"}, mode=MERGE)))[
+        0
+    ] is Code.RECORD_WITHHELD
+    assert (await refusal(world.update(THREAD, thread, {"title": "x"}, mode=MERGE)))[
+        0
+    ] is Code.RECORD_WITHHELD
+
+
+async def test_a_put_seals_on_the_way_what_is_still_in_clear(world: World) -> None:
+    before = put(await world.customer(), note="calls on Mondays", phone="13812345678")
+    view = await world.view(CUSTOMER, before)
+    assert (await world.update(CUSTOMER, before, view.document)).same
+    change = await world.update(CUSTOMER, before, {**view.document, "unit": "n"})
+    assert set(change.set) == {"/note", "/phone", "/unit"}
+    assert all(str(change.document[name]).startswith("gh1:") for name in ("name", "note", "phone"))
+    after = replace(before, fields=change.document)
+    assert (await world.view(CUSTOMER, after)).document["phone"] == "13812345678"
+
+
+async def test_a_link_is_not_sent_back(world: World) -> None:
+    before = put(await world.customer(), self="https://gateway/crm/c1")
+    view = await world.view(CUSTOMER, before)
+    change = await world.update(CUSTOMER, before, {**view.document, "unit": "n"})
+    assert "self" not in change.document
+    assert (await world.update(CUSTOMER, before, view.document)).same
+
+
+async def test_a_broken_field_is_kept_by_a_put_and_healed_by_a_new_value(world: World) -> None:
+    before = await world.customer()
+    before = put(before, phone=before.fields["name"])
+    kept = await world.update(CUSTOMER, before, {"name": "张伟", "unit": "n"})
+    assert kept.document["phone"] == before.fields["name"]
+    healed = await world.update(CUSTOMER, before, {"name": "张伟", "phone": "13900001111"})
+    after = replace(before, fields=healed.document)
+    assert (await world.view(CUSTOMER, after)).document["phone"] == "13900001111"
+
+
+# ── arrays ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+M1, M2 = {"id": "m1", "body": "one", "author": "a"}, {"id": "m2", "body": "two", "author": "b"}
+
+
+async def test_one_element_changes_alone(world: World) -> None:
+    before = await world.thread(await world.customer(), messages=[M1, M2])
+    for mode in UpdateMode:
+        sent = {"customer_id": "c1", "title": "a complaint", "messages": [M1, {**M2, "body": "three"}]}
+        change = await world.update(THREAD, before, sent, mode=mode)
+        assert change.set == ("/messages/m2/body",)
+        stored, new = before.fields["messages"], change.document["messages"]
+        assert isinstance(stored, list)
+        assert isinstance(new, list)
+        assert new[0] == stored[0]
+        assert new[1] != stored[1]
+        after = replace(before, fields={**before.fields, "messages": new})
+        assert (await world.view(THREAD, after)).document["messages"] == sent["messages"]
+
+
+async def test_elements_come_with_an_id_and_the_right_to_write(world: World) -> None:
+    before = await world.thread(await world.customer(), messages=[M1])
+    more = [M1, M2]
+    change = await world.update(THREAD, before, {"messages": more}, mode=MERGE)
+    after = replace(before, fields={**before.fields, **change.document})
+    assert (await world.view(THREAD, after)).document["messages"] == more
+    assert change.document["messages"][0] == before.fields["messages"][0]  # type: ignore[index,call-overload]  # lists
+    work = world.update(THREAD, before, {"messages": more}, write=["/title", "/messages/*/id"], mode=MERGE)
+    assert await refusal(work) == (Code.FIELD_NOT_WRITABLE, "/messages/*/body")
+    for bad in ({"body": "no id"}, {"id": "m1", "body": "twice"}, {"id": ["m3"], "body": "x"}, {"id": None}):
+        assert (await refusal(world.update(THREAD, before, {"messages": [M1, bad]}, mode=MERGE)))[
+            0
+        ] is Code.VALUE_REFUSED
+
+
+async def test_elements_go_and_move_only_for_whom_may_see_and_write_them(world: World) -> None:
+    before = await world.thread(await world.customer(), messages=[M1, M2])
+    gone = await world.update(THREAD, before, {"messages": [M2]}, mode=MERGE)
+    assert gone.document["messages"] == [before.fields["messages"][1]]  # type: ignore[index,call-overload]  # a list
+    moved = await world.update(THREAD, before, {"messages": [M2, M1]}, mode=MERGE)
+    assert moved.set == ("/messages",)
+    read = {"/messages/*/body": MASKED}
+    seen = [{**M2, "body": "***"}]
+    assert (await refusal(world.update(THREAD, before, {"messages": seen}, read, mode=MERGE)))[
+        0
+    ] is Code.FIELD_NOT_WRITABLE
+    for sent in ([M2], [M2, M1], []):
+        work = world.update(THREAD, before, {"messages": sent}, write=["/messages/*/author"], mode=MERGE)
+        assert (await refusal(work))[0] is Code.FIELD_NOT_WRITABLE
+
+
+async def test_an_element_that_he_cannot_see_stays_in_its_place(world: World) -> None:
+    before = await world.thread(await world.customer(), messages=[M1, M2])
+    stored = before.fields["messages"]
+    assert isinstance(stored, list)
+    bare = [{"body": stored[0]["body"]}, stored[1]]  # type: ignore[index,call-overload]  # dicts
+    before = put(before, messages=bare)
+    view = await world.view(THREAD, before)
+    assert view.document["messages"] == [M2]
+    change = await world.update(THREAD, before, {"messages": [{**M2, "author": "c"}]}, mode=MERGE)
+    assert change.document["messages"] == [bare[0], {**stored[1], "author": "c"}]  # type: ignore[dict-item]  # a dict
+    assert (await refusal(world.update(THREAD, before, {"messages": []}, mode=MERGE)))[
+        0
+    ] is Code.FIELD_NOT_WRITABLE
+
+
+async def test_elements_without_ids_are_known_by_their_index(world: World) -> None:
+    steps = [{"label": "call", "done": True}, {"label": "write", "done": False}]
+    before = await world.thread(await world.customer(), steps=steps)
+    read = {"/steps/*/label": WITHHELD}
+    view = await world.view(THREAD, before, read)
+    assert view.document["steps"] == [{"done": True}, {"done": False}]
+    change = await world.update(THREAD, before, {"steps": [{"done": True}, {"done": True}]}, read, mode=MERGE)
+    assert change.document["steps"] == [steps[0], {"label": "write", "done": True}]
+    assert change.set == ("/steps/1/done",)
