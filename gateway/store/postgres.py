@@ -1,11 +1,11 @@
-"""Ground: how a PostgreSQL session of ours is opened, and what its server must promise."""
+"""Ground: how a PostgreSQL session of ours is opened, and what its server must promise. Imported only where there is one."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from gateway.words.errors import Misconfigured
+from gateway.words.errors import Misconfigured, Unavailable
 
 try:
     import asyncpg
@@ -31,7 +31,7 @@ SELECT current_setting('server_version_num')::int, current_setting('fsync'), cur
 
 
 def connector(dsn: str, schema: str | None) -> Callable[..., Awaitable[Any]]:
-    """Gives what SQLAlchemy calls for each new session: connects, then verifies. Raises Misconfigured.
+    """Gives what SQLAlchemy calls for each new session: connects, then verifies. Raises Misconfigured, Unavailable.
 
     The DSN goes to the driver as it stands (sockets, sslmode and several hosts included) rather than through a URL class.
     """
@@ -42,7 +42,10 @@ def connector(dsn: str, schema: str | None) -> Callable[..., Awaitable[Any]]:
         settings["search_path"] = schema
 
     async def connect(*_args: object, **_kwargs: object) -> Any:
-        session = await asyncpg.connect(dsn, server_settings=settings, timeout=CONNECT_TIMEOUT_SECONDS)
+        try:
+            session = await asyncpg.connect(dsn, server_settings=settings, timeout=CONNECT_TIMEOUT_SECONDS)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise Unavailable from error  # SQLAlchemy would pass the driver's own errors on as they are
         try:
             (answer,) = await session.fetch(_VERIFY)
             problems = judge(*answer)
@@ -75,8 +78,3 @@ def judge(
     if standby:
         problems.append("PostgreSQL is a standby: it takes no writes")
     return tuple(problems)
-
-
-def driver_errors() -> tuple[type[Exception], ...]:
-    """Gives the driver's own roots: an error on connecting reaches us without SQLAlchemy's wrapping."""
-    return () if asyncpg is None else (asyncpg.PostgresError, asyncpg.InterfaceError)

@@ -14,18 +14,18 @@ open result.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, exc
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
 
 from gateway.store.location import Dialect, Location
-from gateway.store.postgres import connector, driver_errors
 from gateway.store.sqlite import listen, prepare_file
 from gateway.words.errors import Unavailable
 
@@ -34,13 +34,7 @@ Work = Callable[[Connection], T]
 
 # A programming mistake stays what it is; a broken constraint is an answer that rooms read.
 _OURS = (exc.IntegrityError, exc.ProgrammingError, exc.DataError, exc.NotSupportedError)
-_NOT_THERE: tuple[type[Exception], ...] = (
-    exc.DBAPIError,
-    exc.TimeoutError,
-    OSError,
-    TimeoutError,
-    *driver_errors(),
-)
+_NOT_THERE = (exc.DBAPIError, exc.TimeoutError, OSError, TimeoutError)
 
 
 @contextmanager
@@ -145,11 +139,11 @@ class SqliteStore:
 class PostgresStore:
     """Store in one schema of a PostgreSQL database, shared by any number of processes."""
 
-    def __init__(self, location: Location, dsn: str, pool_size: int) -> None:
+    def __init__(self, location: Location, connect: Callable[..., Awaitable[Any]], pool_size: int) -> None:
         self.location = location
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=connector(dsn, location.schema),
+            async_creator=connect,
             poolclass=AsyncAdaptedQueuePool,
             pool_size=pool_size,
             max_overflow=0,
@@ -207,7 +201,9 @@ async def open_store(location: Location, *, pool_size: int = 8) -> Store:
         prepare_file(location.path)
         store = SqliteStore(location, location.path)
     else:
-        store = PostgresStore(location, location.dsn or "", pool_size)
+        # By name and only here: a start on SQLite never pays for importing PostgreSQL's driver.
+        connector = import_module("gateway.store.postgres").connector
+        store = PostgresStore(location, connector(location.dsn, location.schema), pool_size)
     try:
         await store.read(_touch)
         if store.dialect == "sqlite":

@@ -97,7 +97,9 @@ def test_the_shipped_trees_say_in_their_files_what_their_names_say(name: str) ->
         ).replace(": str", "")
 
 
-def test_a_start_at_the_newest_revision_does_not_import_alembic(tmp_path: Path) -> None:
+def test_a_start_at_the_newest_revision_imports_neither_alembic_nor_another_engines_driver(
+    tmp_path: Path,
+) -> None:
     program = """
 import asyncio, sys
 from gateway.store import Location, Tree, migrate, open_store
@@ -105,7 +107,7 @@ async def main():
     store = await open_store(Location.parse(f"sqlite:///{sys.argv[1]}"))
     changed = await migrate(store, Tree.of("records"))
     await store.close()
-    print(changed, "alembic" in sys.modules)
+    print(changed, "alembic" in sys.modules, "asyncpg" in sys.modules)
 asyncio.run(main())
 """
     said = [
@@ -118,4 +120,4 @@ asyncio.run(main())
         ).stdout.strip()
         for _ in range(2)
     ]
-    assert said == ["True True", "False False"]
+    assert said == ["True True False", "False False False"]
