@@ -53,6 +53,7 @@ class SqliteWriter:
         self._path = path
         self._busy_seconds = busy_seconds
         self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
         self._lock: int | None = None
 
     def open(self, log: str | None) -> Head:
@@ -87,7 +88,10 @@ class SqliteWriter:
                 connection.execute("ROLLBACK")
                 return
             _write(connection, batch)
-        except sqlite3.Error as error:
+            if _identity(self._path) != self._identity:
+                self._drop()
+                raise NotWritten("the log's file was moved or removed")
+        except (sqlite3.Error, OSError) as error:
             self._drop()
             raise NotWritten("the log's file could not be written") from error
         except BaseException:
@@ -110,7 +114,7 @@ class SqliteWriter:
             _, frames, moved = connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
             if frames != moved:
                 raise StoreDown("the log's file could not be checkpointed")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._drop()
             raise StoreDown("the log's file cannot be read") from error
         return True
@@ -122,7 +126,7 @@ class SqliteWriter:
                 " SET seq = excluded.seq, state = excluded.state WHERE excluded.seq >= cursors.seq",
                 (name, seq, state),
             )
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._drop()
             raise NotWritten("the log's file could not be written") from error
 
@@ -140,6 +144,8 @@ class SqliteWriter:
         uri = self._path.resolve().as_uri() + "?mode=rw"
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=self._busy_seconds)
         self._connection = connection
+        # An open file that was removed takes commits as gladly as any; so each batch asks whether the name still is ours.
+        self._identity = _identity(self._path)
         for name, wanted, shown in _PRAGMAS:
             connection.execute(f"PRAGMA {name} = {wanted}")
             if connection.execute(f"PRAGMA {name}").fetchone()[0] != shown:
@@ -201,9 +207,20 @@ class SqliteReader:
             raise StoreDown("the log's file cannot be read") from error
 
 
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file stands at `path`. Raises: OSError where there is none."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
 def _own(path: Path) -> int:
-    """Locks `<path>.lock` for this process; one process owns the log (a second would wait for seconds at every commit)."""
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Locks `<path>.lock` for this process. A second owner would wait for seconds at every commit of the first."""
+    try:
+        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LogRefused(
+            "the log's lock file cannot be made: check the folder's owner and free space"
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -96,15 +96,18 @@ async def test_a_write_that_the_system_refuses_is_not_acknowledged(tmp_path: Pat
 
 
 async def test_a_log_whose_file_is_taken_away_refuses_and_makes_no_new_one(tmp_path: Path) -> None:
-    path = tmp_path / "audit.db"
-    log = await Log.open(audit.sqlite(path), create=True)
-    await acknowledged(log, 1)
-    for name in ("audit.db", "audit.db-wal", "audit.db-shm"):
-        (tmp_path / name).rename(tmp_path / f"away-{name}")
+    place = SqlitePlace(tmp_path / "audit.db")
+    log = await Log.open(place.store(), create=True)
+    receipts = await acknowledged(log, 1)
+    place.path.rename(tmp_path / "away.db")
+    for _ in range(2):
+        assert await acknowledged(log, 2) == []
+    assert not place.path.exists()
+    (tmp_path / "away.db").rename(place.path)
+    receipts += await acknowledged(log, 2)
     await log.close()
-    with pytest.raises(audit.LogRefused):
-        await Log.open(audit.sqlite(path))
-    assert not path.exists()
+    assert len(receipts) == 3
+    assert place.verify(*receipts).entries == 3
 
 
 @pytest.mark.campaign
