@@ -8,8 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Row, Select, bindparam, delete, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Table,
+    TextClause,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from gateway.records.document import Document
@@ -34,6 +47,18 @@ def _record(kind: Kind, row: Row[Any]) -> dict[str, Any]:
 
 # Made once: to build the statement anew would cost more than to run it.
 _FIND = {kind.name: _whole(kind).where(kind.table.c.id == bindparam("record")) for kind in KINDS.values()}
+
+
+def _if_new(table: Table, column: str) -> TextClause:
+    """Gives an INSERT that leaves a row that is there. As text that both engines read: their constructs are slow to import."""
+    names = [c.name for c in table.columns]
+    values = ", ".join(f":{name}" for name in names)
+    # Names of our own tables only; every value is a parameter.
+    sql = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({values}) ON CONFLICT ({column}) DO NOTHING"  # noqa: S608
+    return text(sql).bindparams(*(bindparam(c.name, type_=c.type) for c in table.columns))
+
+
+_NEW_KEY = _if_new(creation_keys, "key")
 
 
 def find(connection: Connection, kind: Kind, record: str, parent: str | None = None) -> Record | None:
@@ -78,7 +103,7 @@ def create(connection: Connection, kind: Kind, record: Record, key: str | None) 
     """
     if key is not None:
         row = {"key": key, "kind": kind.name, "record_id": record["id"]}
-        if connection.execute(_if_new(connection, creation_keys, "key"), row).rowcount == 0:
+        if connection.execute(_NEW_KEY, row).rowcount == 0:
             return _earlier(connection, kind, record, key), False
     if kind is MESSAGE:
         record = {**record, **_of_thread(connection, [record["thread_id"]]).get(record["thread_id"], {})}
@@ -191,11 +216,5 @@ def insert_all(connection: Connection, kind: Kind, records: Iterable[Record]) ->
         known = _of_thread(connection, (row["thread_id"] for row in rows))
         rows = [row | known.get(row["thread_id"], {}) for row in rows]
     if rows:
-        connection.execute(_if_new(connection, kind.table, "id"), rows)
+        connection.execute(_if_new(kind.table, "id"), rows)
     return int(connection.execute(select(func.count()).select_from(kind.table)).scalar_one()) - int(before)
-
-
-def _if_new(connection: Connection, table: Any, column: str) -> Insert:
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(table).on_conflict_do_nothing(index_elements=[column])
-    return postgresql.insert(table).on_conflict_do_nothing(index_elements=[column])
