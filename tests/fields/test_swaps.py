@@ -1,0 +1,387 @@
+"""Somebody with the upstream's database, or ours, moves ciphertexts, keys and bindings about: each is withheld, alarmed and named."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+
+from gateway.fields import FieldLens
+from gateway.fields.envelope import parse, write
+from gateway.keys import Keyring
+from gateway.words.record import ClosedRecord
+from tests.fields.conftest import (
+    CUSTOMER,
+    MASKED,
+    MATERIAL,
+    MESSAGE,
+    NOW,
+    THREAD,
+    TOKEN,
+    World,
+    kinds,
+    put,
+)
+
+MISPLACED = ["envelope-misplaced"]
+
+
+async def sql(world: World, *statements: str, forget: bool = True, **values: Any) -> None:
+    """Runs statements as somebody who owns our database, then lets a fresh process look."""
+
+    def run(connection: Connection) -> None:
+        for statement in statements:
+            connection.execute(text(statement), values)
+
+    await world.store.write(run)
+    if forget:
+        world.lens = FieldLens(world.store, Keyring(MATERIAL), clock=lambda: NOW)
+
+
+async def seal_of(world: World, record: ClosedRecord) -> str:
+    token = world.lens._fetcher.bindings._evidence.reference(record.ref, False)
+    found: str = await world.store.read(
+        lambda c: c.execute(text("SELECT seal FROM binding WHERE ref = :r"), {"r": token}).scalar_one()
+    )
+    return found
+
+
+def withheld(document: Any, *names: str) -> bool:
+    return not set(names) & set(document)
+
+
+# ── in the upstream's database ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("read", [{}, {"/phone": MASKED}, {"/phone": TOKEN}])
+async def test_a_field_put_into_another_field(world: World, read: Any) -> None:
+    record = await world.customer()
+    view = await world.view(CUSTOMER, put(record, phone=record.fields["name"]), read)
+    assert withheld(view.document, "phone")
+    assert kinds(view) == MISPLACED
+    assert view.alarms[0].pattern == "/phone"
+    assert view.document["name"] == "张伟"
+
+
+async def test_a_field_of_another_record_of_the_same_customer(world: World) -> None:
+    customer = await world.customer()
+    one, other = await world.thread(customer), await world.thread(customer)
+    view = await world.view(THREAD, put(one, title=other.fields["title"]))
+    assert withheld(view.document, "title")
+    assert kinds(view) == MISPLACED
+
+
+async def test_a_field_of_another_customer(world: World) -> None:
+    one, other = await world.customer(), await world.customer()
+    view = await world.view(CUSTOMER, put(one, phone=other.fields["phone"]))
+    assert withheld(view.document, "phone")
+    assert kinds(view) == MISPLACED
+
+
+async def test_a_whole_record_of_another_customer(world: World) -> None:
+    one, other = await world.customer(), await world.customer()
+    view = await world.view(CUSTOMER, replace(one, fields=other.fields))
+    assert view.document == {"id": "c2"}
+    assert [(a.kind.value, a.pattern) for a in view.alarms] == [
+        ("envelope-misplaced", "/name"),
+        ("envelope-misplaced", "/phone"),
+    ]
+
+
+async def test_a_whole_record_of_the_same_customer(world: World) -> None:
+    customer = await world.customer()
+    one, other = await world.thread(customer), await world.thread(customer)
+    view = await world.view(THREAD, replace(one, fields=other.fields))
+    assert withheld(view.document, "title")
+    assert kinds(view) == MISPLACED
+
+
+async def test_a_thread_that_the_upstream_gives_to_another_customer(world: World) -> None:
+    one, other = await world.customer(), await world.customer()
+    thread = await world.thread(one)
+    for named in (other.ref.record, "c99", None, "", {"id": "c1"}):
+        view = await world.view(THREAD, put(thread, customer_id=named))
+        assert withheld(view.document, "title")
+        assert kinds(view) == ["subject-mismatch"]
+
+
+async def test_a_message_that_the_upstream_moves_to_another_customers_thread(world: World) -> None:
+    mine, other = await world.thread(await world.customer()), await world.thread(await world.customer())
+    message = await world.create(MESSAGE, {"body": "hello"}, parent=mine.ref.record)
+    assert kinds(await world.view(MESSAGE, put(message, thread_id=mine.ref.record))) == []
+    view = await world.view(MESSAGE, put(message, thread_id=other.ref.record))
+    assert withheld(view.document, "body")
+    assert kinds(view) == ["subject-mismatch"]
+
+
+async def test_elements_of_an_array_exchanged(world: World) -> None:
+    messages = [{"id": "m1", "body": "one"}, {"id": "m2", "body": "two"}]
+    thread = await world.thread(await world.customer(), messages=messages)
+    one, two = thread.fields["messages"]  # type: ignore[misc,union-attr,str-unpack]  # a list of two
+    moved = put(thread, messages=[{**one, "body": two["body"]}, {**two, "body": one["body"]}])
+    view = await world.view(THREAD, moved)
+    assert view.document["messages"] == [{"id": "m1"}, {"id": "m2"}]
+    assert kinds(view) == MISPLACED
+    renamed = put(thread, messages=[{**one, "id": "m2"}, {**two, "id": "m1"}])
+    assert (await world.view(THREAD, renamed)).document["messages"] == [{"id": "m2"}, {"id": "m1"}]
+    assert (await world.view(THREAD, put(thread, messages=[two, one]))).document["messages"] == messages[::-1]
+
+
+async def test_two_elements_of_one_id(world: World) -> None:
+    thread = await world.thread(await world.customer(), messages=[{"id": "m1", "body": "one"}])
+    (one,) = thread.fields["messages"]  # type: ignore[misc,union-attr,str-unpack]  # a list of one
+    view = await world.view(THREAD, put(thread, messages=[one, one]))
+    assert view.document["messages"] == [{"id": "m1", "body": "one"}]
+    assert kinds(view) == MISPLACED
+
+
+async def test_an_element_of_a_whole_array(world: World) -> None:
+    record = await world.customer(phones=["13811112222"])
+    view = await world.view(CUSTOMER, put(record, phones=[record.fields["phones"]]))
+    assert withheld(view.document, "phones")
+    assert kinds(view) == ["clear-where-sealed"]
+
+
+async def test_a_record_of_another_upstream(world: World) -> None:
+    spec = replace(CUSTOMER, upstream="old")
+    here = await world.customer()
+    there = await world.create(spec, {"name": "张伟", "phone": "13812345678"}, record="c1")
+    view = await world.view(CUSTOMER, replace(here, fields=there.fields))
+    assert view.document == {"id": "c1"}
+    assert set(kinds(view)) == set(MISPLACED)
+
+
+async def test_a_record_of_another_resource_of_the_same_customer(world: World) -> None:
+    customer = await world.customer()
+    spec = replace(THREAD, name="case")
+    thread = await world.thread(customer)
+    case = await world.create(spec, {"customer_id": "c1", "title": "a complaint"}, record="t1")
+    view = await world.view(THREAD, put(thread, title=case.fields["title"]))
+    assert kinds(view) == MISPLACED
+
+
+def changed(envelope: str, **parts: Any) -> str:
+    return write(parse(envelope)._replace(**parts))
+
+
+async def test_every_part_of_an_envelope_is_authenticated(world: World) -> None:
+    record = await world.customer()
+    phone = str(record.fields["phone"])
+    taken = parse(phone)
+    for kind in {1, 2, 3, 5, 6}:
+        assert kinds(await world.view(CUSTOMER, put(record, phone=changed(phone, kind=kind)))) == MISPLACED
+    for parts in (
+        {"version": 2},
+        {"cls": "finance"},
+        {"cls": "x"},
+        {"key": bytes(16)},
+        {"nonce": bytes(12)},
+        {"sealed": taken.sealed[:-1] + bytes([taken.sealed[-1] ^ 1])},
+        {"sealed": taken.sealed[16:]} if len(taken.sealed) > 32 else {"sealed": taken.sealed + bytes(16)},
+    ):
+        view = await world.view(CUSTOMER, put(record, phone=changed(phone, **parts)))
+        assert kinds(view) == MISPLACED, parts
+        assert withheld(view.document, "phone")
+
+
+async def test_a_cut_envelope_is_malformed(world: World) -> None:
+    record = await world.customer()
+    phone = str(record.fields["phone"])
+    for length in range(4, len(phone)):
+        view = await world.view(CUSTOMER, put(record, phone=phone[:length]))
+        assert withheld(view.document, "phone")
+        assert kinds(view) in (["envelope-malformed"], MISPLACED)
+    for more in (phone + "A", phone + "=", phone + "\n", phone.replace("_", "/").replace("-", "+") + "=="):
+        assert kinds(await world.view(CUSTOMER, put(record, phone=more))) == ["envelope-malformed"]
+
+
+async def test_another_spelling_of_the_same_bytes_is_malformed(world: World) -> None:
+    record = await world.customer(email="a@b.example")
+    for name in ("name", "email"):
+        told = str(record.fields[name])
+        if len(told[4:]) % 4 == 0:
+            continue
+        data = base64.urlsafe_b64decode(told[4:] + "=" * (-len(told[4:]) % 4))
+        for last in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_":
+            other = told[:-1] + last
+            if other != told and base64.urlsafe_b64decode(other[4:] + "=" * (-len(other[4:]) % 4)) == data:
+                assert kinds(await world.view(CUSTOMER, put(record, **{name: other}))) == [
+                    "envelope-malformed"
+                ]
+
+
+async def test_an_envelope_under_another_key_class(world: World) -> None:
+    record = await world.customer(income=1)
+    view = await world.view(CUSTOMER, put(record, income=record.fields["phone"]))
+    assert kinds(view) == MISPLACED
+
+
+# ── in our own database ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_fresh_process_of_these_tests_opens_what_is_whole(world: World) -> None:
+    record = await world.customer()
+    await sql(world, "SELECT 1")
+    assert (await world.view(CUSTOMER, record)).document["name"] == "张伟"
+
+
+async def test_wrapped_keys_exchanged(world: World) -> None:
+    one, _ = await world.customer(), await world.customer()
+    await sql(
+        world,
+        "CREATE TABLE w AS SELECT key, wrapped FROM data_key",
+        "UPDATE data_key SET wrapped = (SELECT w.wrapped FROM w WHERE w.key <> data_key.key LIMIT 1)",
+    )
+    view = await world.view(CUSTOMER, one)
+    assert withheld(view.document, "name", "phone")
+    assert set(kinds(view)) == {"key-broken"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "subject = (SELECT max(subject) FROM data_key)",
+        "cls = 'other'",
+        "version = 2",
+        "kek_version = 1",
+        "kek_version = 7",
+    ],
+)
+async def test_a_key_row_altered(world: World, change: str) -> None:
+    one, _ = await world.customer(), await world.customer()
+    first = parse(str(one.fields["name"])).key
+    await sql(
+        world,
+        "DELETE FROM data_key WHERE cls = 'finance'",
+        "UPDATE data_key SET version = 9 WHERE key <> :key",
+        key=first,
+    )
+    await sql(world, f"UPDATE data_key SET {change} WHERE key = :key", key=first)
+    view = await world.view(CUSTOMER, one)
+    assert withheld(view.document, "name", "phone")
+    assert set(kinds(view)) <= {"key-broken", "key-missing"}
+    assert kinds(view)
+
+
+async def test_a_destroyed_key_opens_nothing_and_is_not_made_again(world: World) -> None:
+    record = await world.customer(income=5)
+    await world.view(CUSTOMER, record)
+    await sql(
+        world, "UPDATE data_key SET wrapped = NULL, destroyed_at = 1 WHERE cls = 'profile'", forget=False
+    )
+    world.lens.forget()
+    view = await world.view(CUSTOMER, record)
+    assert view.document == {"id": "c1", "income": 5}
+    assert set(kinds(view)) == {"key-missing"}
+    with pytest.raises(Exception, match="record-withheld"):
+        await world.update(CUSTOMER, record, {"phone": "13900001111"})
+    await sql(world, "SELECT 1")
+    with pytest.raises(Exception, match="record-withheld"):
+        await world.update(CUSTOMER, record, {"phone": "13900001111"})
+
+
+async def test_key_rows_gone(world: World) -> None:
+    record = await world.customer()
+    await sql(world, "DELETE FROM data_key")
+    assert set(kinds(await world.view(CUSTOMER, record))) == {"key-missing"}
+
+
+async def test_a_key_that_another_process_made_is_found(world: World) -> None:
+    customer = await world.customer()
+    other = FieldLens(world.store, Keyring(MATERIAL), clock=lambda: NOW)
+    elsewhere = World(world.store, other)
+    thread = await elsewhere.thread(
+        customer
+    )  # mints the customer's messages key there; here his keys are cached
+    assert (await world.view(THREAD, thread)).document["title"] == "a complaint"
+
+
+UNLOCK = ("DROP TRIGGER binding_fixed", "DROP TRIGGER binding_kept")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "subject = (SELECT max(id) FROM subject)",
+        "seal = 'seal_x'",
+        "upstream = 'old'",
+        "resource = 'thread'",
+        "founds = 1 - founds",
+        "marker = NULL",
+        "marker = ''",
+        "created = created + 1",
+        "mac = x'00'",
+        "place = x'00'",
+        "place = (SELECT b.place FROM binding b WHERE b.seal <> binding.seal LIMIT 1)",
+        "mac = (SELECT b.mac FROM binding b WHERE b.seal <> binding.seal LIMIT 1)",
+    ],
+)
+async def test_a_binding_row_altered(world: World, change: str) -> None:
+    one, _ = await world.customer(), await world.customer()
+    seal = await seal_of(world, one)
+    await sql(world, *UNLOCK, f"UPDATE binding SET {change} WHERE seal = :seal", seal=seal)
+    view = await world.view(CUSTOMER, one)
+    assert withheld(view.document, "name", "phone")
+    assert kinds(view) == ["binding-broken"]
+
+
+async def test_two_bindings_that_change_records(world: World) -> None:
+    one, other = await world.customer(), await world.customer()
+    a, b = await seal_of(world, one), await seal_of(world, other)
+    await sql(
+        world,
+        *UNLOCK,
+        "CREATE TABLE w AS SELECT seal, ref FROM binding",
+        "UPDATE binding SET ref = 'x' || seal",
+        "UPDATE binding SET ref = (SELECT ref FROM w WHERE w.seal = CASE binding.seal WHEN :a THEN :b ELSE :a END)",
+        a=a,
+        b=b,
+    )
+    for record in (one, other):
+        view = await world.view(CUSTOMER, record)
+        assert view.document == {"id": record.ref.record}
+        assert kinds(view) == ["binding-broken"]
+
+
+async def test_a_pending_binding_made_bound_by_hand(world: World) -> None:
+    one = await world.customer()
+    seal = await seal_of(world, one)
+    await sql(
+        world, *UNLOCK, "UPDATE binding SET state = 'pending', ref = NULL WHERE seal = :seal", seal=seal
+    )
+    assert kinds(await world.view(CUSTOMER, one)) == ["record-unbound"]
+    alarm = await world.lens.bind_pending(seal, one.ref)
+    assert alarm is not None
+    assert alarm.kind.value == "binding-broken"
+
+
+async def test_an_exchanged_pseudonym_is_not_said(world: World) -> None:
+    one, other = await world.customer(), await world.customer()
+    names = [(await world.view(CUSTOMER, r)).subject for r in (one, other)]
+    await sql(
+        world,
+        "UPDATE subject SET pseudonym = 'x' WHERE pseudonym = :a",
+        "UPDATE subject SET pseudonym = :a WHERE pseudonym = :b",
+        a=names[0],
+        b=names[1],
+    )
+    assert [(await world.view(CUSTOMER, r)).subject for r in (one, other)] == [None, None]
+
+
+async def test_another_root_key_opens_nothing(world: World) -> None:
+    record = await world.customer()
+    world.lens = FieldLens(
+        world.store, Keyring(replace(MATERIAL, root=bytes(32)[:-1] + b"\1")), clock=lambda: NOW
+    )
+    view = await world.view(CUSTOMER, record)
+    assert view.document == {"id": "c1"}
+    assert kinds(view) == ["record-unbound"]
+
+
+async def test_a_lost_kek_opens_nothing(world: World) -> None:
+    record = await world.customer()
+    world.lens = FieldLens(world.store, Keyring(replace(MATERIAL, keks=MATERIAL.keks[:1])), clock=lambda: NOW)
+    assert set(kinds(await world.view(CUSTOMER, record))) == {"key-broken"}
