@@ -110,6 +110,9 @@ class HttpTransport:
     async def _slot(self, deadline: float) -> None:
         if self._closed:
             raise NotSent
+        if not self._slots.locked():
+            await self._slots.acquire()  # at once: a deadline would cost more than the slot
+            return
         try:
             async with asyncio.timeout_at(deadline):
                 await self._slots.acquire()

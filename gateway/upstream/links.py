@@ -89,6 +89,8 @@ class Mount:
 
         Of a link's parameters only `rel` passes: an anchor leads elsewhere, a title may be a value.
         """
+        if len(value) > _MAX_LINK:
+            return None, True
         kept: list[str] = []
         parts = value.split(",")
         for part in parts:
