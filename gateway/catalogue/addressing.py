@@ -156,8 +156,8 @@ def _fitting(node: _Node, decoded: tuple[str, ...], raw: tuple[str, ...], depth:
             yield node
         return
     segment = decoded[depth]
-    # A literal has one spelling: its own. A placeholder's name in a path is an id like any other.
-    if segment == raw[depth] and segment in node.below and segment not in (ID, PARENT):
+    # A literal has one spelling: its own.
+    if segment == raw[depth] and segment in node.below:
         yield from _fitting(node.below[segment], decoded, raw, depth + 1)
     for placeholder in (ID, PARENT):
         if placeholder in node.below:

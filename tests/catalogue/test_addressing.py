@@ -153,7 +153,15 @@ def test_a_number_has_one_spelling(tmp_path: Path, record: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/sh%6Fp/buyers/b_1", "/shop/b%75yers/b_1", "/shop/buyers%2Fb_1", "shop/buyers/b_1", "/shop//b_1"],
+    [
+        "/sh%6Fp/buyers/b_1",
+        "/shop/b%75yers/b_1",
+        "/shop/buyers%2Fb_1",
+        "shop/buyers/b_1",
+        "/shop//b_1",
+        "/shop/buyers/b_1/orders",
+        "xshop/buyers/b_1",
+    ],
 )
 def test_segments_that_are_not_the_path_are_not_decided_on(catalogue: Catalogue, path: str) -> None:
     assert refusal(catalogue, replace(call("GET", "/shop/buyers/b_1"), path=path)) == ("not-found", {})

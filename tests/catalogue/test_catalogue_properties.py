@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.catalogue import Catalogue, load
@@ -148,6 +148,7 @@ def test_the_order_of_parameters_changes_no_question(unit: str, order: list[str]
 LINES = SHOP.splitlines()
 
 
+@settings(max_examples=50)
 @given(
     at=st.integers(0, len(LINES) - 1),
     how=st.sampled_from(["drop", "double", "indent", "swap", "cut", "null", "list", "number"]),
