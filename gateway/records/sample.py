@@ -141,7 +141,7 @@ def _message(dice: Random, thread: JsonObject, person: JsonObject, turn: int) ->
         "thread_id": thread["id"],
         "customer_id": person["id"],
         "author_kind": "customer" if asks else "staff",
-        "author": person["name"] if asks else thread["assignee"],
+        "author": "customer" if asks else thread["assignee"],
         "body": body,
         "sent_at": message["created_at"],
     }
