@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from litestar import Response, get
+from litestar.di import NamedDependency
 from sqlalchemy import Connection, text
 
 from audit import AuditError
@@ -71,7 +72,7 @@ async def alive(request: AnyRequest) -> Response[bytes]:
 
 
 @get("/readyz", name="ready")
-async def ready(request: AnyRequest, readiness: Readiness) -> Response[bytes]:
+async def ready(request: AnyRequest, readiness: NamedDependency[Readiness]) -> Response[bytes]:
     """Answers 200 when all is there, else 503 naming what is not."""
     down = await readiness.down()
     if down:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 from litestar import Controller, Response, delete, get, post
+from litestar.di import NamedDependency
 
 from audit import Receipt
 from gateway.control.deps import AnyRequest, ControlDeps, asker_of, body_of, call_of, param
@@ -24,7 +25,7 @@ class CallerController(Controller):
     path = "/v1/whoami"
 
     @get("/", name="whoami")
-    async def whoami(self, request: AnyRequest, deps: ControlDeps) -> Response[bytes]:
+    async def whoami(self, request: AnyRequest, deps: NamedDependency[ControlDeps]) -> Response[bytes]:
         """Gives the caller as identified."""
         call = call_of(request)
         who = await whoami(deps.keys.desk, asker_of(call, deps.identity))
@@ -44,7 +45,7 @@ class KeyController(Controller):
     path = "/v1/keys"
 
     @get("/", name="list-keys")
-    async def list_keys(self, request: AnyRequest, deps: ControlDeps) -> Response[bytes]:
+    async def list_keys(self, request: AnyRequest, deps: NamedDependency[ControlDeps]) -> Response[bytes]:
         """Gives a run of keys."""
         call = call_of(request)
         asker = asker_of(call, deps.identity, "after", "limit")
@@ -53,7 +54,7 @@ class KeyController(Controller):
         return answer(call, 200, KeyPage(items, listed.next), listed.receipt)
 
     @post("/", name="issue-key")
-    async def issue_key(self, request: AnyRequest, deps: ControlDeps) -> Response[bytes]:
+    async def issue_key(self, request: AnyRequest, deps: NamedDependency[ControlDeps]) -> Response[bytes]:
         """Issues a key; its text is in this answer and nowhere else."""
         call = call_of(request)
         issued = await deps.keys.issue(asker_of(call, deps.identity), lambda: _wish(body_of(call, KeyWanted)))
@@ -62,31 +63,29 @@ class KeyController(Controller):
         return answer(call, 201, document, issued.receipt, location=f"/v1/keys/{issued.key.id}")
 
     @delete("/{key_id:str}", name="revoke-key", status_code=204)
-    async def revoke_key(self, request: AnyRequest, deps: ControlDeps) -> Response[bytes]:
+    async def revoke_key(self, request: AnyRequest, deps: NamedDependency[ControlDeps]) -> Response[None]:
         """Revokes a key; repeating it does nothing more."""
         call = call_of(request)
         # The edge's segment, not Litestar's path parameter: decoded once, and the one that everything else looks at.
         receipt = await deps.keys.revoke(asker_of(call, deps.identity), call.segments[2])
-        return answer(call, 204, None, receipt)
+        return Response(None, status_code=204, headers=_headers(call, receipt))
 
 
 def answer(
     call: Call,
     status: int,
-    document: msgspec.Struct | None,
+    document: msgspec.Struct,
     receipt: Receipt | None,
     *,
     location: str | None = None,
 ) -> Response[bytes]:
     """Gives the response: the document, the request's id and where its entry stands."""
-    headers = {"gatehouse-request": call.id}
-    if receipt is not None:
-        headers["audit-ref"] = receipt.ref
-    if location is not None:
-        headers["location"] = location
-    if document is None:
-        return Response(b"", status_code=status, headers=headers)
+    headers = _headers(call, receipt) | ({} if location is None else {"location": location})
     return Response(msgspec.json.encode(document), status_code=status, headers=headers, media_type=JSON)
+
+
+def _headers(call: Call, receipt: Receipt | None) -> dict[str, str]:
+    return {"gatehouse-request": call.id} | ({} if receipt is None else {"audit-ref": receipt.ref})
 
 
 def _page(call: Call) -> Page:

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from desk_house import Desks, open_desks
+
+from tests.credentials.desk_house import Desks, open_desks
 
 
 @pytest.fixture

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -164,11 +167,10 @@ def call(text: str) -> Call:
 @asynccontextmanager
 async def open_desks(folder: Path, *, log: Any = None, store: Any = None) -> AsyncIterator[Desks]:
     """One process over the stores in `folder`; `log` and `store` may wrap the real ones."""
-    new = _furnish(folder)
+    await _furnish(folder)
     hashing = keyed_hash(Keyring(from_file(folder / "keys.json")))
     kept = await open_store(Location.parse(f"sqlite:///{folder}/state.db"))
-    await migrate(kept, Tree.of("state"))
-    real = await audit.Log.open(audit.sqlite(folder / "audit.db"), create=new)
+    real = await audit.Log.open(audit.sqlite(folder / "audit.db"))
     written = cast(audit.Log, log(real) if log else real)
     state = cast(Store, store(kept) if store else kept)
     rules = AdminsOnly()
@@ -190,13 +192,27 @@ async def open_desks(folder: Path, *, log: Any = None, store: Any = None) -> Asy
         await kept.close()
 
 
-def _furnish(folder: Path) -> bool:
-    """Makes the folder and its key file; False where they are there already."""
-    if folder.exists():
-        return False
-    folder.mkdir()
-    create_key_file(folder / "keys.json")
-    return True
+_TEMPLATE: list[Path] = []
+
+
+async def _furnish(folder: Path) -> None:
+    """Makes the folder with a key file and empty, migrated stores where it is not there; migrating is done once a session."""
+    if not _TEMPLATE:
+        home = Path(tempfile.mkdtemp(prefix="desk-"))
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
+        create_key_file(home / "keys.json")
+        store = await open_store(Location.parse(f"sqlite:///{home}/state.db"))
+        await migrate(store, Tree.of("state"))
+        await store.close()
+        log = await audit.Log.open(audit.sqlite(home / "audit.db"), create=True)
+        await log.close()
+        _TEMPLATE.append(home)
+    _copy(_TEMPLATE[0], folder)
+
+
+def _copy(template: Path, folder: Path) -> None:
+    if not folder.exists():
+        shutil.copytree(template, folder)
 
 
 class Breaking:

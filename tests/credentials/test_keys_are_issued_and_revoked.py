@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk_house import ADMIN, AGENT, NOW, Desks, call, open_desks
 
 from gateway.credentials import Page
 from gateway.words.errors import Code, Denied, Refused, Unidentified
 from gateway.words.principal import RoleHeld
+from tests.credentials.desk_house import ADMIN, AGENT, NOW, Desks, call, open_desks
 
 
 async def test_an_issued_key_holds_and_the_log_says_what_it_is_bound_to(desks: Desks) -> None:

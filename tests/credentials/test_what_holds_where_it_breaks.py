@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk_house import Breaking, Desks, open_desks
 
 from audit import AuditEvent, Kind, LogBusy, LogUnavailable
 from gateway.identity import all_keys
 from gateway.words.errors import Code, GatehouseError, Unavailable
+from tests.credentials.desk_house import Breaking, Desks, open_desks
 
 
 class Wrapped:

@@ -1,5 +1,5 @@
 """The fixtures of the identity tests; helpers that tests import by name stand beside this file."""
 
-from identity_house import each_store, house, store
+from tests.identity.identity_house import each_store, house, store
 
 __all__ = ["each_store", "house", "store"]

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from identity_house import House, bearer, call
 
 from gateway.identity import confirm_key, keytext, read_key, revoke_key
 from gateway.words.errors import Unidentified
 from gateway.words.principal import RoleHeld
+from tests.identity.identity_house import House, bearer, call
 
 
 async def refusal(house: House, *headers: tuple[str, str]) -> str:

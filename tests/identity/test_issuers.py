@@ -8,9 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from identity_house import NOW
 from joserfc.jwk import ECKey, OKPKey, RSAKey
-from test_persons import KEYS, jwks, reason, token
 
 from gateway.identity import read_issuers
 from gateway.identity.demo import ISSUER, KEY_FILE, DemoIssuer
@@ -18,6 +16,8 @@ from gateway.identity.issuers import Issuer
 from gateway.identity.jwks import read_keys
 from gateway.identity.persons import Persons
 from gateway.words.errors import Misconfigured
+from tests.identity.identity_house import NOW
+from tests.identity.test_persons import KEYS, jwks, reason, token
 
 ADDRESS = "https://id.demo.example/jwks"
 

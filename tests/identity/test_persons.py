@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from identity_house import NOW, House, bearer, call
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
@@ -23,6 +22,7 @@ from gateway.identity.issuers import Issuer
 from gateway.identity.persons import Persons
 from gateway.identity.strangers import Unproven
 from gateway.words.errors import Code, Refused
+from tests.identity.identity_house import NOW, House, bearer, call
 
 SECONDS = int(NOW.timestamp())
 CLAIMS = {

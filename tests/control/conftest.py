@@ -1,0 +1,37 @@
+"""The control plane over a real desk."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.control import ControlDeps, create_control
+from tests.control.client import Client
+from tests.credentials.desk_house import Desks, open_desks
+
+
+@dataclass
+class Plane:
+    """The control plane, the desk behind it, and a client in front of it."""
+
+    desks: Desks
+    ask: Client
+    deps: ControlDeps
+    bundle: list[str | None]
+
+
+@pytest.fixture
+async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
+    async with open_desks(tmp_path / "home") as desks:
+        bundle: list[str | None] = ["sha256:" + "0" * 64]
+        deps = ControlDeps(
+            identity=desks.identity,
+            keys=desks.keys,
+            log=desks.log,
+            stores={"state": desks.store},
+            bundle=lambda: bundle[0],
+        )
+        client = Client.of(create_control(deps))
+        yield Plane(desks, client, deps, bundle)
+        client.metrics.close()
