@@ -122,14 +122,14 @@ def test_both_engines_give_the_same_whole_decision(seed: int) -> None:
 def test_what_is_early_or_searchable_holds_for_every_record(seed: int) -> None:
     dice = Random(f"early {seed}")
     denied_early = searchable = 0
-    for _ in range(60):
+    for _ in range(40):
         engine = Engine(some_policy(dice, deny=0.15))
         who = worlds.principal(worlds.some_party(dice), purposes=frozenset({"service"}))
         prepared = prepare(engine, worlds.access(who, "customer:list"), worlds.CUSTOMER, 1)
         early, fields = prepared.early(), prepared.searchable()
         denied_early += early is not None
         searchable += bool(fields)
-        for _ in range(40):
+        for _ in range(25):
             decision = prepared.decide(worlds.some_facts(dice))
             assert not (early is not None and decision.allowed)
             if decision.allowed:
