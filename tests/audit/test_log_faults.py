@@ -235,12 +235,14 @@ async def test_a_connection_that_the_server_ended_costs_no_request(
 
 @pytest.mark.postgres
 async def test_a_head_row_that_somebody_holds_is_waited_for_only_so_long(postgres: str) -> None:
-    log = await Log.open(quick(postgres), create=True)
+    log = await Log.open(PostgresStore(postgres, deadlines=Deadlines(lock=0.3, batch=30.0)), create=True)
     holder = await asyncpg.connect(postgres)
+    started = time.monotonic()
     async with holder.transaction():
         await holder.execute("SELECT 1 FROM audit.head FOR UPDATE")
         with pytest.raises(LogUnavailable):
             await log.append(event())
+    assert time.monotonic() - started < 15
     receipt = await log.append(event())
     await holder.close()
     await log.close()
