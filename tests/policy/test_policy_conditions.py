@@ -17,6 +17,31 @@ from gateway.policy.facts import plain
 from gateway.words.decision import FactValue
 from tests.policy import worlds
 
+# Pieces of conditions, and of what somebody would try in one.
+PIECES = (
+    *(
+        "r.",
+        "rec",
+        ".",
+        "sub",
+        "id",
+        "==",
+        "in",
+        "not",
+        "(",
+        ")",
+        "[",
+        "]",
+        "'",
+        '"',
+        "a",
+        "1",
+        " ",
+        "and",
+        "or",
+    ),
+    *("!", "&&", "||", "lambda", ":", "#", "\\", "\x00", "𝔯", "True", ",", "**", "eval"),
+)
 VALUES: st.SearchStrategy[FactValue] = st.one_of(
     st.none(), st.booleans(), st.integers(-2, 4), st.sampled_from(["hot", "east", "x", "2"])
 )
@@ -67,13 +92,7 @@ def test_a_random_condition_gives_what_pycasbin_gives(
     st.one_of(
         st.text(max_size=60),
         st.lists(
-            st.sampled_from(
-                [
-                    *"r. rec . sub id == in not ( ) [ ] ' \" a 1 and or ! && || lambda : # \\ 𝔯 True , ** eval".split(),
-                    " ",
-                    "\x00",
-                ]
-            ),
+            st.sampled_from(PIECES),
             max_size=25,
         ).map("".join),
     )
