@@ -1,0 +1,119 @@
+"""`make proof`: every campaign at its full count, one after the other, resumable; writes docs/proof.md with commit, seed and result.
+
+A piece that passed at this commit's sources is not run again: its result lies in var/proof/, keyed by a digest of the code.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+STATE = ROOT / "var" / "proof"
+SEED = os.environ.get("GATEHOUSE_TEST_SEED", "20261121")
+# What a piece of the proof needs beyond PyPI → how to get it. A piece whose need is absent is named, never passed over.
+NEEDS = {"strace": "apt-get install strace"}
+
+
+def main() -> int:
+    """Runs what has not passed yet and gives 1 if anything failed."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    code = digest()
+    pieces = collect()
+    print(f"{len(pieces)} pieces, seed {SEED}, sources {code[:12]}", flush=True)
+    results = []
+    for number, piece in enumerate(pieces, 1):
+        kept = STATE / f"{hashlib.sha256(f'{code}:{SEED}:{piece}'.encode()).hexdigest()[:32]}.json"
+        if kept.exists():
+            result = json.loads(kept.read_text())
+        else:
+            print(f"[{number}/{len(pieces)}] {piece}", flush=True)
+            result = run(piece)
+            if result["outcome"] == "passed":
+                kept.write_text(json.dumps(result))
+        print(f"    {result['outcome']} in {result['seconds']:.0f} s", flush=True)
+        results.append(result)
+    write(results, code)
+    return 1 if any(r["outcome"] == "failed" for r in results) else 0
+
+
+def digest() -> str:
+    """Gives a digest of everything that a campaign depends on: all tracked files but the documents."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+    ).stdout.split(b"\0")
+    total = hashlib.sha256()
+    for name in sorted(listed):
+        if name and not name.startswith(b"docs/") and not name.endswith(b".md"):
+            total.update(name + b"\0" + hashlib.sha256((ROOT / name.decode()).read_bytes()).digest())
+    return total.hexdigest()
+
+
+def environment() -> dict[str, str]:
+    """Gives the environment that makes tests run their full counts."""
+    return {**os.environ, "GATEHOUSE_PROOF": "1", "GATEHOUSE_TEST_SEED": SEED, "PYTHONPATH": str(ROOT)}
+
+
+def collect() -> list[str]:
+    """Gives the test functions marked as campaigns, parametrised ones once a parameter."""
+    found = subprocess.run(
+        [BIN / "pytest", "-m", "campaign", "--collect-only", "-q", "-p", "no:randomly", "-p", "no:xdist"],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if found.returncode:
+        sys.exit(found.stdout + found.stderr)
+    return [line for line in found.stdout.splitlines() if "::" in line]
+
+
+def run(piece: str) -> dict[str, object]:
+    """Runs one piece to its end, without the gate's time limit, and gives what came of it."""
+    started = time.monotonic()
+    done = subprocess.run(
+        [BIN / "pytest", piece, "-q", "-rA", "-p", "no:randomly", "-p", "no:xdist", "-o", "timeout=0"],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = [line.removeprefix("proof: ") for line in done.stdout.splitlines() if line.startswith("proof: ")]
+    outcome = "passed" if done.returncode == 0 else "failed"
+    if outcome == "passed" and "1 skipped" in done.stdout:
+        outcome = "absent"
+    if outcome == "failed":
+        (STATE / "failed.txt").write_text(done.stdout + done.stderr)
+    return {"piece": piece, "outcome": outcome, "seconds": time.monotonic() - started, "said": said}
+
+
+def write(results: list[dict[str, object]], code: str) -> None:
+    """Writes docs/proof.md."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    lines = [
+        "# Proof",
+        "",
+        "The campaigns at their full counts, written by `make proof`. Each line is a test; `make test` runs the same with small counts.",
+        "",
+        f"Commit `{commit}` (sources `{code[:16]}`), seed {SEED}, Python {platform.python_version()} on {platform.system()} "
+        f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d', time.gmtime())}.",
+        "",
+        "| campaign | result | seconds | what it counted |",
+        "| --- | --- | --- | --- |",
+    ]
+    for r in results:
+        said = "; ".join(str(s) for s in r["said"])  # type: ignore[attr-defined]
+        name = str(r["piece"]).removeprefix("tests/")
+        lines.append(f"| `{name}` | {r['outcome']} | {r['seconds']:.0f} | {said} |")
+    lines += ["", "Needed beyond PyPI:", ""]
+    lines += [
+        f"- `{name}`: {'there' if shutil.which(name) else f'absent here; {how}'}"
+        for name, how in NEEDS.items()
+    ]
+    (ROOT / "docs" / "proof.md").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
