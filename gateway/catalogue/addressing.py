@@ -39,7 +39,7 @@ class _Listed:
     route: RouteSpec
     resource: ResourceSpec
     params: Mapping[str, ParamSpec]
-    ids: tuple[tuple[int, IdForm], ...]  # places in the template that hold an id, and its form
+    ids: tuple[tuple[str, int, IdForm], ...]  # placeholder, its place in the whole path, its resource's form
 
 
 @dataclass(slots=True)
@@ -122,13 +122,13 @@ def _insert(root: _Node, upstream: UpstreamSpec, route: RouteSpec) -> None:
     )
 
 
-def _id_places(upstream: UpstreamSpec, route: RouteSpec) -> Iterator[tuple[int, IdForm]]:
+def _id_places(upstream: UpstreamSpec, route: RouteSpec) -> Iterator[tuple[str, int, IdForm]]:
     resource = upstream.resources[route.resource]
-    for place, segment in enumerate(route.template):
+    for place, segment in enumerate(route.template, start=len(segments(upstream.prefix))):
         if segment == ID:
-            yield place, resource.id_form
+            yield ID, place, resource.id_form
         elif segment == PARENT and resource.parent is not None:
-            yield place, upstream.resources[resource.parent].id_form
+            yield PARENT, place, upstream.resources[resource.parent].id_form
 
 
 def _route(root: _Node, call: Call, method: str) -> _Listed:
@@ -137,12 +137,12 @@ def _route(root: _Node, call: Call, method: str) -> _Listed:
     raw = tuple(call.path[1:].split("/"))
     if not call.path.startswith("/") or len(raw) != len(call.segments):
         raise Refused(Code.NOT_FOUND)
-    methods: set[str] = set()
-    for node in _fitting(root, call.segments, raw, 0):
-        fitting = {name: listed for name, listed in node.here.items() if _ids_fit(listed, call.segments)}
-        if method in fitting:
-            return fitting[method]
-        methods.update(fitting)
+    nodes = _fitting(root, call.segments, raw)
+    for node in nodes:
+        listed = node.here.get(method)
+        if listed is not None and _ids_fit(listed, call.segments):
+            return listed
+    methods = {name for node in nodes for name, one in node.here.items() if _ids_fit(one, call.segments)}
     if not methods:
         raise Refused(Code.NOT_FOUND)
     if "GET" in methods:
@@ -150,18 +150,14 @@ def _route(root: _Node, call: Call, method: str) -> _Listed:
     raise Refused(Code.METHOD_NOT_LISTED, allow=", ".join(sorted(methods)))
 
 
-def _fitting(node: _Node, decoded: tuple[str, ...], raw: tuple[str, ...], depth: int) -> Iterator[_Node]:
-    if depth == len(decoded):
-        if node.here:
-            yield node
-        return
-    segment = decoded[depth]
-    # A literal has one spelling: its own.
-    if segment == raw[depth] and segment in node.below:
-        yield from _fitting(node.below[segment], decoded, raw, depth + 1)
-    for placeholder in (ID, PARENT):
-        if placeholder in node.below:
-            yield from _fitting(node.below[placeholder], decoded, raw, depth + 1)
+def _fitting(root: _Node, decoded: tuple[str, ...], raw: tuple[str, ...]) -> list[_Node]:
+    """Gives the ends of every template that the path fits, literal segments before placeholders."""
+    nodes = [root]
+    for segment, spelled in zip(decoded, raw, strict=True):
+        # A literal has one spelling: its own.
+        names = (segment, ID, PARENT) if segment == spelled else (ID, PARENT)
+        nodes = [node.below[name] for node in nodes for name in names if name in node.below]
+    return nodes
 
 
 def _is_id(segment: str, form: IdForm) -> bool:
@@ -171,15 +167,18 @@ def _is_id(segment: str, form: IdForm) -> bool:
 
 def _ids_fit(listed: _Listed, decoded: tuple[str, ...]) -> bool:
     """True when each segment in a placeholder's place may be an id of its resource."""
-    return all(_is_id(decoded[place - len(listed.route.template)], form) for place, form in listed.ids)
+    return all(_is_id(decoded[place], form) for _, place, form in listed.ids)
 
 
 def _ids(listed: _Listed, decoded: tuple[str, ...]) -> tuple[str | None, str | None]:
     """Gives the record's id and its parent's, as far as the template has them."""
-    template = listed.route.template
-    inner = decoded[len(decoded) - len(template) :]
-    by_name = {name: segment for name, segment in zip(template, inner, strict=True) if name in (ID, PARENT)}
-    return by_name.get(ID), by_name.get(PARENT)
+    record = parent = None
+    for name, place, _ in listed.ids:
+        if name == ID:
+            record = decoded[place]
+        else:
+            parent = decoded[place]
+    return record, parent
 
 
 def _purpose(call: Call, principal: Principal) -> str | None:

@@ -76,6 +76,7 @@ listed = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(
     method=st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get", ""]),
     target=listed | segments.map(lambda parts: "/" + "/".join(parts)),
@@ -128,6 +129,7 @@ def check(found: Addressed, purposes: tuple[str, ...]) -> None:
         assert not hasattr(found.work, "draft")
 
 
+@settings(deadline=None)
 @given(unit=st.text(max_size=8), order=st.permutations(["unit", "limit", "sort"]))
 def test_the_order_of_parameters_changes_no_question(unit: str, order: list[str]) -> None:
     given_pairs = {"unit": unit, "limit": "7", "sort": "-at"}
@@ -148,7 +150,7 @@ def test_the_order_of_parameters_changes_no_question(unit: str, order: list[str]
 LINES = SHOP.splitlines()
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     at=st.integers(0, len(LINES) - 1),
     how=st.sampled_from(["drop", "double", "indent", "swap", "cut", "null", "list", "number"]),

@@ -59,6 +59,11 @@ def test_without_parameters_a_list_is_the_first_fifty(catalogue: Catalogue) -> N
     assert work == List(to=Forward("/buyers"), query=Query(limit=50))
 
 
+def test_ordering_by_a_field_uses_it(catalogue: Catalogue) -> None:
+    assert query(catalogue, "sort=-at").uses == {"/at"}
+    assert query(catalogue, "fields=name&limit=3&count=true").uses == frozenset()
+
+
 def test_the_other_comparisons_are_read(catalogue: Catalogue) -> None:
     assert query(catalogue, "unit[in]=north,south").filter == In("/unit", ("north", "south"))
     assert query(catalogue, "unit[prefix]=no").filter == Prefix("/unit", "no")
