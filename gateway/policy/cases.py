@@ -78,6 +78,10 @@ def run_cases(bundle: Bundle, catalogue: Catalogue, *, reference: bool = False) 
             ran += book.ran
         except _Unreadable as exc:
             failures.append(CaseFailure(name, exc.line, exc.what))
+        except (TypeError, ValueError, AttributeError, KeyError):
+            failures.append(
+                CaseFailure(name, 1, "a value somewhere has another shape than docs/policy.md shows")
+            )
     if not ran and not failures:
         failures.append(CaseFailure(PREFIX, 1, "no case says anything"))
     return sorted(failures)

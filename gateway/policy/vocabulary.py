@@ -41,8 +41,11 @@ class Vocabulary:
 
 
 def read_yaml(text: str) -> object:
-    """Gives the document with line numbers (`lc`). Raises YAMLError; duplicate keys and tags that make objects are such errors."""
-    return YAML(typ="rt").load(StringIO(text))
+    """Gives the document with line numbers (`lc`). Raises YAMLError for anything malformed; duplicate keys are such an error."""
+    try:
+        return YAML(typ="rt").load(StringIO(text))
+    except (ValueError, RecursionError) as exc:  # a date that is none, brackets without end
+        raise YAMLError from exc
 
 
 def line_of(node: object, key: object = None) -> int:

@@ -71,6 +71,11 @@ def test_cases_that_hold_say_nothing() -> None:
         ("    allow:\n", "    alow:\n", 8, "missing: ['allow']; not known: ['alow']"),
         ("cases:\n", "cases: {}\nx:\n", 1, "not known: ['x']"),
         ("now: ", "now: [", 2, "it is no YAML"),
+        ("now: ", "x: 2026-99-99\nnow: ", 1, "it is no YAML"),
+        ("now: ", "x: " + "[" * 5000 + "\nnow: ", 1, "it is no YAML"),
+        ("set: [contact]", "set: 5", 1, "a value somewhere has another shape"),
+        ("set: [contact]", "set: null", 1, "a value somewhere has another shape"),
+        ("purposes: [service]}", "purposes: 5}", 3, "`purposes` is a list of names"),
     ],
 )
 def test_a_line_that_does_not_hold_is_named(old: str, new: str, line: int, what: str | None) -> None:
