@@ -32,7 +32,8 @@ _PORTS = {"http": 80, "https": 443}
 def load(folder: Path, *, allowed_hosts: frozenset[str]) -> Catalogue:
     """Gives the catalogue of all `*.yaml` files in the folder.
 
-    allowed_hosts: `host:port` of every upstream that may be reached over the network (a setting, outside the policy bundle).
+    allowed_hosts: `host:port` of every upstream that may be reached over the network, or `*.suffix:port` (a setting, outside
+                   the policy bundle).
     Raises: Misconfigured with all problems, each `file:line: what; what to do`.
     """
     problems: list[str] = []
@@ -129,13 +130,22 @@ def _base(section: Section, allowed_hosts: frozenset[str]) -> str:
         section.wrong("base", "holds a user or password", "remove it; a credential is given by reference")
     elif _unplain(base, url):
         section.wrong("base", "has a query, a fragment, or a path that is not plain", like)
-    elif f"{url.hostname}:{port}" not in allowed_hosts:
+    elif not _allowed(url.hostname, port, allowed_hosts):
         section.wrong(
             "base",
             f"goes to '{url.hostname}:{port}', which is not in the list of allowed hosts",
             "add it to the setting for upstream hosts, if this system may be reached",
         )
     return base
+
+
+def _allowed(host: str, port: int, allowed_hosts: frozenset[str]) -> bool:
+    """True when the setting lists the host and port, or (`*.suffix:port`) a suffix of the name. The host is in lower case."""
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return any(
+        place.endswith(listed[1:]) if listed.startswith("*.") else place == listed
+        for listed in map(str.lower, allowed_hosts)
+    )
 
 
 def _unplain(base: str, url: SplitResult) -> bool:

@@ -172,3 +172,31 @@ def test_every_word_of_a_catalogue_is_read(tmp_path: Path) -> None:
     assert (params["score[ge]"].op, params["score[ge]"].type) == ("ge", ParamType.INTEGER)
     assert params["fields"].use is ParamUse.SELECT
     assert params["sort"].names == {"at": "/at", "unit": "/unit"}
+
+
+@pytest.mark.parametrize(
+    ("base", "listed", "passes"),
+    [
+        ("https://a.example", "a.example:443", True),
+        ("http://a.example", "a.example:80", True),
+        ("http://a.example", "a.example:443", False),
+        ("https://A.Example", "a.example:443", True),
+        ("https://a.example", "A.example:443", True),
+        ("https://[::1]:8443/api", "[::1]:8443", True),
+        ("https://a.b.example", "*.example:443", True),
+        ("https://example", "*.example:443", False),
+        ("https://a.notexample", "*.example:443", False),
+        ("https://a.example:4430", "*.example:443", False),
+        ("https://a.example", "*:443", False),
+        ("https://a.example", "", False),
+    ],
+)
+def test_a_host_is_reached_only_when_it_is_listed(
+    tmp_path: Path, base: str, listed: str, passes: bool
+) -> None:
+    write(tmp_path, changed("https://shop.example:8443/api", f'"{base}"'))
+    if passes:
+        assert load(tmp_path, allowed_hosts=frozenset({listed})).upstreams["shop"].base == base
+    else:
+        with pytest.raises(Misconfigured, match=r"shop\.yaml:3: .* not in the list of allowed hosts"):
+            load(tmp_path, allowed_hosts=frozenset({listed}))
