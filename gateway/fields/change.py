@@ -220,7 +220,7 @@ class Change:
 
     def _leaf(self, spec: FieldSpec, pointer: Pointer, stored: Maybe, sent: Maybe, silence: Silence) -> Maybe:
         if spec.cls is FieldClass.LINK:
-            return self._link(spec, stored, sent)
+            return self._link(spec, pointer, stored, sent)
         if sent is ABSENT and silence is Silence.KEEPS:
             return self._kept(spec, pointer, stored)
         how, shown = (
@@ -268,10 +268,12 @@ class Change:
         self.set.append(pointer)
         return self._sealing.seal(spec, pointer, stored)
 
-    def _link(self, spec: FieldSpec, stored: Maybe, sent: Maybe) -> Maybe:
+    def _link(self, spec: FieldSpec, pointer: Pointer, stored: Maybe, sent: Maybe) -> Maybe:
         """A link was rewritten to our own address on its way here: it is never set (`without_links` keeps it from being sent)."""
-        if sent is not ABSENT and sent is not None and (stored is ABSENT or not same(stored, sent)):
-            raise Refused(Code.FIELD_NOT_WRITABLE, field=spec.pattern)
+        if sent is not ABSENT and sent is not None:
+            how, shown = (WITHHELD, None) if stored is ABSENT else self._look.show(spec, pointer, stored)
+            if how is WITHHELD or not same(shown, sent):
+                raise Refused(Code.FIELD_NOT_WRITABLE, field=spec.pattern)
         return stored
 
     def _may_write(self, spec: FieldSpec) -> None:
