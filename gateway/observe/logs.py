@@ -48,7 +48,16 @@ _FIELDS: Final[Mapping[str, re.Pattern[str]]] = {
 }
 _UNFIT: Final = "unfit"
 _SILENT: Final = ("casbin", "casbin.enforcer", "casbin.policy", "casbin.role", "uvicorn.access")
-_QUIET: Final = ("alembic", "sqlalchemy", "asyncio", "aiosqlite", "uvicorn", "litestar", "opentelemetry", "py.warnings")
+_QUIET: Final = (
+    "alembic",
+    "sqlalchemy",
+    "asyncio",
+    "aiosqlite",
+    "uvicorn",
+    "litestar",
+    "opentelemetry",
+    "py.warnings",
+)
 _ATTRIBUTE: Final = "gatehouse_fields"
 
 _log = logging.getLogger(_OURS)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
+from gateway.wire.limits import Limits
 from tests.edge.conftest import House
 
 HOST = b"Host: gate\r\n"
@@ -270,6 +272,13 @@ def test_a_long_target_is_414(house: House) -> None:
         assert (answer.code, answer.status) == ("target-too-long", 414)
 
 
+def test_a_target_without_end_is_414_as_it_grows(house: House) -> None:
+    with house.wire() as wire:
+        wire.send(b"GET /crm/" + b"x" * 9000)
+        assert wire.answer().code == "target-too-long"
+        assert wire.closed()
+
+
 def test_a_body_that_says_it_is_too_large_is_413_before_it_is_sent(house: House) -> None:
     with house.wire() as wire:
         wire.send(
@@ -342,6 +351,16 @@ def test_a_slow_body_is_408_and_never_reaches_the_corridor(hasty: House) -> None
         assert wire.answer().code == "too-slow"
         assert wire.closed()
     assert hasty.corridor.calls == []
+
+
+def test_nobody_goes_on_waiting_for_a_body_that_was_refused(make_house: Callable[..., House]) -> None:
+    opened = make_house(Limits(body_seconds=0.3, stop_seconds=20))
+    with opened.wire() as wire:
+        wire.send(b"POST /crm/x HTTP/1.1\r\nHost: gate\r\nContent-Length: 5\r\n\r\nhe")
+        assert wire.answer().code == "too-slow"
+    opened.server.stop()
+    opened.thread.join(5)
+    assert not opened.thread.is_alive()
 
 
 def test_too_many_connections_are_503(hasty: House) -> None:
