@@ -17,7 +17,7 @@ from gateway.policy.reference import Reference, ReferenceQuestion
 from gateway.words.access import Access
 from gateway.words.decision import DecidedBy, Decision, Disclosure, Facts, FieldView, Reason, Rule
 from gateway.words.json import Pattern
-from gateway.words.principal import Party, Principal
+from gateway.words.principal import ANYWHERE, Party, Principal
 from gateway.words.resource import PERSONAL, ResourceSpec
 
 COMPILED = "gatehouse-policy/1"
@@ -98,7 +98,9 @@ class Engine:
 def _hold_names(party: Party) -> None:
     if not party.id.startswith(("app:", "person:", "system:")):
         raise ValueError("a party is an application, a person or a system principal")
-    if not all(held.role.startswith("role:") and held.unit for held in party.roles):
+    # a unit has a kind (`branch:…`): `-` would be held where no unit is
+    units = [held.unit for held in party.roles if held.unit != ANYWHERE]
+    if not all(held.role.startswith("role:") for held in party.roles) or not all(":" in u for u in units):
         raise ValueError("a credential holds roles within units")
 
 

@@ -10,13 +10,13 @@ from gateway.policy.condition import SUBJECT_NAMES, Condition, Malformed, parse
 from gateway.policy.finding import Finding, Severity, error, warning
 from gateway.policy.known import Known, facts_of
 from gateway.policy.plan import RECORD
-from gateway.policy.source import POLICY_FILE, Row
+from gateway.policy.source import MODEL_FILE, POLICY_FILE, Row
 from gateway.policy.vocabulary import Vocabulary
 from gateway.words.resource import FieldClass
 
 COLUMNS = {"p": 8, "g": 3}
 _SHOWS = frozenset({SHOW_CLEAR, SHOW_MASKED, SHOW_TOKEN})
-_PLAIN_COLUMN = re.compile(r"[\w:/.@#%*~+=&?-]+\Z", re.ASCII)
+_PLAIN_COLUMN = re.compile(r"[\w:/.@#%*~+=&?|-]+\Z", re.ASCII)
 _NEVER_READ = "The rule would never match, or match something else"
 
 
@@ -26,6 +26,7 @@ class Lint:
     def __init__(self, vocabulary: Vocabulary, known: Known) -> None:
         self._vocabulary = vocabulary
         self._known = known
+        self._subject = vocabulary.attributes | SUBJECT_NAMES
         self.findings: list[Finding] = []
         self.conditions: dict[int, Condition] = {}
         self._sets: dict[str, int] = {}
@@ -149,13 +150,34 @@ class Lint:
                 "It would be absent for ever",
                 "See `fact:`",
             )
-        for name in sorted(condition.attributes - self._vocabulary.attributes - SUBJECT_NAMES):
+        for name in sorted(condition.attributes - self._subject):
             self._error(row, f"unknown attribute `r.sub.{name}`", "Every decision raises", "Declare it")
         for fact in condition.sets:
             self._sets.setdefault(fact, row.line)
         for fact in condition.scalars:
             self._scalars.setdefault(fact, row.line)
         self.conditions[row.line] = condition
+
+    def hold_extra(self, extra: Sequence[Condition], line: int) -> None:
+        """Looks at the parts that a model adds for every rule: the same facts, attributes and sets as the rules' own."""
+        strange = {
+            *(f"r.rec.{fact}" for part in extra for fact in part.facts - self._known.facts),
+            *(f"r.sub.{a}" for part in extra for a in part.attributes - self._subject),
+        }
+        rules_sets, rules_scalars = set(self._sets), set(self._scalars)
+        for part in extra:
+            strange |= {f"r.rec.{f}" for f in part.sets & (rules_scalars | {"unit"})}
+            strange |= {f"r.rec.{f}" for f in part.scalars & rules_sets}
+        for name in sorted(strange):
+            self.findings.append(
+                error(
+                    MODEL_FILE,
+                    line,
+                    f"`{name}` is not known, or used as a set and as a single value",
+                    "Every decision would raise or differ",
+                    "Use what catalogue and vocabulary name, in one way",
+                )
+            )
 
     def _empty(self, rows: Sequence[Row]) -> None:
         if not any(row.kind == "p" and row.columns[-1:] == ("allow",) for row in rows):

@@ -76,6 +76,12 @@ def read_folder(folder: Path) -> tuple[dict[str, bytes], list[Finding]]:
             findings.append(
                 error(name, 1, "the file cannot be read", "Nothing could be decided", "Restore it")
             )
+    for path in sorted((folder / CASES).glob("*")):
+        if path not in cases:
+            name = path.relative_to(folder).as_posix()
+            findings.append(
+                error(name, 1, "this is not read", "Its cases would hold nothing", "Name it .yaml")
+            )
     if not cases:
         findings.append(
             error(f"{CASES}/", 1, "there is no case", "Nobody would notice what the policy does", "Write one")
@@ -114,6 +120,8 @@ def build(files: Mapping[str, bytes], ground: Known) -> tuple[Bundle | None, lis
         return None, findings
     lint = Lint(vocabulary, ground)
     lint.hold(found)
+    if model is not None:
+        lint.hold_extra(model.extra, model.line)
     findings += lint.findings + hold_links(found, vocabulary)
     if model is None or refused(findings):
         return None, findings

@@ -47,6 +47,7 @@ class Model:
     text: str
     extra: tuple[Condition, ...]
     compiled: bool
+    line: int  # where the matcher stands
 
 
 def _normal(expression: str) -> str:
@@ -89,7 +90,7 @@ def parse_model(text: str) -> tuple[Model | None, list[Finding]]:
         return None, findings
     value, line = options["matchers", "m"]
     extra, compiled = _matcher(value, line, findings)
-    return (None if findings else Model(text, tuple(extra), compiled)), findings
+    return (None if findings else Model(text, tuple(extra), compiled, line)), findings
 
 
 def _lacking(key: tuple[str, str]) -> Finding:

@@ -21,7 +21,7 @@ from gateway.policy.finding import Finding, error
 
 FILE = "vocabulary.yaml"
 _SECTIONS = frozenset({"clock", "purposes", "roles", "units", "attributes"})
-_PURPOSE = re.compile(r"[a-z][a-z0-9_-]{0,40}\Z")
+_PURPOSE = re.compile(r"(?!none\Z)[a-z][a-z0-9_-]{0,40}\Z")
 _ROLE = re.compile(r"role:[a-z][a-z0-9_-]{0,60}\Z")
 _UNIT = re.compile(r"[a-z]+:[a-z][a-z0-9_-]{0,60}\Z")
 _OFFSET = re.compile(r"UTC(?:([+-])(\d\d):(\d\d))?\Z")

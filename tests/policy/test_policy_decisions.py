@@ -202,6 +202,8 @@ def test_facts_that_are_no_plain_data_deny(values: dict[str, object]) -> None:
         Party(KIM, frozenset({RoleHeld(KIM)})),
         Party(KIM, frozenset({RoleHeld("app:shop")})),
         Party(KIM, frozenset({RoleHeld("role:a", "")})),
+        Party(KIM, frozenset({RoleHeld("role:a", "-")})),
+        Party(KIM, frozenset({RoleHeld("role:a", "\0")})),
     ],
 )
 def test_nobody_gets_a_role_by_being_named_like_it(who: Party) -> None:

@@ -166,6 +166,15 @@ def test_a_condition_outside_the_language_is_refused(condition: str) -> None:
         ("[matchers]", "[matchers]\nm = True && True", "`m` stands here a second time"),
         ("[matchers]", "[enforce]\nenable_enforce = false\n[matchers]", "enable_enforce"),
         ("[policy_effect]", "[policy_effekt]", "is missing"),
+        (" && eval(p.cond)", " && r.rec.salary != 1 && eval(p.cond)", "`r.rec.salary` is not known"),
+        (" && eval(p.cond)", " && r.sub.shoes != 1 && eval(p.cond)", "`r.sub.shoes` is not known"),
+        (
+            " && eval(p.cond)",
+            " && 1 not in r.rec.level && eval(p.cond)",
+            "`r.rec.level` is not known, or used as a set",
+        ),
+        ('(p.unit == r.dom || p.unit == "*") && ', "", "is missing, changed or doubled"),
+        (" && eval(p.cond)", ' && eval(p.cond) && r.pur != "x"', "stand in another order"),
     ],
 )
 def test_a_model_that_could_allow_more_is_refused(old: str, new: str, what: str) -> None:
@@ -245,6 +254,7 @@ def test_a_chain_that_leaves_a_unit_and_comes_back_is_refused() -> None:
         ("attributes:", "atributes:", "unknown section `atributes`"),
         ('clock: "UTC+08:00"', "clock: Shanghai", "`clock` is no time zone known here"),
         ("{zh: 甲, en: a}", "{zh: 甲}", "`role:a` lacks labels"),
+        ("service: {", "none: {", "`none` is no name for purposes"),
         ("purposes:", "purposes: {}\nx:", "`purposes` names nothing"),
         ("purposes:", "purposes: [", "it is no YAML"),
     ],
@@ -294,6 +304,12 @@ def test_whatever_is_broken_the_good_bundle_stays(folder: Path) -> None:
     decider.swap(load(folder, catalogue))
     assert decider.bundle is not good
     assert decider.bundle.digest == good.digest
+
+
+def test_a_case_file_that_nobody_would_read_is_refused(folder: Path) -> None:
+    catalogue = load_catalogue(folder / "catalogue", allowed_hosts=frozenset())
+    (folder / "cases" / "more.yml").write_text("cases: []\n")
+    assert [finding.file for finding in check(folder, catalogue)] == ["cases/more.yml"]
 
 
 def test_the_digest_covers_every_file_and_the_catalogue(folder: Path) -> None:
