@@ -151,6 +151,7 @@ OUT_OF_TIME = {
     "end as true": (without(exp=True), "token-times"),
     "not yet valid": (without(nbf=SECONDS + 31), "token-times"),
     "nbf as null": (without(nbf=None), "token-times"),
+    "valid before it is issued": (without(nbf=SECONDS, iat=SECONDS + 31), "token-times"),
     "issued in the future": (without(iat=SECONDS + 31), "token-times"),
     "older than fifteen minutes": (without(iat=SECONDS - 901), "token-old"),
     "old but long-lived": (without(iat=SECONDS - 3600, exp=SECONDS + 36000), "token-old"),
