@@ -14,6 +14,7 @@ import base64
 import binascii
 import json
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -140,6 +141,7 @@ def about_record(upstream: str, resource: str, seal: str) -> bytes:
     return parted(upstream, resource, seal)
 
 
+@lru_cache(8_192)
 def about_field(pointer: Pointer, kind: int) -> bytes:
     """Gives its last part."""
     where = pointer.encode("utf-8", "surrogatepass")

@@ -12,7 +12,7 @@ from datetime import date
 
 from cryptography.exceptions import InvalidTag
 
-from gateway.fields.envelope import Malformed, decoded, holds_envelope, is_envelope, parse
+from gateway.fields.envelope import PREFIX, Malformed, decoded, holds_envelope, parse
 from gateway.fields.masks import mask
 from gateway.fields.subjects import SubjectKeys
 from gateway.words.decision import Disclosure, FieldView
@@ -80,11 +80,11 @@ class Look:
         if spec.sealed:
             if stored is None:
                 return how, None
-            if not is_envelope(stored):
+            if type(stored) is not str or not stored.startswith(PREFIX):
                 return self._clear_where_sealed(spec, how, stored)
             if how is WITHHELD and self._place.shut is not AlarmKind.RECORD_UNBOUND:
                 return WITHHELD, None
-            return self._sealed(spec, pointer, how, stored)  # type: ignore[arg-type]  # an envelope is a string
+            return self._sealed(spec, pointer, how, stored)
         if holds_envelope(stored):
             self.alarm(AlarmKind.ENVELOPE_MISPLACED, spec.pattern)
             return WITHHELD, None
@@ -107,26 +107,22 @@ class Look:
     def _sealed(
         self, spec: FieldSpec, pointer: Pointer, how: Disclosure, stored: str
     ) -> tuple[Disclosure, Json]:
-        value: Json = None
         failed = self._place.shut
         if failed is AlarmKind.RECORD_UNBOUND:
             self.alarm(failed, None)
         if failed is not None or how is WITHHELD:
             return WITHHELD, None
+        keys, cls = self._place.keys, spec.key_class or ""
         try:
-            value = self._opened(spec, pointer, stored)
+            data = decoded(stored)
+            key = keys.open.get(data[: 21 + len(cls)]) if keys is not None else None
+            if key is None or key.cls != cls:
+                raise InvalidTag
+            value = key.open(self._place.about, pointer, data)
         except (Malformed, InvalidTag) as error:
             self.alarm(self._reason(spec, stored, error), spec.pattern)
             return WITHHELD, None
-        return how, self._as(spec, how, value)
-
-    def _opened(self, spec: FieldSpec, pointer: Pointer, stored: str) -> Json:
-        data = decoded(stored)
-        keys = self._place.keys
-        key = keys.open.get(data[: 21 + len(spec.key_class or "")]) if keys is not None else None
-        if key is None or key.cls != spec.key_class:
-            raise InvalidTag
-        return key.open(self._place.about, pointer, data)
+        return how, value if how is CLEAR else self._as(spec, how, value)
 
     def _reason(self, spec: FieldSpec, stored: str, error: Malformed | InvalidTag) -> AlarmKind:
         """Tells what an envelope that did not open is: not one, of a key that is gone or broken, or of another place."""
