@@ -23,7 +23,17 @@ from gateway.words.answer import Answer
 from gateway.words.errors import BadAnswer, NoAnswer, NotSent
 from gateway.words.json import Json, JsonObject
 from gateway.words.record import ClosedPage, ClosedRecord, SealedChange, View
-from gateway.words.resource import FieldClass, Idempotency, PageRule, ResourceSpec, Shape, Verb, Versioning
+from gateway.words.resource import (
+    FieldClass,
+    Idempotency,
+    PageRule,
+    Removal,
+    ResourceSpec,
+    Shape,
+    UpdateMode,
+    Verb,
+    Versioning,
+)
 from gateway.words.work import Addressed, Delete, List, Update
 
 _GONE = (404, 410)
@@ -49,6 +59,8 @@ class Adapter:
             return Answer(raw.status)
         reading = Reading(place, what.resource, raw, self._told)
         record = reading.record(place.cut(route.shape, what.resource), reading.document(), what.ref)
+        if not await self._present(place, what.resource, what.ref):
+            return Answer(404)
         return Answer(
             raw.status, record, headers=reading.headers(route.response_headers), alarms=reading.alarms()
         )
@@ -62,6 +74,8 @@ class Adapter:
         reading = Reading(place, what.resource, raw, self._told)
         shape = place.shape_of(what.resource, Verb.READ) or what.route.shape
         record = reading.record(place.cut(shape, what.resource), reading.document(), what.ref)
+        if not await self._present(place, what.resource, what.ref):
+            return Answer(404)
         return Answer(raw.status, record, alarms=reading.alarms())
 
     async def look(self, ref: ResourceRef, resource: ResourceSpec) -> ClosedRecord | None:
@@ -74,7 +88,17 @@ class Adapter:
             raise BadAnswer(raw.status)
         reading = Reading(place, resource, raw, self._told)
         shape = place.shape_of(resource, Verb.READ) or Shape()
-        return reading.record(place.cut(shape, resource), reading.document(), ref)
+        record = reading.record(place.cut(shape, resource), reading.document(), ref)
+        return record if await self._present(place, resource, ref) else None
+
+    async def _present(self, place: Place, resource: ResourceSpec, ref: ResourceRef) -> bool:
+        """Tells whether a record that was answered is still there, where its own address goes on answering after a delete."""
+        if resource.present_target is None:
+            return True
+        raw = await _ask(place, resource.present_target, ref)
+        if not _done(raw):
+            raise BadAnswer(raw.status)
+        return Reading(place, resource, raw, self._told).holds(ref)
 
     async def page(self, what: Addressed, work: List, position: str | None) -> Answer:
         """Reads one run of a list. Every run asks for the route's own size, so that a position means the same each time."""
@@ -133,7 +157,10 @@ class Adapter:
         if not isinstance(work, Delete):
             if sealed is None:
                 raise NotSent
-            body = dump(wrap(route.shape.body_root, _outward(place, what.resource, sealed.document)))
+            document = _outward(place, what.resource, sealed.document)
+            if route.mode is UpdateMode.MERGE and what.resource.removal is Removal.EMPTY:
+                document = _emptied(document)
+            body = dump(wrap(route.shape.body_root, document))
             headers.append(("content-type", body_type(work.to.headers, route.request_headers)))
         raw = await place.send(
             route.method, work.to.path, work.to.raw_query, added=route.fixed, headers=headers, body=body
@@ -144,10 +171,10 @@ class Adapter:
         record, created = None, None
         if not isinstance(work, Delete):
             cut = place.cut(route.shape, what.resource)
-            document = reading.document() if raw.body else None
-            created = None if isinstance(work, Update) else reading.created(cut, document, work.to.path)
+            answered = reading.document() if raw.body else None
+            created = None if isinstance(work, Update) else reading.created(cut, answered, work.to.path)
             record = _changed(
-                reading, cut, document, what.ref if created is None else what.ref.record_of(created)
+                reading, cut, answered, what.ref if created is None else what.ref.record_of(created)
             )
         return Answer(
             raw.status,
@@ -254,6 +281,14 @@ def _outward(place: Place, resource: ResourceSpec, document: JsonObject) -> Json
     for pattern in links:
         rewrite_links(document, pattern, place.mount.outward)
     return document
+
+
+def _emptied(document: JsonObject) -> JsonObject:
+    """Gives a merge whose members go by an empty text: this upstream passes over null and says that all was done."""
+    return {
+        name: "" if value is None else _emptied(value) if isinstance(value, dict) else value
+        for name, value in document.items()
+    }
 
 
 def _changed(reading: Reading, cut: Cut, document: Json, ref: ResourceRef) -> ClosedRecord | None:

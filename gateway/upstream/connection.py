@@ -88,9 +88,8 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing() or not self._keep or self._extra:
             return False
-        return (
-            transport.get_write_buffer_size() == 0
-        )  # an answer to half a request leaves the other half behind
+        # An answer to half a request leaves the other half behind.
+        return transport.get_write_buffer_size() == 0
 
     def abort(self) -> None:
         """Ends the connection at once; what is under way on it gets NoAnswer."""

@@ -149,6 +149,18 @@ class Reading:
                 return [self.record(single, candidate, ref)]
         raise self._bad
 
+    def holds(self, ref: ResourceRef) -> bool:
+        """Tells whether the answer's list is this one record, or empty. Any other list answers another question: refused."""
+        listed = self._place.shape_of(self._resource, Verb.LIST)
+        if listed is None:
+            raise self._bad
+        ids = [
+            piece.id for piece in self.run(self._place.cut(listed, self._resource), self.document()).pieces
+        ]
+        if ids not in ([], [ref.record]):
+            raise self._bad
+        return bool(ids)
+
     def _has_id(self, cut: Cut, document: Json) -> bool:
         try:
             return cut.id_in(document) is not None

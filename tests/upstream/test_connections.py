@@ -150,6 +150,7 @@ SMUGGLED = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled"
         (OK + b"HTTP/1.1 200 OK\r\nContent-Le", "GET"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled", "HEAD"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nsmuggled\r\n0\r\n\r\n", "HEAD"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8", "HEAD"),
         (b"HTTP/1.1 204 No\r\nContent-Length: 39\r\n\r\n" + SMUGGLED, "GET"),
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", "GET"),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", "GET"),
@@ -159,18 +160,21 @@ async def test_a_connection_with_more_on_it_than_the_answer_is_never_used_again(
     async with serving(answering(first, OK)) as server:
         transport = server.transport()
         await transport.send(exchange(method=method))
+        await asyncio.wait_for(server.ended.wait(), 2)  # and it is ended, not left open
         second = await transport.send(exchange())
         await transport.close()
 
     assert (second.body, server.connections) == (b"ok", 2)
 
 
-async def test_an_answer_that_comes_before_its_question_answers_nothing():
+@pytest.mark.parametrize("pause", [0, 0.05])
+async def test_an_answer_that_comes_before_its_question_answers_nothing(pause):
     async with serving(answering(OK)) as server:
         transport = server.transport()
         await transport.send(exchange())
         server.writers[0].write(SMUGGLED)
         await server.writers[0].drain()
+        await asyncio.sleep(pause)
         second = await transport.send(exchange())
         await transport.close()
 
