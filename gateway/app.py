@@ -9,17 +9,19 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, RecordPart
-from gateway import __version__, catalogue
+from gateway import __version__, catalogue, local
 from gateway.bundles import SYSTEM, Bundles
 from gateway.catalogue import Catalogue
 from gateway.control import ControlDeps, create_control
+from gateway.corridor.desk import Desk
 from gateway.corridor.facts import FactRoom
 from gateway.corridor.inforce import InForce
 from gateway.corridor.settle import Settler
-from gateway.credentials import Desk, Keys, KeySettlement
-from gateway.edge import Dispatcher, Door, Listener, Server
+from gateway.credentials import Keys, KeySettlement
+from gateway.edge import App, Dispatcher, Door, Listener, Server
 from gateway.fields import FieldLens
 from gateway.gate import Gate
 from gateway.identity import Identity, Issuer, keyed_hash, read_issuers
@@ -29,6 +31,7 @@ from gateway.observe import Alarms, Metrics, event, place_of
 from gateway.records import create_records
 from gateway.settings import Settings
 from gateway.stores import Stores, open_stores
+from gateway.trail import Reading
 from gateway.wire.limits import DEFAULT_LIMITS
 from gateway.words.access import ResourceRef
 from gateway.words.ids import new_id
@@ -77,7 +80,9 @@ class House:
                 bundle=lambda: self.bundles.digest,
             )
         )
-        return Dispatcher(self.door, control, self.prefixes)
+        return Dispatcher(
+            self.door, cast(App, control), self.prefixes
+        )  # the same shape in Litestar's own types
 
     def prefixes(self) -> list[tuple[str, ...]]:
         """Gives the mounts of the catalogue in force, as segments."""
@@ -198,6 +203,7 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     limits = replace(DEFAULT_LIMITS, stop_seconds=int(settings.stop_seconds))
     dispatcher = house.dispatcher()
     listeners = [Listener(settings.host, settings.port, dispatcher)]
+    reading = Reading(house.keys.desk)
     server = Server(listeners, limits=limits, refused=house.door.unrecorded, settled=house.door.settled)
     loops = Loops(_report)
     grace = timedelta(seconds=settings.settle_grace_seconds)
@@ -207,7 +213,10 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     gc.collect()
     gc.freeze()  # what was loaded stays: a collection never walks through the policy again
     try:
-        await server.serve(started=lambda: started(server))
+        async with AsyncExitStack() as stack:
+            if settings.socket and not settings.database_url:
+                await stack.enter_async_context(local.listening(settings.home, local.operations(reading)))
+            await server.serve(started=lambda: started(server))
     finally:
         await loops.stop()
         await sum_up(house)

@@ -166,6 +166,35 @@ def verify(file: Path | None, receipt: tuple[str, ...], json_: bool) -> None:
         raise click.exceptions.Exit(FOUND_WANTING)
 
 
+@audit.command()
+@click.option("--limit", default=20, show_default=True, help="How many entries.")
+@click.option("--after", type=int, help="Entries above this number; without it, the last ones.")
+@click.option(
+    "--json", "json_", is_flag=True, help="Print each entry as one line of JSON, its record parts opened."
+)
+def tail(limit: int, after: int | None, json_: bool) -> None:
+    """Show entries of the running gateway. Reading the log is recorded in it."""
+    from gateway.local import ask  # noqa: PLC0415 - as in run
+
+    found = asyncio.run(ask(settings().home, "audit.tail", limit=limit, after=after))
+    for line in found["entries"]:
+        if json_:
+            as_json(line)
+        else:
+            click.echo(_summary(line))
+
+
+def _summary(line: dict[str, Any]) -> str:
+    """Gives one entry on one line: when, what came of it, who, what, how many records."""
+    entry = line["entry"]
+    who = entry["principal"]
+    person = f" for {who['person']}" if who.get("person") else ""
+    decided = entry.get("decision") or {}
+    reason = f"  {decided['reason']}" if decided else ""
+    records = f"  records {len(line['parts'])}" if line["parts"] else ""
+    return f"{line['seq']:>8}  {entry['time']}  {entry['kind']:<8} {entry['action']:<20} {who['application']}{person}{reason}{records}"
+
+
 @group.group()
 def keys() -> None:
     """The key-encryption keys."""

@@ -17,7 +17,8 @@ from pathlib import Path
 import orjson
 
 from gateway.app import House, utc_now
-from gateway.credentials import Asker, Wish
+from gateway.corridor.desk import Asker
+from gateway.credentials import Wish
 from gateway.gate import Gate
 from gateway.identity.demo import DemoIssuer
 from gateway.keys import create_key_file

@@ -10,7 +10,8 @@ import msgspec
 from litestar import Request
 
 from audit import Log
-from gateway.credentials import Asker, Keys
+from gateway.corridor.desk import Asker
+from gateway.credentials import Keys
 from gateway.rooms import Identifier
 from gateway.store import Store
 from gateway.wire.json import parse

@@ -1,6 +1,5 @@
 """Service: API keys are issued, revoked, listed and settled; a caller learns who he is. Decided and recorded like any request."""
 
-from gateway.credentials.desk import Asker, Desk
 from gateway.credentials.keys import MAX_LISTED, Issued, Keys, Listed, Page, bound_to
 from gateway.credentials.settle import KeySettlement
 from gateway.credentials.who import Who, whoami
@@ -8,8 +7,6 @@ from gateway.credentials.wish import Wish
 
 __all__ = [
     "MAX_LISTED",
-    "Asker",
-    "Desk",
     "Issued",
     "KeySettlement",
     "Keys",

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from audit import Kind, Receipt
-from gateway.credentials.desk import Asker, Desk, Visit
+from gateway.corridor.desk import Asker, Desk, Visit
 from gateway.credentials.wish import Wish
 from gateway.identity import (
     SECRET_BYTES,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import orjson
 
 from audit import AuditEvent, Kind, OpenIntent, RecordPart
+from gateway.corridor.desk import Desk
 from gateway.corridor.settle import SYSTEM
-from gateway.credentials.desk import Desk
 from gateway.identity import key_of_intent, read_key, revoke_key
 from gateway.words.control import CONTROL_UPSTREAM, KEY_CREATE, KEY_REVOKE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit import Kind, Receipt
-from gateway.credentials.desk import Asker, Desk, Visit, purpose_of
+from gateway.corridor.desk import Asker, Desk, Visit, purpose_of
 from gateway.words.principal import Principal
 
 WHOAMI = "whoami:read"

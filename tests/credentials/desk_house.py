@@ -17,8 +17,9 @@ from typing import Any, cast
 from sqlalchemy import Connection
 
 import audit
+from gateway.corridor.desk import Asker, Desk
 from gateway.corridor.inforce import InForce
-from gateway.credentials import Asker, Desk, Issued, Keys, KeySettlement, Wish
+from gateway.credentials import Issued, Keys, KeySettlement, Wish
 from gateway.gate import Ruled
 from gateway.identity import Identity, insert_key, keyed_hash, write_key_text
 from gateway.identity.store import ApiKey, confirm_key

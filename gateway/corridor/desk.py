@@ -1,4 +1,4 @@
-"""Service: how a change of our own, or a look at it, is decided and recorded. The corridor's rule without an upstream.
+"""How a change of our own, or a look at it, is decided and recorded: the corridor's rule without an upstream. Services work here.
 
 Identify → decide → intent entry → state rows with the intent's number → outcome entry → answer. Every refusal of somebody who
 was identified has its own entry. No HTTP: a door gives an `Asker` and reads values.

@@ -1,0 +1,137 @@
+"""A door for commands on the gateway's own machine: a unix socket (0600), one JSON line in, one JSON line out.
+
+Who may open the socket is the service's own user; he acts as `system:operator`, is decided on and leaves entries like anyone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gateway.corridor.desk import Asker
+from gateway.observe import event, place_of
+from gateway.text import Language
+from gateway.text.problems import problem
+from gateway.trail import Reading
+from gateway.words.errors import Code, GatehouseError, Misconfigured, Refused
+from gateway.words.ids import new_id
+from gateway.words.principal import Party, Principal
+
+SOCKET = "gatehouse.sock"
+MAX_LINE_BYTES = 64 * 1024
+PURPOSE = "maintenance"
+OPERATOR = Principal(Party("system:operator"), None, frozenset({PURPOSE, "audit"}), ("unix-socket",))
+
+Operation = Callable[[Mapping[str, Any]], Awaitable[Any]]
+
+
+async def _operator() -> Principal:
+    return OPERATOR
+
+
+def operator(purpose: str = PURPOSE) -> Asker:
+    """Gives the asker behind the socket, for one request."""
+    return Asker(new_id("req"), _operator, purpose)
+
+
+def operations(reading: Reading) -> dict[str, Operation]:
+    """Gives what may be asked for, by name."""
+
+    async def tail(given: Mapping[str, Any]) -> Any:
+        after, limit = given.get("after"), given.get("limit", 20)
+        if not isinstance(limit, int) or not (after is None or isinstance(after, int)):
+            raise Refused(Code.PARAMETER_MALFORMED, parameter="limit")
+        seen = await reading.entries(operator("audit"), after=after, limit=limit)
+        return {"entries": [shown(e.seq, e.hash, e.bytes, [p.body for p in e.parts]) for e in seen.entries]}
+
+    return {"audit.tail": tail}
+
+
+def shown(seq: int, digest: str, body: bytes, parts: list[bytes]) -> dict[str, Any]:
+    """Gives one entry for people and scripts: its parsed form with the opened parts beside it."""
+    return {
+        "seq": seq,
+        "hash": digest,
+        "entry": orjson.loads(body),
+        "parts": [orjson.loads(p) for p in parts],
+    }
+
+
+@asynccontextmanager
+async def listening(home: Path, known: Mapping[str, Operation]) -> AsyncIterator[None]:
+    """Listens while inside. The socket is made private before anybody can connect to it."""
+    path = home / SOCKET
+    with suppress(FileNotFoundError):
+        path.unlink()  # a killed process leaves one; the owner lock says that nobody listens on it
+    before = os.umask(0o177)
+    try:
+        server = await asyncio.start_unix_server(
+            lambda r, w: _serve(r, w, known), path=path, limit=MAX_LINE_BYTES
+        )
+    except OSError as error:
+        raise Misconfigured(
+            f"cannot listen on {SOCKET} in the home folder ({error.strerror}): a shorter path may help"
+        ) from error
+    finally:
+        os.umask(before)
+    try:
+        async with server:
+            yield
+    finally:
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+
+async def ask(home: Path, operation: str, **given: Any) -> Any:
+    """Asks the running process. Raises Misconfigured when none listens, Refused when it said no."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(home / SOCKET, limit=64 * 1024 * 1024)
+    except OSError as error:
+        raise Misconfigured(
+            "no gateway is running on this home folder: start it with `gatehouse run` or `gatehouse demo`"
+        ) from error
+    writer.write(orjson.dumps({"do": operation, **given}) + b"\n")
+    await writer.drain()
+    answer = orjson.loads(await reader.readline())
+    writer.close()
+    if "refused" in answer:
+        raise Refused(Code(answer["refused"]))
+    return answer["done"]
+
+
+async def _serve(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, known: Mapping[str, Operation]
+) -> None:
+    try:
+        answer = await _answer(await reader.readline(), known)
+        writer.write(orjson.dumps(answer) + b"\n")
+        await writer.drain()
+    except (ConnectionError, ValueError):  # gone, or a line above the limit
+        pass
+    finally:
+        writer.close()
+
+
+async def _answer(line: bytes, known: Mapping[str, Operation]) -> dict[str, Any]:
+    try:
+        given = orjson.loads(line)
+        operation = known.get(given.pop("do", "")) if isinstance(given, dict) else None
+        if operation is None:
+            raise Refused(Code.NOT_FOUND)
+        return {"done": await operation(given)}
+    except orjson.JSONDecodeError:
+        return {"refused": Code.BODY_MALFORMED.value}
+    except GatehouseError as error:
+        told = problem(error, Language.ENGLISH, "")
+        return {"refused": error.code.value, "status": told.status, "entry": error.entry}
+    except Exception as error:  # noqa: BLE001 - the outermost door: a defect is answered and logged, and nothing goes on
+        kind, at = place_of(error)
+        event("defect", logging.ERROR, component="socket", error=kind, at=at)
+        return {"refused": Code.INTERNAL.value}

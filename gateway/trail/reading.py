@@ -1,0 +1,48 @@
+"""Service: gives runs of entries to whoever may read the log. Entries hold no personal value in clear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit import Kind, Receipt, StoredEntry
+from gateway.corridor.desk import Asker, Desk, Visit
+from gateway.words.control import AUDIT_READ, CONTROL_AUDIT
+from gateway.words.errors import Code, Refused
+
+MAX_ENTRIES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A run of entries, oldest first, as they lie in the store; `receipt` is the entry of this very look."""
+
+    entries: tuple[StoredEntry, ...]
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The service."""
+
+    desk: Desk
+
+    async def entries(self, asker: Asker, *, after: int | None, limit: int) -> Seen:
+        """Gives at most `limit` entries above `after`; without `after` the last ones.
+
+        Raises Denied, Refused(PARAMETER_MALFORMED), Unavailable. Promises: the look is recorded before anything is shown, with
+        the range that was asked for.
+        """
+
+        async def work(visit: Visit) -> Seen:
+            visit.decide(self.desk.clock())
+            if not 1 <= limit <= MAX_ENTRIES or (after is not None and after < 0):
+                raise Refused(Code.PARAMETER_MALFORMED, parameter="limit")
+            start = after
+            if start is None:
+                start = max(0, (await self.desk.log.head()).seq - limit)
+            found = await self.desk.log.entries(start, limit)
+            range_ = {"reference": f"{start + 1}-{start + len(found)}", "subject": None}
+            receipt = await self.desk.log.append(visit.event(Kind.SERVED, [range_]), fence=visit.ruled.fence)
+            return Seen(tuple(found), receipt)
+
+        return await self.desk.attend(asker, AUDIT_READ, CONTROL_AUDIT, work)
