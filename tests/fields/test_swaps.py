@@ -13,6 +13,7 @@ from gateway.fields import FieldLens
 from gateway.fields.envelope import parse, write
 from gateway.keys import Keyring
 from gateway.words.record import ClosedRecord
+from gateway.words.resource import SubjectRule
 from tests.fields.conftest import (
     CUSTOMER,
     MASKED,
@@ -385,3 +386,11 @@ async def test_a_lost_kek_opens_nothing(world: World) -> None:
     record = await world.customer()
     world.lens = FieldLens(world.store, Keyring(replace(MATERIAL, keks=MATERIAL.keks[:1])), clock=lambda: NOW)
     assert set(kinds(await world.view(CUSTOMER, record))) == {"key-broken"}
+
+
+async def test_a_record_that_is_not_its_own_subject_does_not_become_it(world: World) -> None:
+    # A catalogue edited so that a thread would be a data subject itself: the binding says otherwise.
+    thread = await world.thread(await world.customer())
+    view = await world.view(replace(THREAD, subject=SubjectRule("thread")), thread)
+    assert withheld(view.document, "title")
+    assert kinds(view) == ["subject-mismatch"]
