@@ -49,10 +49,10 @@ def head_of(answer: Answer, request_id: str) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), value.encode("ascii")) for name, value in lines]
 
 
-async def send_answer(send: Send, answer: Answer, request_id: str, *, head: bool) -> None:
-    """Sends one answer. To a HEAD the same header lines go out, without content (RFC 9110 section 9.3.2)."""
+async def send_answer(send: Send, answer: Answer, request_id: str) -> None:
+    """Sends one answer. To a HEAD the server leaves the content away and keeps the header lines (RFC 9110 section 9.3.2)."""
     lines = head_of(answer, request_id)
-    body = b"" if head or answer.status in _BODILESS else answer.body
+    body = b"" if answer.status in _BODILESS else answer.body
     await send({"type": "http.response.start", "status": answer.status, "headers": lines})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 

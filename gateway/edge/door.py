@@ -128,7 +128,7 @@ class Door:
         outcome = Outcome.of(answer.status)
         self._metrics.count(Count.ANSWERS, outcome=outcome)
         self._metrics.took(perf_counter() - start, outcome)
-        await send_answer(send, answer, request_id, head=scope["method"] == "HEAD")
+        await send_answer(send, answer, request_id)
 
     async def _read(self, scope: Scope, receive: Receive, request_id: str) -> Call:
         target: Target = scope["gatehouse.target"]

@@ -103,6 +103,17 @@ def test_an_exceptions_type_and_place_are_written_and_its_message_is_not(stream:
     assert SECRET not in stream.getvalue()
 
 
+def test_a_line_that_cannot_be_written_is_not_told_to_stderr_instead(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    broken = io.StringIO()
+    restore = configure(logging.INFO, broken)
+    broken.close()
+    logging.getLogger("somebody.else").warning("phone %s", SECRET)
+    restore()
+    assert "".join(capfd.readouterr()) == ""
+
+
 def test_the_place_of_an_error_is_where_it_was_raised() -> None:
     def inner() -> None:
         raise KeyError(SECRET)
