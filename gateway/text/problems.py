@@ -10,7 +10,7 @@ import orjson
 
 from gateway.text.catalogue import Language, text
 from gateway.words.decision import Reason
-from gateway.words.errors import STATUS, Code, Denied, GatehouseError, Misconfigured
+from gateway.words.errors import STATUS, Code, Denied, GatehouseError
 
 MEDIA_TYPE: Final = "application/problem+json"
 SAFE_HEADERS: Final = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
@@ -75,8 +75,6 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
 
 
 def _params(error: GatehouseError) -> dict[str, str | int]:
-    if isinstance(error, Misconfigured):
-        return {}
     params = dict(error.params)
     # A denial told as NOT_FOUND must look like a record that is not there, to the last byte.
     if isinstance(error, Denied) and error.code is Code.DENIED and error.decision.reason in _REASONS_TOLD:
