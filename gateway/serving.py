@@ -64,7 +64,7 @@ def _welcome(
     base = f"http://{host}:{port}"
     say("demo.serving", base=base)
     for name, key in keys.items():
-        say("demo.key", name=name, key=key)
+        say("demo.key", name=name, credential=key)
     say("demo.try")
     for line in demo.lines(base, keys, issuer, example):
         say("demo.line", line=line)
