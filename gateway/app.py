@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -34,11 +35,13 @@ from gateway.stores import Stores, open_stores
 from gateway.trail import Reading
 from gateway.wire.limits import DEFAULT_LIMITS
 from gateway.words.access import ResourceRef
+from gateway.words.errors import Code
 from gateway.words.ids import new_id
 from gateway.words.record import ClosedRecord
 from gateway.words.resource import ResourceSpec
 
 Clock = Callable[[], datetime]
+_IDENTITYS = frozenset({Code.UNIDENTIFIED, Code.PERSON_UNPROVEN})
 
 
 def utc_now() -> datetime:
@@ -63,6 +66,7 @@ class House:
     alarms: Alarms
     metrics: Metrics
     door: Door
+    turned_away: Counter[Code]
 
     @property
     def log(self) -> Log:
@@ -84,9 +88,9 @@ class House:
             self.door, cast(App, control), self.prefixes
         )  # the same shape in Litestar's own types
 
-    def prefixes(self) -> list[tuple[str, ...]]:
-        """Gives the mounts of the catalogue in force, as segments."""
-        return [tuple(p.strip("/").split("/")) for p in in_force(self.held).prefixes]
+    def prefixes(self) -> tuple[tuple[str, ...], ...]:
+        """Gives the mounts of the catalogue in force, as segments; worked out once a bundle."""
+        return self.bundles.mounts
 
 
 class Sight:
@@ -172,7 +176,8 @@ async def open_house(
         settler = Settler(
             stores.log, Sight(lambda: held), fields, (KeySettlement(desk, reload),), evidence, alarms
         )
-        door = Door(gate, metrics, now=clock)
+        turned_away: Counter[Code] = Counter()
+        door = Door(gate, metrics, now=clock, stranger=lambda code: turned_away.update([code]))
         keys = Keys(desk, hashing, reload)
         house = House(
             settings,
@@ -226,12 +231,18 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
 async def sum_up(house: House) -> None:
     """Writes what strangers were refused since the last time as one entry, if there was any; a failed write keeps the counts."""
     counts = house.identity.strangers.take()
-    if not counts:
+    # What identity refused it has counted by its own, finer reasons.
+    codes = {code: n for code, n in house.turned_away.items() if code not in _IDENTITYS}
+    house.turned_away.clear()
+    if not counts and not codes:
         return
     try:
-        await house.log.append(_note("strangers:refused", **counts))
+        await house.log.append(
+            _note("strangers:refused", **counts, **{code.value: n for code, n in codes.items()})
+        )
     except (LogBusy, LogUnavailable):
         house.identity.strangers.give_back(counts)
+        house.turned_away.update(codes)
         raise
 
 

@@ -61,6 +61,7 @@ class Bundles:
         self._seen: object = None
         self._places: list[Places] = []
         self.loaded_digest = self.digest = ""
+        self.mounts: tuple[tuple[str, ...], ...] = ()
         self.refused: tuple[str, ...] = ()
 
     async def first(self) -> Ruled:
@@ -73,6 +74,8 @@ class Bundles:
     async def enter(self, held: InForce, ruled: Ruled, digest: str, before: str | None) -> None:
         """Puts a bundle in force by its entry."""
         await held.activate(ruled, _event("bundle:activate", digest, before))
+        if isinstance(ruled.addresser, Catalogue):
+            self.mounts = tuple(tuple(p.strip("/").split("/")) for p in ruled.addresser.prefixes)
         while len(self._places) > _KEPT:
             await self._places.pop(0).close()
         self.digest, self.refused = digest, ()
