@@ -20,13 +20,6 @@ from gateway.words.work import Addressed, Create, Delete, Forward, List, Read, S
 
 PURPOSE_HEADER = "gatehouse-purpose"
 
-_ID_FORMS = {
-    # Line and paragraph separators count as control characters; '%' would be an escape to whoever decodes twice.
-    IdForm.ANY: re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff/\\%]{1,200}"),
-    IdForm.TOKEN: re.compile(r"[A-Za-z0-9_-]{1,200}"),
-    # ASCII only: a digit of another script, or a leading zero, is a second spelling of one record.
-    IdForm.NUMBER: re.compile(r"0|[1-9][0-9]{0,18}"),
-}
 # One entity-tag (RFC 9110 section 8.8.3), ASCII only.
 _ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e]{0,254}"')
 
@@ -160,14 +153,9 @@ def _fitting(root: _Node, decoded: tuple[str, ...], raw: tuple[str, ...]) -> lis
     return nodes
 
 
-def _is_id(segment: str, form: IdForm) -> bool:
-    """True for a decoded segment that may name a record: 1 to 200 characters, one line, no slash, not dots alone."""
-    return _ID_FORMS[form].fullmatch(segment) is not None and segment not in (".", "..")
-
-
 def _ids_fit(listed: _Listed, decoded: tuple[str, ...]) -> bool:
     """True when each segment in a placeholder's place may be an id of its resource."""
-    return all(_is_id(decoded[place], form) for _, place, form in listed.ids)
+    return all(form.fits(decoded[place]) for _, place, form in listed.ids)
 
 
 def _ids(listed: _Listed, decoded: tuple[str, ...]) -> tuple[str | None, str | None]:

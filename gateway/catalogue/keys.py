@@ -27,17 +27,21 @@ RESOURCE = frozenset(
         "subject",
         "versioning",
         "version_at",
+        "removal",
         "idempotency",
         "lookup",
         "lookup_field",
         "read",
+        "present",
         "record_answer",
         "list_answer",
         "fields",
     }
 )
 SUBJECT = frozenset({"resource", "at", "through"})
-FIELD = frozenset({"class", "sealed", "mask", "element_id", "clear_until", "fact", "server_set"})
+FIELD = frozenset(
+    {"class", "sealed", "mask", "element_id", "clear_until", "fact", "server_set", "values", "form"}
+)
 ANSWER = frozenset({"record", "items", "item_record", "id", "next", "total", "around", "body"})
 ROUTE = frozenset(
     {

@@ -208,7 +208,11 @@ def _check_resources(resources: dict[str, Described]) -> None:
                 section.wrong(
                     "parent", f"'{spec.parent}' has a parent itself", "a path has one parent at most"
                 )
-        for key, target in (("read", spec.read_target), ("lookup", spec.lookup or "")):
+        for key, target in (
+            ("read", spec.read_target),
+            ("lookup", spec.lookup or ""),
+            ("present", spec.present_target or ""),
+        ):
             has = templates.PARENT in target
             if (has and spec.parent is None) or (
                 key == "read" and target and not has and spec.parent is not None

@@ -21,6 +21,7 @@ from gateway.words.resource import (
     Idempotency,
     IdForm,
     Mask,
+    Removal,
     ResourceSpec,
     Shape,
     SubjectRule,
@@ -70,6 +71,8 @@ def read_resource(upstream: str, name: str, section: Section) -> Described:
         read_target=section.checked("read", templates.fault_of_read, "/customers/{id}"),
         parent=section.text("parent", "", NAME, "thread") or None,
         id_form=section.choice("id_form", IdForm, IdForm.ANY),
+        present_target=section.checked("present", templates.fault_of_present, "/customers?id={id}") or None,
+        removal=section.choice("removal", Removal, Removal.NULL),
     )
     one = read_shape(section.section("record_answer", f"{section.what}, record_answer", keys.ANSWER))
     many = read_shape(section.section("list_answer", f"{section.what}, list_answer", keys.ANSWER))
@@ -99,6 +102,8 @@ def _field(pattern: str, section: Section) -> FieldSpec:
         clear_until=_date(section),
         fact=fact,
         server_set=section.flag("server_set"),
+        values=section.texts("values"),
+        form=section.choice("form", IdForm, IdForm.ANY) if section.has("form") else None,
     )
     if section.ok:
         _check_field(spec, section)
@@ -147,6 +152,11 @@ def _check_field(spec: FieldSpec, section: Section) -> None:
         section.wrong(
             "server_set", "does not go with sealed: what the upstream sets it has in clear", "keep one"
         )
+    for key in ("values", "form"):
+        if section.has(key) and (spec.sealed or spec.server_set):
+            section.wrong(
+                key, "says what may be set, and this field is sealed or the upstream's", "remove it"
+            )
     if spec.clear_until and not spec.sealed:
         section.wrong(
             "clear_until", "is about a sealed field, and this one is not", "seal it, or remove the date"
@@ -261,17 +271,26 @@ def _check_idempotency(what: Described) -> None:
         section.wrong(
             "idempotency", "has no 'lookup'", "say where a create is found again, like '/by-key/{key}'"
         )
-    if spec.idempotency is Idempotency.HEADER and spec.lookup_field is not None:
-        section.wrong("lookup_field", "is only for 'idempotency: search'", "remove it")
-    if spec.idempotency is Idempotency.SEARCH:
-        if spec.lookup_field is None:
-            section.wrong(
-                "idempotency", "is 'search' without 'lookup_field'", "name the sealed field searched for"
-            )
-            return
-        field = spec.spec(spec.lookup_field)
-        if field is None or not field.sealed:
-            section.wrong("lookup_field", "is not a sealed field", "name one: its envelope's text is unique")
+    if spec.idempotency is Idempotency.HEADER:
+        if spec.lookup_field is not None:
+            section.wrong("lookup_field", "is only for 'idempotency: search' or 'field'", "remove it")
+        return
+    if spec.lookup_field is None:
+        section.wrong(
+            "idempotency", f"is '{spec.idempotency}' without 'lookup_field'", "name the field searched for"
+        )
+        return
+    field = spec.spec(spec.lookup_field)
+    if spec.idempotency is Idempotency.SEARCH and (field is None or not field.sealed):
+        section.wrong("lookup_field", "is not a sealed field", "name one: its envelope's text is unique")
+    if spec.idempotency is Idempotency.FIELD and (
+        field is None or not field.server_set or field.cls is not FieldClass.INTERNAL
+    ):
+        section.wrong(
+            "lookup_field",
+            "is not a field that is the gateway's to write",
+            "list it as {class: internal, server_set: true}, so that no caller sets it",
+        )
 
 
 def _need_clear(what: Described, key: str, pointer: str) -> None:

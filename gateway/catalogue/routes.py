@@ -225,7 +225,7 @@ def _check_ambiguity(placed: list[tuple[RouteSpec, Section]]) -> None:
 
 
 def _check_reads(placed: list[tuple[RouteSpec, Section]], resources: Mapping[str, Described]) -> None:
-    """Reports a resource that could be changed but not read: a change needs the record as it was before."""
+    """Reports a resource that could be changed but not read (a change needs the record as it was), or whose lists have no shape."""
     read = {route.resource for route, _ in placed if route.verb is Verb.READ}
     changed = {
         route.resource: section for route, section in placed if route.verb in (Verb.UPDATE, Verb.DELETE)
@@ -236,3 +236,9 @@ def _check_reads(placed: list[tuple[RouteSpec, Section]], resources: Mapping[str
             "add a route that does 'read': the gateway looks at a record before it changes it",
             resources[name].section.line if name in resources else None,
         )
+    listed = {route.resource for route, _ in placed if route.verb is Verb.LIST}
+    for name, resource in resources.items():
+        if resource.spec.present_target is not None and name not in listed:
+            resource.section.wrong(
+                "present", "is answered as a list, and no route lists this", "add a route that does 'list'"
+            )

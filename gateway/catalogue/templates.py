@@ -11,7 +11,6 @@ KEY = "{key}"
 # Unreserved characters and '@' (RFC 3986 section 2.3): a literal segment has one spelling only.
 _LITERAL = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~@-]+")
 _QUERY = re.compile(r"[A-Za-z0-9._~@:,=&%{}\[\]-]*")
-_WHOLE_VALUE = re.compile(r"=\{key\}(&|$)")
 _PLACEHOLDER = re.compile(r"\{[^}]*\}?")
 
 
@@ -43,14 +42,23 @@ def fault_of_read(target: str) -> str | None:
 
 def fault_of_lookup(target: str) -> str | None:
     """As `fault_of_template`, for the target that finds a create again: `{key}` once, as a segment or a query value."""
+    return _fault_of_search(target, KEY)
+
+
+def fault_of_present(target: str) -> str | None:
+    """As `fault_of_lookup`, for the list that holds a record as long as it is there: `{id}` once."""
+    return _fault_of_search(target, ID)
+
+
+def _fault_of_search(target: str, name: str) -> str | None:
     path, mark, query = target.partition("?")
-    if mark and (not query or not _QUERY.fullmatch(query) or _PLACEHOLDER.search(query.replace(KEY, ""))):
+    if mark and (not query or not _QUERY.fullmatch(query) or _PLACEHOLDER.search(query.replace(name, ""))):
         return "its query is not plain"
-    if target.count(KEY) != 1:
-        return "it needs '{key}' exactly once"
-    if KEY in query and not _WHOLE_VALUE.search(query):
-        return "'{key}' is not a whole value of its query"
-    return fault_of_template(path, frozenset({KEY, PARENT}))
+    if target.count(name) != 1:
+        return f"it needs '{name}' exactly once"
+    if name in query and not re.search(rf"={re.escape(name)}(&|$)", query):
+        return f"'{name}' is not a whole value of its query"
+    return fault_of_template(path, frozenset({name, PARENT}))
 
 
 def segments(path: str) -> tuple[str, ...]:

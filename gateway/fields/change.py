@@ -237,6 +237,8 @@ class Change:
         if (spec.sealed or how is not CLEAR) and looks_masked(spec.mask, sent):
             raise Refused(Code.MASK_SUBMITTED, field=spec.pattern)
         self._may_write(spec)
+        if not spec.takes(sent):
+            raise Refused(Code.VALUE_REFUSED, field=spec.pattern)
         self.set.append(pointer)
         return self._sealing.seal(spec, pointer, sent) if spec.sealed else sent
 

@@ -32,7 +32,7 @@ from gateway.fields.fetch import (
     subject_of,
 )
 from gateway.fields.look import Look, Place
-from gateway.fields.shape import at, shape_of
+from gateway.fields.shape import at, placed, shape_of
 from gateway.fields.show import Show
 from gateway.fields.subjects import SubjectKeys
 from gateway.fields.tokens import token
@@ -216,6 +216,8 @@ class FieldLens:
         change = Change(asking.look(Place(), decision), decision.write, sealing, subject=None)
         document = change.record(shape_of(asking.resource), {}, sent, Silence.REMOVES_SEEN)
         marker = _marker(asking.resource, document, self._dice)
+        if asking.resource.idempotency is Idempotency.FIELD and marker is not None:
+            document = placed(document, asking.resource.lookup_field or "", marker)
         return SealedChange(document, tuple(change.set), sealing.digests, False, subject, marker)
 
     async def _subject_of_draft(self, what: Addressed, sent: Json) -> str:
@@ -319,7 +321,7 @@ def _sendable(resource: ResourceSpec, document: JsonObject) -> JsonObject:
 def _marker(resource: ResourceSpec, document: JsonObject, dice: Callable[[int], bytes]) -> str | None:
     """Gives what finds a create again: a key that nobody can guess, or an envelope's text, which no two records share."""
     match resource.idempotency:
-        case Idempotency.HEADER:
+        case Idempotency.HEADER | Idempotency.FIELD:
             return "gh-" + base64.urlsafe_b64encode(dice(24)).decode("ascii")
         case Idempotency.SEARCH:
             text = at(document, resource.lookup_field or "")

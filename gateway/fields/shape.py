@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gateway.words.errors import Misconfigured
-from gateway.words.json import Json, Pattern, Pointer
+from gateway.words.json import Json, JsonObject, Pattern, Pointer
 from gateway.words.resource import FieldSpec, ResourceSpec
 
 
@@ -115,6 +115,16 @@ def at(document: Json, pointer: Pointer) -> Json:
             return None
         here = here.get(unescaped(step))
     return here
+
+
+def placed(document: JsonObject, pointer: Pointer, value: Json) -> JsonObject:
+    """Gives the document with a value at a pointer through objects, made where they are not there."""
+    first, *rest = pointer.split("/")[1:]
+    name = unescaped(first)
+    if not rest:
+        return {**document, name: value}
+    below = document.get(name)
+    return {**document, name: placed(below if isinstance(below, dict) else {}, "/" + "/".join(rest), value)}
 
 
 def element_ids(node: Node, elements: list[Json]) -> list[str | None]:

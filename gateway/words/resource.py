@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -43,6 +44,27 @@ class Mask(StrEnum):
     FREE_TEXT = "free_text"
 
 
+class IdForm(StrEnum):
+    """What a record's id looks like. An upstream that reads `01` or a login name as record 1 needs a narrow one."""
+
+    ANY = "any"  # 1 to 200 characters without control characters, `/`, `\\`, `%`
+    TOKEN = "token"  # noqa: S105 - no secret: ASCII letters, digits, `_`, `-`
+    NUMBER = "number"  # ASCII digits without leading zero
+
+    def fits(self, text: str) -> bool:
+        """True for a (decoded) text that may name a record: one line, no slash, not dots alone."""
+        return _ID_FORMS[self].fullmatch(text) is not None and text not in (".", "..")
+
+
+_ID_FORMS = {
+    # Line and paragraph separators count as control characters; '%' would be an escape to whoever decodes twice.
+    IdForm.ANY: re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff/\\%]{1,200}"),
+    IdForm.TOKEN: re.compile(r"[A-Za-z0-9_-]{1,200}"),
+    # ASCII only: a digit of another script, or a leading zero, is a second spelling of one record.
+    IdForm.NUMBER: re.compile(r"0|[1-9][0-9]{0,18}"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
     """One field of a resource.
@@ -53,6 +75,7 @@ class FieldSpec:
     clear_until: a sealed field that comes back in clear is shown until that day (adoption), withheld after it.
     fact:        the name under which its value is a fact for decisions (never for a personal class).
     server_set:  the upstream sets it (id, timestamps, version); a write that names it is refused unless unchanged.
+    values, form: what may be set: an upstream that takes `resolved`, ` 8` and `8` for one value gives a decision three names for it.
     """
 
     pattern: Pattern
@@ -64,6 +87,16 @@ class FieldSpec:
     clear_until: date | None = None
     fact: str | None = None
     server_set: bool = False
+    values: tuple[str, ...] = ()  # empty: any
+    form: IdForm | None = None
+
+    def takes(self, value: object) -> bool:
+        """True for a value that may be set here; what is neither listed nor of the form is another spelling of something."""
+        if value is None or not (self.values or self.form):
+            return True
+        if not isinstance(value, str) or (self.values and value not in self.values):
+            return False
+        return self.form is None or self.form.fits(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +125,15 @@ class Idempotency(StrEnum):
 
     HEADER = "header"  # Idempotency-Key, and `lookup` finds the record by that key
     SEARCH = "search"  # the upstream is searched for an envelope's exact text in `lookup_field`
+    FIELD = "field"  # the gateway writes a key of its own into `lookup_field`, and the upstream is searched for it
     NONE = "none"  # it cannot be found again: such an intent needs a person
 
 
-class IdForm(StrEnum):
-    """What a record's id looks like in a path. An upstream that reads `01` or a login name as record 1 needs a narrow one."""
+class Removal(StrEnum):
+    """How a merge says that a member goes."""
 
-    ANY = "any"  # 1 to 200 characters without control characters, `/`, `\\`, `%`
-    TOKEN = "token"  # noqa: S105 - no secret: ASCII letters, digits, `_`, `-`
-    NUMBER = "number"  # ASCII digits without leading zero
+    NULL = "by_null"  # RFC 7396
+    EMPTY = "by_empty"  # an empty text: for an upstream that leaves a member alone where it reads null
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +143,8 @@ class ResourceSpec:
     id_form:    what an id in a path must look like; anything else is no record.
     id_public:  record ids of this resource are not values (may stand in entries as they are).
     read_route, version_at: how the gateway reads a record itself; where the version stands in the frame when BODY.
-    required_subject: every record has a subject; a record whose subject is unknown is withheld.
+    present_target: target template with `{id}`, answered as a list that holds the record as long as it was not deleted: for an
+                upstream that goes on answering with a deleted record at its own address. None: its own address tells.
     """
 
     upstream: str
@@ -126,6 +160,8 @@ class ResourceSpec:
     read_target: str  # target template with `{id}` (and `{parent}`), relative to the upstream's base
     parent: str | None = None  # the resource whose id stands earlier in the path
     id_form: IdForm = IdForm.ANY
+    present_target: str | None = None
+    removal: Removal = Removal.NULL
 
     def spec(self, pattern: Pattern) -> FieldSpec | None:
         """Gives the field of exactly that pattern."""
