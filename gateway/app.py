@@ -193,6 +193,7 @@ async def open_house(
             alarms,
             metrics,
             door,
+            turned_away,
         )
         await stores.log.append(_note("gateway:start", version=__version__))
         await bundles.enter(held, first, bundles.loaded_digest, None)
