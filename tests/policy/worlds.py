@@ -171,6 +171,8 @@ def condition(dice: Random, depth: int = 2) -> str:
             "r.rec.region == None",
             f"r.env.hour < {dice.randrange(24)}",
             "0 < r.rec.level < 3",
+            "r.rec.level >= 1",
+            "r.rec.owner < r.rec.level",
             "r.sub.grade >= 2",
             "r.sub.alone == False",
             'r.pur != "audit"',
