@@ -10,7 +10,7 @@ from pathlib import Path
 import audit
 from audit import Log, LogRefused, LogUnavailable
 from gateway.settings import Settings
-from gateway.store import Location, OwnerLock, Store, Tree, migrate, open_store
+from gateway.store import Location, OwnerLock, Store, Tree, migrate, open_store, version_of
 from gateway.words.errors import Misconfigured
 
 LOG_FILE, STATE_FILE, RECORDS_FILE = "audit.sqlite", "state.sqlite", "records.sqlite"
@@ -48,11 +48,15 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             records_at = Location.parse(f"sqlite:///{files[2]}")
         state = await open_store(state_at)
         stack.push_async_callback(state.close)
-        made = await migrate(state, Tree.of("state"))
+        new = (
+            await state.read(lambda connection: version_of(connection, Tree.of("state"))) is None
+            if fresh is None
+            else fresh
+        )
+        await migrate(state, Tree.of("state"))
         records = await open_store(records_at)
         stack.push_async_callback(records.close)
         await migrate(records, Tree.of("records"))
-        new = made if fresh is None else fresh
         try:
             log = await Log.open(log_store, create=new, max_waiting=settings.max_waiting)
         except (LogRefused, LogUnavailable) as error:

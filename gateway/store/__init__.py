@@ -3,7 +3,7 @@
 from gateway.store.conflict import Conflict, conflict_of
 from gateway.store.location import Dialect, Location
 from gateway.store.owner import OwnerLock
-from gateway.store.schema import Tree, migrate
+from gateway.store.schema import Tree, migrate, version_of
 from gateway.store.store import Store, open_store
 from gateway.store.tables import NAMING, Exact, Instant, metadata
 
@@ -21,4 +21,5 @@ __all__ = [
     "metadata",
     "migrate",
     "open_store",
+    "version_of",
 ]
