@@ -1,0 +1,116 @@
+"""A whole gateway in this process, on a real socket: opened, served, closed, and opened again on the same home folder."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway import demo
+from gateway.app import House, open_house, serve
+from gateway.edge import Server
+from gateway.identity.demo import DemoIssuer
+from gateway.observe import configure
+from gateway.settings import Settings, read
+from tests.campaign.secrecy.client import Client
+from tests.campaign.secrecy.keys import EVERYTHING, ROLES, Holder, issue
+
+
+@dataclass
+class Opened:
+    """A gateway that serves. keys: by role's name, and `all`. lines: its log so far."""
+
+    house: House
+    base: str
+    keys: dict[str, str]
+    issuer: DemoIssuer
+    stream: io.StringIO = field(repr=False)
+
+    def client(self) -> Client:
+        return Client(self.base)
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+
+    def alarms(self) -> list[dict[str, Any]]:
+        return [line for line in self.lines if line["event"] == "alarm"]
+
+
+def settings(home: Path, **more: object) -> Settings:
+    """Gives settings for that home, on a free port."""
+    given = {"HOME": str(home), "PORT": "0", "STOP_SECONDS": "5"} | {k.upper(): str(v) for k, v in more.items()}
+    return read({f"GATEHOUSE_{name}": value for name, value in given.items()})
+
+
+@asynccontextmanager
+async def serving(
+    chosen: Settings,
+    *,
+    holders: Mapping[str, Holder] = {},  # noqa: B006 - read only
+    environment: Mapping[str, str] = os.environ,
+) -> AsyncIterator[Opened]:
+    """Serves for a `with` block. Keys are issued at the first opening of a home and kept beside it for the next."""
+    stream = io.StringIO()
+    restore = configure(stream=stream)
+    issuer = demo.prepare(chosen)
+    try:
+        async with open_house(chosen, issuers=(issuer.terms(),), environment=environment) as house:
+            keys = await _keys(house, {**ROLES, "all": EVERYTHING, **holders})
+            started: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
+            task = asyncio.ensure_future(serve(house, started=started.set_result))
+            await asyncio.wait({task, started}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                await task
+            server = started.result()
+            ((host, port),) = server.addresses
+            try:
+                yield Opened(house, f"http://{host}:{port}", keys, issuer, stream)
+            finally:
+                server.stop()
+                await task
+    finally:
+        restore()
+
+
+async def _keys(house: House, holders: dict[str, Holder]) -> dict[str, str]:
+    kept = house.settings.home.with_name(house.settings.home.name + ".keys.json")
+    given: dict[str, str] = json.loads(kept.read_text()) if kept.exists() else {}
+    missing = {name: holder for name, holder in holders.items() if name not in given}
+    if missing:
+        given |= await issue(house, missing)
+        kept.write_text(json.dumps(given))
+    return given
+
+
+def sql(file: Path, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Runs one statement in a SQLite file as somebody who owns it, through a connection of his own."""
+    with closing(sqlite3.connect(file, timeout=30)) as connection:
+        rows = connection.execute(statement, values).fetchall()
+        connection.commit()
+        return rows
+
+
+def entries(home: Path) -> list[dict[str, Any]]:
+    """Gives every entry of the log in order, each with the bodies of its record parts under `parts`."""
+    found = [json.loads(body) for (body,) in sql(home / "audit.sqlite", "SELECT body FROM entries ORDER BY seq")]
+    parts: dict[int, list[Any]] = {}
+    for seq, body in sql(home / "audit.sqlite", "SELECT seq, body FROM parts ORDER BY seq, n"):
+        parts.setdefault(seq, []).append(json.loads(body))
+    for entry in found:
+        entry["parts"] = parts.get(entry["seq"], [])
+    return found
+
+
+def part_of(home: Path, ref: str) -> dict[str, Any]:
+    """Gives the one record part of the entry that an `Audit-Ref` names."""
+    ((body,),) = sql(home / "audit.sqlite", "SELECT body FROM parts WHERE seq = ?", int(ref.partition(":")[0]))
+    found: dict[str, Any] = json.loads(body)
+    return found
