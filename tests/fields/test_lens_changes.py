@@ -412,3 +412,12 @@ async def test_elements_without_ids_are_known_by_their_index(world: World) -> No
     change = await world.update(THREAD, before, {"steps": [{"done": True}, {"done": True}]}, read, mode=MERGE)
     assert change.document["steps"] == [steps[0], {"label": "write", "done": True}]
     assert change.set == ("/steps/1/done",)
+
+
+async def test_nothing_is_added_beside_an_element_that_he_cannot_see(world: World) -> None:
+    before = await world.thread(await world.customer(), messages=[M1])
+    before = put(before, messages=[None, *before.fields["messages"]])  # type: ignore[misc]  # a list
+    assert (await world.view(THREAD, before)).document["messages"] == [M1]
+    for sent in ([M1, M2], [M2]):  # the odd one would silently be lost
+        work = world.update(THREAD, before, {"messages": sent}, mode=MERGE)
+        assert await refusal(work) == (Code.FIELD_NOT_WRITABLE, "/messages/*")
