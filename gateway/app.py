@@ -23,6 +23,7 @@ from gateway.corridor.inforce import InForce
 from gateway.corridor.settle import Settler
 from gateway.credentials import Keys, KeySettlement
 from gateway.edge import App, Dispatcher, Door, Listener, Server
+from gateway.fetching import fetch
 from gateway.fields import FieldLens
 from gateway.gate import Gate
 from gateway.identity import Identity, Issuer, keyed_hash, read_issuers
@@ -141,7 +142,7 @@ async def open_house(
         if settings.issuers_file is not None:
             issuers = (*issuers, *read_issuers(settings.issuers_file, settings.audience))
         hashing = keyed_hash(keyring)
-        identity = Identity(store=stores.state, keyed_hash=hashing, issuers=issuers, clock=clock)
+        identity = Identity(store=stores.state, keyed_hash=hashing, issuers=issuers, clock=clock, fetch=fetch)
         fields = FieldLens(stores.state, keyring, clock=clock)
         evidence = KeyedEvidence(keyring)
         facts = FactRoom(catalogue.of_record, catalogue.of_draft)
@@ -162,6 +163,7 @@ async def open_house(
 
         first = await bundles.first()
         await reload()
+        await identity.update_issuers()
         held = InForce(stores.log, reload, first)
         gate = Gate(
             identifier=identity,

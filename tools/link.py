@@ -11,7 +11,9 @@ def main() -> None:
     """Writes one .pth file and one script; both point at this checkout."""
     (Path(sysconfig.get_path("purelib")) / "gatehouse.pth").write_text(f"{ROOT}\n")
     command = Path(sys.executable).parent / "gatehouse"
-    command.write_text(f"#!{sys.executable}\nfrom gateway.cli import main\n\nmain()\n")
+    # What the interpreter compiles lies under var/ too, beside everything else that a run creates.
+    cache = f"import sys\n\nsys.pycache_prefix = {str(ROOT / 'var' / 'pycache')!r}\n"
+    command.write_text(f"#!{sys.executable}\n{cache}from gateway.cli import main\n\nmain()\n")
     command.chmod(0o755)
 
 
