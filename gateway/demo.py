@@ -81,12 +81,14 @@ def prepare(settings: Settings) -> DemoIssuer:
     return DemoIssuer.open(folder, settings.audience)
 
 
-async def credentials(house: House, now: Callable[[], datetime] = utc_now) -> Mapping[str, str]:
-    """Gives the demo keys' texts by name, issued on first use and again before they end. Kept in demo/credentials.json, 0600."""
+async def credentials(
+    house: House, now: Callable[[], datetime] = utc_now, keys: Sequence[DemoKey] = KEYS
+) -> Mapping[str, str]:
+    """Gives the keys' texts by name, issued on first use and again before they end. Kept in demo/credentials.json, 0600."""
     path = house.settings.home / "demo" / "credentials.json"
     kept: dict[str, dict[str, str]] = json.loads(path.read_bytes()) if path.exists() else {}
     operator = AsSystem("operator", {PURPOSE})
-    for key in KEYS:
+    for key in keys:
         known = kept.get(key.name)
         if known is not None and datetime.fromisoformat(known["ends"]) > now() + RENEWED_BEFORE:
             continue
