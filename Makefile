@@ -21,13 +21,13 @@ $(BIN)/.uv: locks/bootstrap.txt
 
 $(BIN)/.run: $(BIN)/.uv locks/run.txt
 	@echo "installing the locked packages"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r locks/run.txt
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r locks/run.txt
 	@$(BIN)/python tools/link.py
 	@touch $@
 
 $(BIN)/.test: $(BIN)/.run locks/test.txt
 	@echo "installing the locked packages for tests"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r locks/test.txt
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r locks/test.txt
 	@touch $@
 
 run: $(BIN)/.run ## set up everything and serve the demo on 127.0.0.1:8080 (GATEHOUSE_PORT)

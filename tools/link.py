@@ -12,7 +12,7 @@ def main() -> None:
     (Path(sysconfig.get_path("purelib")) / "gatehouse.pth").write_text(f"{ROOT}\n")
     command = Path(sys.executable).parent / "gatehouse"
     # What the interpreter compiles lies under var/ too, beside everything else that a run creates.
-    cache = f"import sys\n\nsys.pycache_prefix = {str(ROOT / 'var' / 'pycache')!r}\n"
+    cache = f"import sys\n\nsys.dont_write_bytecode = False\nsys.pycache_prefix = {str(ROOT / 'var' / 'pycache')!r}\n"
     command.write_text(f"#!{sys.executable}\n{cache}from gateway.cli import main\n\nmain()\n")
     command.chmod(0o755)
 
