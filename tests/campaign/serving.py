@@ -41,11 +41,15 @@ class Gateway:
 
 @dataclass
 class Launcher:
-    """Starts gateways on one home folder, again and again; settings as environment variables."""
+    """Starts gateways on one home folder, again and again; settings as environment variables.
+
+    program: what each process runs; a build with a guard removed is another program.
+    """
 
     home: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = ("demo",)
+    program: str = "from gateway.cli import main; main()"
 
     def start(self, *, seconds: float = 60) -> Gateway:
         """Starts one and returns when it serves. Raises AssertionError with its logs when it ends or takes too long."""
@@ -56,7 +60,7 @@ class Launcher:
             "PYTHONPATH": str(ROOT),
         } | dict(self.settings)
         process = subprocess.Popen(
-            [sys.executable, "-c", "from gateway.cli import main; main()", *self.command],
+            [sys.executable, "-c", self.program, *self.command],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -89,5 +93,6 @@ def _listening(lines: list[str], logs: list[str]) -> str | None:
 
 
 def _drain(stream: IO[str], into: list[str]) -> None:
-    for line in stream:
-        into.append(line.rstrip("\n"))
+    with stream:
+        for line in stream:
+            into.append(line.rstrip("\n"))

@@ -1,0 +1,127 @@
+"""SIGKILL under load, again and again on one home: nothing acknowledged is lost, and it serves again at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.campaign.counts import count, dice, proving
+from tests.campaign.faults import verdict
+from tests.campaign.faults.caller import Connection, Load
+from tests.campaign.faults.estate import Estate, prepare
+from tests.campaign.faults.ledger import Ledger, serving
+from tests.campaign.serving import Gateway, Launcher
+from tests.conftest import PostgresServer
+
+CALLERS = 8
+SECONDS = 5.0
+
+
+async def start(launcher: Launcher, keys: dict[str, str]) -> tuple[Gateway, float]:
+    """Starts a gateway; gives it with the seconds until its first whole answer to a caller with a key."""
+    began = time.monotonic()
+    gateway = await asyncio.to_thread(launcher.start)
+    connection = Connection(gateway.base)
+    found = await connection.ask(keys["clerk"], "GET", "/ledger/accounts?limit=1")
+    connection.close()
+    assert found is not None
+    assert found[0] == 200
+    return gateway, time.monotonic() - began
+
+
+def in_time(gateway: Gateway, seconds: float) -> float:
+    """Gives what is held to five seconds: the clock's in the proof. Beside the gate's other tests a start waits for the cores, so
+    there it is the process's own time on them, all its threads together."""
+    if proving():
+        return seconds
+    used = psutil.Process(gateway.process.pid).cpu_times()
+    return float(used.user + used.system)
+
+
+async def killed_again_and_again(
+    estate: Estate, load: Load, kills: int, replicas: int
+) -> tuple[list[Gateway], list[float], int]:
+    """Kills and starts, one replica at a time, while callers call. Gives who runs at the end, each start's time, and how
+    many entries were verified in between."""
+    gateways = [(await start(estate.launcher(), dict(estate.keys)))[0] for _ in range(replicas)]
+    load.base = gateways[0].base
+    calling = asyncio.ensure_future(load.until_ended(CALLERS))
+    times: list[float] = []
+    sound = 0
+    for number in range(kills):
+        before = len(load.answers)
+        wait = load.dice.uniform(0.05, 0.8)
+        async with asyncio.timeout(60):
+            while len(load.answers) < before + 5:  # noqa: ASYNC110 - under load, not before it
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(wait)
+        place = number % replicas
+        load.base = gateways[place].base
+        await asyncio.sleep(wait / 4 if replicas > 1 else 0)
+        await asyncio.to_thread(gateways[place].kill)
+        if replicas > 1:
+            load.base = gateways[1 - place].base
+        if kills < 10 or number % 20 == 0:
+            sound = max(sound, await _sound(estate, load))
+        gateways[place], seconds = await start(estate.launcher(), dict(estate.keys))
+        times.append(in_time(gateways[place], seconds))
+        load.base = gateways[place].base
+    load.ended = True
+    await calling
+    return gateways, times, sound
+
+
+async def _sound(estate: Estate, load: Load) -> int:
+    """Verifies what a kill left behind, with every receipt that was given out; gives how many entries there are."""
+    receipts = [a.headers["audit-ref"] for a in load.answers if "audit-ref" in a.headers]
+    report = await asyncio.to_thread(verdict.verify, estate, receipts)
+    assert report.intact, report.found
+    return report.entries
+
+
+async def _campaign(estate: Estate, ledger: Ledger, kills: int, replicas: int, name: str) -> None:
+    load = Load(estate.keys, dice(name), pause_seconds=0.05)
+    gateways, times, sound = await killed_again_and_again(estate, load, kills, replicas)
+    await verdict.settled(estate)
+    codes = [await asyncio.to_thread(gateway.stop) for gateway in gateways]
+    found = await asyncio.to_thread(verdict.judge, estate, load, ledger)
+    settled = [
+        e for o in found.entries.outcomes.values() for e in o if e["upstream"].get("by") == "reconciler"
+    ]
+    clock = "clock" if proving() else "processor"
+    print(
+        f"proof: {name}: {kills} SIGKILLs, {len(load.answers)} answers ({len(load.good())} of them 2xx) and {load.unanswered} cut off, "
+        f"{len(ledger.forwarded)} changes forwarded, {found.entries.count} entries verified, {len(settled)} intents settled by the "
+        f"reconciler, serving again within {max(times):.1f} s ({clock}), {len(found.faults)} breaches"
+    )
+    assert found.faults == []
+    assert codes == [0] * replicas
+    assert max(times) < SECONDS
+    assert len(load.good()) > 5 * kills
+    assert sound
+    assert settled or not proving()
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(0)
+async def test_a_gateway_killed_under_load_loses_nothing_that_it_acknowledged(fresh_dir: Path) -> None:
+    async with serving() as ledger:
+        estate = await prepare(fresh_dir / "home", ledger.address)
+        await _campaign(estate, ledger, count(3, 200), 1, "killed on SQLite")
+
+
+@pytest.mark.campaign
+@pytest.mark.postgres
+@pytest.mark.timeout(0)
+async def test_a_replica_killed_under_load_loses_nothing_and_the_other_serves_on(
+    fresh_dir: Path, postgres_server: PostgresServer
+) -> None:
+    database = postgres_server.new_database()
+    async with serving() as ledger:
+        estate = await prepare(fresh_dir / "home", ledger.address, postgres_server.dsn(database))
+        await _campaign(estate, ledger, count(2, 200), 2, "killed on PostgreSQL, two replicas")
+    postgres_server.drop_database(database)
