@@ -12,6 +12,7 @@ from gateway import catalogue, policy
 from gateway.catalogue import Catalogue
 from gateway.corridor.inforce import InForce
 from gateway.corridor.lists import Lister
+from gateway.fields import shape_of
 from gateway.gate import Ruled
 from gateway.observe import event
 from gateway.policy import Bundle, PolicyDecider
@@ -36,6 +37,9 @@ class Loaded:
 def read(folder: Path, hosts: frozenset[str]) -> Loaded:
     """Gives what lies in the folder. Raises Misconfigured with every problem, by file and line. Blocks; call it off the loop."""
     found = catalogue.load(folder / "catalogue", allowed_hosts=hosts)
+    for upstream in found.upstreams.values():
+        for resource in upstream.resources.values():
+            shape_of(resource)  # what the lens could not seal is refused now, not at the first record
     return Loaded(found, policy.load(folder, found))
 
 

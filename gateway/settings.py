@@ -29,7 +29,7 @@ def _port(text: str) -> int:
 
 def _seconds(text: str) -> float:
     number = float(text)
-    if not 0 < number <= 86_400:
+    if not 0 < number <= 86_400:  # NaN is in no order, so it is refused too
         raise ValueError("seconds are a number above 0, at most 86400")
     return number
 
@@ -56,8 +56,18 @@ def _optional_path(text: str) -> Path | None:
     return _path(text) if text else None
 
 
-def _setting(default: str, read: Callable[[str], Any], effect: str, unit: str = "") -> Any:
-    return dataclasses.field(metadata={"default": default, "read": read, "effect": effect, "unit": unit})
+def _language(text: str) -> str:
+    if text not in ("en", "zh"):
+        raise ValueError("the languages are en and zh")
+    return text
+
+
+def _setting(
+    default: str, read: Callable[[str], Any], effect: str, unit: str = "", *, secret: bool = False
+) -> Any:
+    return dataclasses.field(
+        repr=not secret, metadata={"default": default, "read": read, "effect": effect, "unit": unit}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +81,7 @@ class Settings:
         "",
         str,
         "postgresql://… puts the three stores into that database, one schema each; empty keeps files under the home folder.",
+        secret=True,
     )
     policies: Path = _setting(
         "policies", _path, "The folder with the Casbin model, rules, catalogue and cases."
@@ -117,7 +128,7 @@ class Settings:
     watch_seconds: float = _setting(
         "2", _seconds, "How often the policy folder is looked at for a change.", "seconds"
     )
-    language: str = _setting("en", str, "The language of what the command line prints: en or zh.")
+    language: str = _setting("en", _language, "The language of what the command line prints: en or zh.")
 
     @property
     def keys(self) -> Path:

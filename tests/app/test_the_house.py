@@ -1,0 +1,156 @@
+"""A start: what it refuses, what it puts in force, what it settles."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import orjson
+import pytest
+
+from audit.verify import verify_sqlite
+from gateway import demo
+from gateway.app import House, open_house, sum_up
+from gateway.doctor import examine
+from gateway.records import sample
+from gateway.serving import serve_demo, serve_forever
+from gateway.settings import Settings, read
+from gateway.words.errors import GatehouseError, Misconfigured
+from tests.app.asking import ask
+
+
+def settings(home: Path, **more: str) -> Settings:
+    return read({"GATEHOUSE_HOME": str(home), "GATEHOUSE_PORT": "0"} | more)
+
+
+async def kinds(house: House) -> list[str]:
+    return [orjson.loads(e.bytes)["action"] for e in await house.log.entries(0, 1000)]
+
+
+async def test_a_start_records_itself_and_the_bundle_that_it_puts_in_force(tmp_path: Path) -> None:
+    chosen = settings(tmp_path / "home")
+    demo.prepare(chosen)
+    async with open_house(chosen) as house:
+        assert await kinds(house) == ["gateway:start", "bundle:activate"]
+        assert house.bundles.digest.startswith("sha256:")
+        assert house.held.now.fence == 1
+    assert verify_sqlite(chosen.home / "audit.sqlite").intact
+
+
+async def test_a_store_that_is_missing_beside_the_others_is_a_loss_and_not_a_beginning(
+    tmp_path: Path,
+) -> None:
+    chosen = settings(tmp_path)
+    demo.prepare(chosen)
+    async with open_house(chosen):
+        pass
+    for name in ("audit.sqlite", "state.sqlite", "records.sqlite"):
+        moved = (tmp_path / name).rename(tmp_path / "elsewhere")
+        with pytest.raises(Misconfigured, match=f"{name} is missing beside"):
+            async with open_house(chosen):
+                pass
+        assert [check.what for check in examine(environment(tmp_path)) if not check.good] == ["stores"]
+        moved.rename(tmp_path / name)
+    async with open_house(chosen) as house:
+        assert len(await kinds(house)) == 4
+
+
+async def test_a_second_process_does_not_get_the_stores_of_a_first(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    demo.prepare(chosen)
+    async with open_house(chosen):
+        with pytest.raises(Misconfigured, match="running process"):
+            async with open_house(chosen):
+                pass
+
+
+async def test_run_makes_no_key_file_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="gatehouse keys create"):
+        await serve_forever(settings(tmp_path))
+    assert not (tmp_path / "keys.json").exists()
+
+
+async def test_the_demo_stays_on_this_machine(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="for this machine only"):
+        await serve_demo(settings(tmp_path, GATEHOUSE_HOST="0.0.0.0"), lambda *_, **__: None)
+
+
+async def test_the_sample_passes_the_corridor_and_is_loaded_once(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    demo.prepare(chosen)
+    few = sample(customers=3, threads=3, messages=6)
+    async with open_house(chosen) as house:
+        assert await demo.load_sample(house, lambda done, total: None, few)
+        assert not await demo.load_sample(house, lambda done, total: None, few)
+        actions = await kinds(house)
+        assert actions.count("customer:create") == 6
+        assert actions.count("message:send") == 12
+        assert await house.log.open_intents() == []
+    raw = (
+        (tmp_path / "records.sqlite").read_bytes() + (tmp_path / "records.sqlite-wal").read_bytes()
+        if (tmp_path / "records.sqlite-wal").exists()
+        else (tmp_path / "records.sqlite").read_bytes()
+    )
+    for person in few.customers:
+        for name in ("name", "phone", "id_number", "bank_card", "address"):
+            assert str(person[name]).encode() not in raw
+
+
+async def test_three_roles_see_one_customer_differently(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    demo.prepare(chosen)
+    people = sample(customers=9, threads=9, messages=9)
+    async with open_house(chosen) as house:
+        keys = await demo.credentials(house)
+        await demo.load_sample(house, lambda done, total: None, people)
+        ids = orjson.loads((tmp_path / "demo" / "sample.json").read_bytes())["ids"]
+        customer = next(
+            c for c in people.customers if c["unit"] == "branch:shanghai" and c["level"] == "standard"
+        )
+        path = f"/crm/customers/{ids[customer['id']]}"
+        agent, supervisor, auditor = [
+            orjson.loads((await ask(house, "GET", path, keys[n])).body)
+            for n in ("agent", "supervisor", "auditor")
+        ]
+        assert agent["name"] == supervisor["name"] == customer["name"]
+        assert auditor["name"] == str(customer["name"])[0] + "*"
+        assert supervisor["phone"] == customer["phone"]
+        assert agent["phone"] != customer["phone"]
+        assert "id_number" not in agent
+        assert auditor["id_number"].startswith("tok_")
+        with pytest.raises(GatehouseError):
+            await ask(house, "DELETE", path, keys["agent"])
+
+
+async def test_refusals_of_strangers_are_one_entry_a_minute(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    demo.prepare(chosen)
+    async with open_house(chosen) as house:
+        for _ in range(20):
+            with pytest.raises(GatehouseError):
+                await ask(house, "GET", "/crm/customers", "gh_nobody")
+        await sum_up(house)
+        await sum_up(house)
+        entry = (await house.log.entries(0, 1000))[-1]
+        assert orjson.loads(entry.bytes)["action"] == "strangers:refused"
+        assert sum(orjson.loads(entry.parts[0].body)["said"].values()) == 20
+        assert (await kinds(house)).count("strangers:refused") == 1
+
+
+def environment(home: Path, **more: str) -> Mapping[str, str]:
+    return {"GATEHOUSE_HOME": str(home), "GATEHOUSE_PORT": "0"} | more
+
+
+def test_the_doctor_says_what_is_missing_and_what_to_do(tmp_path: Path) -> None:
+    missing = {check.what: check.todo for check in examine(environment(tmp_path)) if not check.good}
+    assert list(missing) == ["key file"]
+    assert "gatehouse keys create" in missing["key file"]
+    demo.prepare(settings(tmp_path))
+    assert all(check.good for check in examine(environment(tmp_path)))
+    (tmp_path / "keys.json").chmod(0o644)
+    assert [check.what for check in examine(environment(tmp_path)) if not check.good] == ["key file"]
+
+
+def test_the_doctor_reads_a_policy_as_a_start_would(tmp_path: Path) -> None:
+    broken = tmp_path / "policies"
+    broken.mkdir()
+    missing = [c for c in examine(environment(tmp_path, GATEHOUSE_POLICIES=str(broken))) if not c.good]
+    assert "policy folder" in [check.what for check in missing]
