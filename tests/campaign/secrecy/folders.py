@@ -9,7 +9,13 @@ from pathlib import Path
 SHIPPED = Path(__file__).resolve().parents[3] / "policies"
 
 
-def folder(at: Path, *, catalogues: dict[str, str] | None = None, rules: Sequence[str] = (), roles: Sequence[str] = ()) -> Path:
+def folder(
+    at: Path,
+    *,
+    catalogues: dict[str, str] | None = None,
+    rules: Sequence[str] = (),
+    roles: Sequence[str] = (),
+) -> Path:
     """Gives a copy of the shipped policies at `at`, with these catalogue files, policy rows and roles in addition."""
     shutil.copytree(SHIPPED, at)
     for name, text in (catalogues or {}).items():
@@ -26,7 +32,12 @@ def folder(at: Path, *, catalogues: dict[str, str] | None = None, rules: Sequenc
 def everything(role: str, resource: str, purpose: str, *classes: str) -> list[str]:
     """Gives rows by which a role may do all with a resource and see and set these classes in clear."""
     kind = resource.rpartition("/")[2]
-    verbs = [f"p, {role}, *, {resource}, {kind}:{verb}, -, {purpose}, True, allow" for verb in ("read", "create", "update", "delete")]
+    verbs = [
+        f"p, {role}, *, {resource}, {kind}:{verb}, -, {purpose}, True, allow"
+        for verb in ("read", "create", "update", "delete")
+    ]
     shows = [f"p, {role}, *, {resource}, show:clear, {cls}, {purpose}, True, allow" for cls in classes]
-    sets = [f"p, {role}, *, {resource}, set, {cls}, {purpose}, True, allow" for cls in classes if cls != "public"]
+    sets = [
+        f"p, {role}, *, {resource}, set, {cls}, {purpose}, True, allow" for cls in classes if cls != "public"
+    ]
     return [*verbs, *shows, *sets]

@@ -20,7 +20,7 @@ from gateway.identity.demo import DemoIssuer
 from gateway.observe import configure
 from gateway.settings import Settings, read
 from tests.campaign.secrecy.client import Client
-from tests.campaign.secrecy.keys import EVERYTHING, ROLES, Holder, issue
+from tests.campaign.secrecy.keys import DESK, EVERYTHING, ROLES, Holder, issue
 
 
 @dataclass
@@ -46,7 +46,9 @@ class Opened:
 
 def settings(home: Path, **more: object) -> Settings:
     """Gives settings for that home, on a free port."""
-    given = {"HOME": str(home), "PORT": "0", "STOP_SECONDS": "5"} | {k.upper(): str(v) for k, v in more.items()}
+    given = {"HOME": str(home), "PORT": "0", "STOP_SECONDS": "5"} | {
+        k.upper(): str(v) for k, v in more.items()
+    }
     return read({f"GATEHOUSE_{name}": value for name, value in given.items()})
 
 
@@ -63,7 +65,7 @@ async def serving(
     issuer = demo.prepare(chosen)
     try:
         async with open_house(chosen, issuers=(issuer.terms(),), environment=environment) as house:
-            keys = await _keys(house, {**ROLES, "all": EVERYTHING, **holders})
+            keys = await _keys(house, {**ROLES, "desk": DESK, "all": EVERYTHING, **holders})
             started: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
             task = asyncio.ensure_future(serve(house, started=started.set_result))
             await asyncio.wait({task, started}, return_when=asyncio.FIRST_COMPLETED)
@@ -100,7 +102,9 @@ def sql(file: Path, statement: str, *values: Any) -> list[tuple[Any, ...]]:
 
 def entries(home: Path) -> list[dict[str, Any]]:
     """Gives every entry of the log in order, each with the bodies of its record parts under `parts`."""
-    found = [json.loads(body) for (body,) in sql(home / "audit.sqlite", "SELECT body FROM entries ORDER BY seq")]
+    found = [
+        json.loads(body) for (body,) in sql(home / "audit.sqlite", "SELECT body FROM entries ORDER BY seq")
+    ]
     parts: dict[int, list[Any]] = {}
     for seq, body in sql(home / "audit.sqlite", "SELECT seq, body FROM parts ORDER BY seq, n"):
         parts.setdefault(seq, []).append(json.loads(body))
@@ -111,6 +115,8 @@ def entries(home: Path) -> list[dict[str, Any]]:
 
 def part_of(home: Path, ref: str) -> dict[str, Any]:
     """Gives the one record part of the entry that an `Audit-Ref` names."""
-    ((body,),) = sql(home / "audit.sqlite", "SELECT body FROM parts WHERE seq = ?", int(ref.partition(":")[0]))
+    ((body,),) = sql(
+        home / "audit.sqlite", "SELECT body FROM parts WHERE seq = ?", int(ref.partition(":")[0])
+    )
     found: dict[str, Any] = json.loads(body)
     return found

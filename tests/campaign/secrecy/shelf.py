@@ -75,7 +75,9 @@ class Shelf:
 async def shelf(file: Path) -> AsyncIterator[Shelf]:
     """Serves one for a `with` block."""
     with closing(sqlite3.connect(file)) as connection:
-        connection.execute("CREATE TABLE IF NOT EXISTS records (id TEXT PRIMARY KEY, version INTEGER, document TEXT)")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS records (id TEXT PRIMARY KEY, version INTEGER, document TEXT)"
+        )
         made = Shelf(file, 0, [])
         tasks: set[asyncio.Task[None]] = set()
 
@@ -86,7 +88,14 @@ async def shelf(file: Path) -> AsyncIterator[Shelf]:
             try:
                 while True:
                     head = await reader.readuntil(b"\r\n\r\n")
-                    length = next((int(h[15:]) for h in head.lower().split(b"\r\n") if h.startswith(b"content-length:")), 0)
+                    length = next(
+                        (
+                            int(h[15:])
+                            for h in head.lower().split(b"\r\n")
+                            if h.startswith(b"content-length:")
+                        ),
+                        0,
+                    )
                     body = await reader.readexactly(length)
                     made.seen.append(head + body)
                     writer.write(_answer(connection, head, body))
@@ -127,8 +136,12 @@ def _answer(connection: sqlite3.Connection, head: bytes, body: bytes) -> bytes:
     return _say(200, document, version)
 
 
-def _keep(connection: sqlite3.Connection, record: str, version: int, document: dict[str, Any], status: int = 200) -> bytes:
-    connection.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", (record, version, json.dumps(document)))
+def _keep(
+    connection: sqlite3.Connection, record: str, version: int, document: dict[str, Any], status: int = 200
+) -> bytes:
+    connection.execute(
+        "INSERT OR REPLACE INTO records VALUES (?, ?, ?)", (record, version, json.dumps(document))
+    )
     connection.commit()
     return _say(status, document, version)
 

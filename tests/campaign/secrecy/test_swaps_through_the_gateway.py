@@ -111,7 +111,9 @@ class Reader:
         assert said.json == self._world.whole[target]
         assert len(self._opened.alarms()) == before
 
-    async def withheld(self, what: str, target: str, kind: str, *pointers: str, gone: dict[str, Any] | None = None) -> None:
+    async def withheld(
+        self, what: str, target: str, kind: str, *pointers: str, gone: dict[str, Any] | None = None
+    ) -> None:
         """Reads: the fields at `pointers` are not shown, all others are as before; log and entry name the kind and the places.
 
         gone: the document that is expected, where it is not the one before without these members.
@@ -138,7 +140,12 @@ async def plant(reader: Reader, people: tuple[Person, ...]) -> list[Planted]:
     for person in people:
         customer = (await reader.post("/crm/customers", person.customer()))["id"]
         thread = {"customer_id": customer, "title": person.title, "channel": "app", "status": "open"}
-        thread |= {"assignee": "agent.lin", "participants": [], "unit": "branch:shanghai", "region": "cn-east"}
+        thread |= {
+            "assignee": "agent.lin",
+            "participants": [],
+            "unit": "branch:shanghai",
+            "region": "cn-east",
+        }
         threads = [(await reader.post("/crm/threads", thread))["id"] for _ in range(2)]
         message = {"author_kind": "staff", "author": "agent.lin", "body": person.message}
         message |= {"unit": "branch:shanghai", "region": "cn-east"}
@@ -213,7 +220,9 @@ async def whole_records(house: World, reader: Reader, planted: list[Planted]) ->
     ]
     targets = {record: target for p in planted for target, (_, record) in p.targets.items()}
     for table, left, right in pairs:
-        rows = {record: [cell(house.records, table, c, record) for c in TABLES[table]] for record in (left, right)}
+        rows = {
+            record: [cell(house.records, table, c, record) for c in TABLES[table]] for record in (left, right)
+        }
         for record, source in ((left, right), (right, left)):
             for column, value in zip(TABLES[table], rows[source], strict=True):
                 cell(house.records, table, column, record, value)
@@ -226,7 +235,9 @@ async def whole_records(house: World, reader: Reader, planted: list[Planted]) ->
     # A thread that the upstream says is another customer's.
     cell(house.records, "threads", "customer_id", one.threads[1], other.customer)
     target = targets[one.threads[1]]
-    expected = {k: v for k, v in house.whole[target].items() if k != "title"} | {"customer_id": other.customer}
+    expected = {k: v for k, v in house.whole[target].items() if k != "title"} | {
+        "customer_id": other.customer
+    }
     await reader.withheld("thread of another customer", target, OTHERS, "/title", gone=expected)
     cell(house.records, "threads", "customer_id", one.threads[1], one.customer)
     await reader.unharmed(target)
@@ -294,7 +305,9 @@ def binding_of(house: World, planted: Planted) -> str:
 
 def exchange(house: World, table: str, by: str, column: str, one: Any, other: Any) -> None:
     """Two rows of ours exchange the values of one column; unique columns go by a third value."""
-    values = {k: sql(house.state, f"SELECT {column} FROM {table} WHERE {by} = ?", k)[0][0] for k in (one, other)}
+    values = {
+        k: sql(house.state, f"SELECT {column} FROM {table} WHERE {by} = ?", k)[0][0] for k in (one, other)
+    }
     aside = b"aside" if isinstance(values[one], bytes) else "aside"
     for key, value in ((one, aside), (other, values[one]), (one, values[other])):
         sql(house.state, f"UPDATE {table} SET {column} = ? WHERE {by} = ?", value, key)
@@ -322,7 +335,9 @@ def tamper(house: World, planted: list[Planted]) -> dict[int, tuple[str, str]]:
         sql(house.state, f"DROP TRIGGER {trigger}")
     for column in ("subject", "ref", "place", "mac"):
         e, f = take(f"binding row: {column} of another customer", BROKEN_BINDING, 2)
-        exchange(house, "binding", "seal", column, binding_of(house, planted[e]), binding_of(house, planted[f]))
+        exchange(
+            house, "binding", "seal", column, binding_of(house, planted[e]), binding_of(house, planted[f])
+        )
     (g,) = take("binding row gone", UNBOUND)
     sql(house.state, "DELETE FROM binding WHERE seal = ?", binding_of(house, planted[g]))
     return expected
