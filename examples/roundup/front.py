@@ -47,6 +47,11 @@ async def serve_front(settings: Settings, environment: Mapping[str, str], then: 
         await asyncio.gather(*told)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serves with what the environment says."""
     configure()
     asyncio.run(serve_front(read(os.environ), os.environ, lambda _port, _keys: None))
+
+
+if __name__ == "__main__":
+    main()

@@ -114,12 +114,13 @@ class Tracker:
             process = subprocess.Popen(  # in a session of its own: Ctrl-C is for the gateway, which then ends this one
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
             )
-        try:
-            self._wait(process)
-            yield
-        finally:
-            process.terminate()
-            process.wait(20)
+        with process:
+            try:
+                self._wait(process)
+                yield
+            finally:
+                process.terminate()
+                process.wait(20)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + 60
