@@ -153,7 +153,9 @@ MESSAGE = replace(
     parent="thread", versioning=Versioning.NONE, read_target="/threads/{parent}/messages/{id}",
 )  # fmt: skip
 
-PASSING = frozenset({"etag", "location", "link", "x-quota"})
+PASSING = frozenset(
+    {"etag", "location", "link", "x-quota", "set-cookie"}
+)  # the last one never passes, listed or not
 
 
 def route(verb: Verb, method: str, *template: str, resource: str = "customer", **options: Any) -> RouteSpec:
@@ -168,7 +170,16 @@ def route(verb: Verb, method: str, *template: str, resource: str = "customer", *
         action=f"{resource}:{verb}",
         response_headers=PASSING,
         request_headers=frozenset(
-            {"accept-language", "x-flag", "authorization", "if-none-match", "content-type", "x-fixed"}
+            {
+                "accept-language",
+                "cookie",
+                "x-forwarded-for",
+                "x-flag",
+                "authorization",
+                "if-none-match",
+                "content-type",
+                "x-fixed",
+            }
         ),
         **options,
     )

@@ -12,7 +12,7 @@ from gateway.words.answer import Answer
 from gateway.words.decision import DecidedBy, Decision, Facts, FieldView, Reason
 from gateway.words.errors import BadAnswer, NoAnswer, NotSent
 from gateway.words.record import ClosedRecord, View
-from gateway.words.resource import Idempotency, Verb, Versioning
+from gateway.words.resource import FieldClass, Idempotency, Verb, Versioning
 from gateway.words.work import Query
 from tests.upstream.crm import CRM, ISSUE, MESSAGE, ROUNDUP, addressed, in_process, over_http, route, sealed
 
@@ -56,6 +56,8 @@ async def test_a_read_goes_out_as_addressed_with_our_credential_and_only_listed_
     headers = (
         ("accept-language", "zh"),
         ("x-unlisted", "1"),
+        ("cookie", "a=b"),
+        ("x-forwarded-for", "10.0.0.1"),
         ("authorization", "Bearer caller"),
         ("if-none-match", '"1"'),
         ("x-fixed", "callers"),
@@ -205,6 +207,26 @@ async def test_an_unknown_member_around_a_record_is_dropped_and_told_once(upstre
     assert second.alarms == ()
     assert upstream.adapter.compose(what, [view(what.ref, {})], first, following=None, total=None) == {
         "data": {"id": "5", "attributes": {}}
+    }
+
+
+async def test_nothing_of_a_record_and_nothing_personal_passes_around_it(upstream):
+    frame = {
+        "/data/attributes/title": FieldClass.PUBLIC,
+        "/data": FieldClass.PUBLIC,
+        "/data/attributes": FieldClass.PUBLIC,
+        "/data/phone": FieldClass.CONTACT,
+        "/data/type": FieldClass.PUBLIC,
+    }
+    shape = replace(ROUNDUP.routes[0].shape, frame=frame)
+    spec = upstream.load(replace(ROUNDUP, routes=(replace(ROUNDUP.routes[0], shape=shape),)))
+    upstream.says(200, {"data": {"id": "5", "type": "issue", "phone": "138", "attributes": {"title": "x"}}})
+    what = addressed(spec, Verb.READ, "/issue/5", "5")
+    answer = await upstream.adapter.fetch(what)
+
+    assert answer.record.outside == {"/data/type": "issue"}
+    assert upstream.adapter.compose(what, [view(what.ref, {})], answer, following=None, total=None) == {
+        "data": {"type": "issue", "attributes": {}}
     }
 
 
