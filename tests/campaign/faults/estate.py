@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gateway.app import House, open_house, utc_now
 from gateway.corridor.desk import Asker
-from gateway.credentials import Wish
+from gateway.credentials import Issued, Wish
 from gateway.demo import AsSystem
 from gateway.keys import create_key_file
 from gateway.settings import read
@@ -52,7 +52,7 @@ async def prepare(home: Path, address: str, dsn: str = "") -> Estate:
     if dsn:
         settings["GATEHOUSE_DATABASE_URL"] = dsn
     async with open_house(read({**settings, "GATEHOUSE_HOME": str(home)})) as house:
-        keys = {name: await issue(house, name, role) for name, role in CALLERS.items()}
+        keys = {name: (await issued(house, name, role)).text for name, role in CALLERS.items()}
     return Estate(home, settings, keys, dsn)
 
 
@@ -69,15 +69,15 @@ def _folders(home: Path, address: str) -> Path:
     return policies
 
 
-async def issue(house: House, name: str, role: str) -> str:
-    """Gives the text of a new key, issued as the operator on the machine would."""
+async def issued(house: House, name: str, role: str) -> Issued:
+    """Gives a new key, issued as the operator on the machine would."""
     wish = Wish(
         f"app:{name}",
         frozenset({RoleHeld(role, SHANGHAI)}),
         frozenset({"service"}),
         utc_now() + timedelta(days=1),
     )
-    return (await house.keys.issue(operator(), lambda: wish)).text
+    return await house.keys.issue(operator(), lambda: wish)
 
 
 def operator() -> Asker:
