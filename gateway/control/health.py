@@ -8,12 +8,12 @@ from time import monotonic
 
 from litestar import Response, get
 from litestar.di import NamedDependency
-from sqlalchemy import Connection, text
 
 from audit import AuditError
 from gateway.control.deps import AnyRequest, ControlDeps, call_of
 from gateway.control.keys import answer
 from gateway.control.shapes import Alive, Ready
+from gateway.store import touch
 from gateway.words.errors import Code, GatehouseError, Unavailable
 
 CHECK_SECONDS = 2.0
@@ -46,7 +46,7 @@ class Readiness:
 
     async def _look(self) -> tuple[str, ...]:
         stores = self._deps.stores
-        looks: list[Awaitable[object]] = [self._deps.log.head(), *(s.read(_touch) for s in stores.values())]
+        looks: list[Awaitable[object]] = [self._deps.log.head(), *(s.read(touch) for s in stores.values())]
         there = await asyncio.gather(*(_there(look) for look in looks))
         there.append(self._deps.bundle() is not None)
         return tuple(name for name, up in zip(self.names, there, strict=True) if not up)
@@ -59,10 +59,6 @@ async def _there(look: Awaitable[object]) -> bool:
     except (AuditError, GatehouseError, TimeoutError):
         return False
     return True
-
-
-def _touch(connection: Connection) -> int:
-    return int(connection.execute(text("SELECT 1")).scalar_one())
 
 
 @get("/healthz", name="alive")

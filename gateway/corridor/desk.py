@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
-
 from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, Receipt, RecordPart, Stale
 from gateway.corridor.entries import decision_of, principal_of
 from gateway.gate import ATTEMPTS, Caches, Ruled
-from gateway.store import Store
+from gateway.store import Connection, Store
 from gateway.words.access import Access, ResourceRef
 from gateway.words.decision import Decision, Facts
 from gateway.words.errors import Code, Denied, GatehouseError, Refused, Unavailable

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from gateway.identity.apikeys import ApiKeys, KeyedHash, fault
 from gateway.identity.issuers import Issuer
 from gateway.identity.jwks import Fetch
 from gateway.identity.persons import Persons, Proven
 from gateway.identity.store import ApiKey, all_keys, read_key
 from gateway.identity.strangers import Stranger, Strangers, Unproven
-from gateway.store import Store
+from gateway.store import Connection, Store
 from gateway.words.access import Call
 from gateway.words.errors import Unidentified
 from gateway.words.principal import Party, Principal

@@ -1,15 +1,18 @@
 """Ground: engines, pragmas, transactions, migrations. The public face of the stores; rooms declare tables, services open none."""
 
+from sqlalchemy import Connection
+
 from gateway.store.conflict import Conflict, conflict_of
 from gateway.store.location import Dialect, Location
 from gateway.store.owner import OwnerLock
 from gateway.store.schema import Tree, migrate, version_of
-from gateway.store.store import Store, open_store
+from gateway.store.store import Store, open_store, touch
 from gateway.store.tables import NAMING, Exact, Instant, metadata
 
 __all__ = [
     "NAMING",
     "Conflict",
+    "Connection",
     "Dialect",
     "Exact",
     "Instant",
@@ -21,5 +24,6 @@ __all__ = [
     "metadata",
     "migrate",
     "open_store",
+    "touch",
     "version_of",
 ]

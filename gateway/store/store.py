@@ -205,16 +205,17 @@ async def open_store(location: Location, *, pool_size: int = 8) -> Store:
         connector = import_module("gateway.store.postgres").connector
         store = PostgresStore(location, connector(location.dsn, location.schema), pool_size)
     try:
-        await store.read(_touch)
+        await store.read(touch)
         if store.dialect == "sqlite":
-            await store.write(_touch)
+            await store.write(touch)
     except BaseException:
         await store.close()
         raise
     return store
 
 
-def _touch(connection: Connection) -> None:
+def touch(connection: Connection) -> None:
+    """Asks the store the least that there is to ask."""
     connection.exec_driver_sql("SELECT 1").scalar_one()
 
 

@@ -1,0 +1,85 @@
+"""Each library has its rooms: a database, a web framework or a cipher is not reached from anywhere else (docs/architecture.md)."""
+
+import ast
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# library → where it may be imported, as path prefixes
+ROOMS = {
+    "litestar": ("gateway/control/",),
+    "casbin": ("gateway/policy/reference.py",),
+    "simpleeval": (),
+    "sqlalchemy": ("gateway/store/", "gateway/records/", "gateway/identity/", "gateway/fields/"),
+    "alembic": ("gateway/store/upgrade.py",),
+    "cryptography": ("gateway/keys/", "gateway/fields/", "gateway/identity/", "audit/"),
+    "joserfc": ("gateway/identity/",),
+    "opentelemetry": ("gateway/observe/",),
+    "asyncpg": ("audit/", "gateway/store/"),
+    "aiosqlite": ("gateway/store/",),
+    "sqlite3": ("audit/", "gateway/store/", "gateway/doctor.py"),
+    "uvicorn": ("gateway/edge/",),
+    "httptools": ("gateway/edge/", "gateway/upstream/"),
+    "ruamel": ("gateway/catalogue/", "gateway/policy/"),
+    "click": ("gateway/cli.py",),
+}
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level names of everything that a file imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+FILES = {
+    str(p.relative_to(ROOT)): imported(p)
+    for part in ("gateway", "audit")
+    for p in (ROOT / part).rglob("*.py")
+}
+
+
+@pytest.mark.parametrize("library", ROOMS)
+def test_a_library_is_imported_in_its_rooms_alone(library: str) -> None:
+    importers = {name for name, libraries in FILES.items() if library in libraries}
+    assert {name for name in importers if not name.startswith(ROOMS[library] or ("nowhere",))} == set()
+
+
+def test_words_know_the_standard_library_and_each_other() -> None:
+    known = sys.stdlib_module_names | {"gateway"}
+    assert {
+        n: libs - known for n, libs in FILES.items() if n.startswith("gateway/words/") and libs - known
+    } == {}
+
+
+def test_exactly_one_casbin_is_installed() -> None:
+    names = {d.metadata["Name"].lower() for d in distributions()}
+    assert names & {"casbin", "pycasbin"} == {"pycasbin"}
+
+
+def test_settings_stop_at_the_root() -> None:
+    allowed = {
+        "app",
+        "bundles",
+        "stores",
+        "serving",
+        "demo",
+        "doctor",
+        "cli",
+        "settings",
+        "fetching",
+        "local",
+    }
+    for name in FILES:
+        if "settings" in Path(name).parts[-1] or Path(name).parts[0] == "audit":
+            continue
+        text = (ROOT / name).read_text()
+        uses = "gateway.settings" in text or "os.environ" in text
+        assert not uses or Path(name).stem in allowed, name
