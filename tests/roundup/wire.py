@@ -22,10 +22,10 @@ class Passed:
 
 @dataclass
 class Hold:
-    """Waits for the first request of a method; its answer is kept back until `released`."""
+    """Keeps every change from its end: its answer, or (where its body holds `unsent`) the change itself."""
 
-    method: str
-    done: threading.Event = field(default_factory=threading.Event)  # Roundup has answered
+    unsent: bytes
+    held: list[Passed] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
 
 
@@ -71,9 +71,9 @@ class Wire:
         heard.extend(self.passed[start:])
 
     @contextmanager
-    def holding(self, method: str) -> Iterator[Hold]:
-        """Keeps back the answer to the next request of that method."""
-        self.hold = hold = Hold(method)
+    def holding(self, unsent: str) -> Iterator[Hold]:
+        """Holds every change within the block; reads pass."""
+        self.hold = hold = Hold(unsent.encode())
         try:
             yield hold
         finally:
@@ -84,7 +84,11 @@ class Wire:
         body = handler.rfile.read(int(handler.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in handler.headers.items()}
         method = handler.command
-        self.passed.append(Passed(method, handler.path, headers, body))
+        passed = Passed(method, handler.path, headers, body)
+        hold = self.hold if method != "GET" else None
+        if hold is not None and hold.unsent in body:
+            return self._keep(handler, hold, passed)
+        self.passed.append(passed)
         onward = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         onward.request(
             method, handler.path, body or None, {n: v for n, v in headers.items() if n != "connection"}
@@ -92,12 +96,8 @@ class Wire:
         answer = onward.getresponse()
         said = answer.read()
         onward.close()
-        if self.hold is not None and self.hold.method == method and not self.hold.done.is_set():
-            hold = self.hold
-            hold.done.set()
-            hold.released.wait(60)
-            handler.close_connection = True  # whoever asked is gone
-            return
+        if hold is not None:
+            return self._keep(handler, hold, passed)
         handler.send_response_only(answer.status, answer.reason)
         for name, value in answer.getheaders():
             if name.lower() not in ("connection", "transfer-encoding", "content-length"):
@@ -105,3 +105,9 @@ class Wire:
         handler.send_header("content-length", str(len(said)))
         handler.end_headers()
         handler.wfile.write(said)
+        return None
+
+    def _keep(self, handler: BaseHTTPRequestHandler, hold: Hold, passed: Passed) -> None:
+        hold.held.append(passed)
+        hold.released.wait(60)
+        handler.close_connection = True  # whoever asked is gone
