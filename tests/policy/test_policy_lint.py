@@ -11,7 +11,9 @@ import pytest
 from gateway.catalogue import load as load_catalogue
 from gateway.policy import PolicyDecider, check, load
 from gateway.policy.finding import Severity
-from gateway.policy.load import build
+from gateway.policy.load import build, digest
+from gateway.policy.reference import enforcer, same_rows
+from gateway.policy.source import Row
 from gateway.words.errors import Misconfigured
 from tests.policy import worlds
 
@@ -114,6 +116,9 @@ def test_a_row_that_casbin_would_misread_is_refused_with_its_line(row: str, what
         "r.rec.owner == ''",
         "r.rec.owner == f'x'",
         "r.rec.owner == b'x'",
+        "r.rec.owner == r'x'",
+        "r.rec.owner == u'x'",
+        f"r.rec.owner == '{'x' * 500}'",
         "ｒ.rec.level == 1",
         "r.rec.level == 1.5",
         "r.rec.level == 99999999999999999999",
@@ -211,6 +216,7 @@ def test_parts_that_only_take_away_may_be_added() -> None:
         (GOOD.replace("service", "serv\x00ice").encode(), 2),
         (GOOD.encode().replace(b"service", b"\xff"), 2),
         (GOOD.encode()[:-12], 5),
+        (GOOD.encode()[:-1], 5),
         (b"# nothing but a comment\n", 1),
         (b"p, role:a, *, crm/customer, customer:read, -, service, True, deny\n", 1),
     ],
@@ -325,6 +331,18 @@ def test_the_digest_covers_every_file_and_the_catalogue(folder: Path) -> None:
     assert one is not None
     assert other is not None
     assert one.digest != other.digest
+
+
+def test_names_and_bytes_do_not_run_together_in_the_digest() -> None:
+    assert digest({"ab": b"c"}, "") != digest({"a": b"bc"}, "")
+    assert digest({"a": b""}, "b") != digest({"ba": b""}, "")
+
+
+def test_a_file_that_stock_casbin_reads_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.policy.load.same_rows", lambda *_: False)
+    assert refusals() == ["policy.csv:1 stock Casbin reads other rows"]
+    rows = [Row(1, "p", ("role:a", "*"), "p, role:a, *")]
+    assert not same_rows(enforcer(worlds.MODEL, [ROW]), rows)
 
 
 def test_a_policy_that_its_cases_contradict_is_refused_at_the_case_line(folder: Path) -> None:
