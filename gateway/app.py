@@ -218,6 +218,8 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     loops.every(settings.settle_seconds, "settle", lambda: house.settler.round(grace))
     loops.every(settings.summary_seconds, "strangers", lambda: sum_up(house))
     loops.every(settings.watch_seconds, "policies", lambda: house.bundles.watch(house.held, house.log))
+    if settings.database_url:
+        loops.every(settings.watch_seconds, "caches", house.held.catch_up)
     gc.collect()
     gc.freeze()  # what was loaded stays: a collection never walks through the policy again
     try:

@@ -126,7 +126,10 @@ class Settings:
         "60", _seconds, "How often refusals of unknown callers are summed up in an entry.", "seconds"
     )
     watch_seconds: float = _setting(
-        "2", _seconds, "How often the policy folder is looked at for a change.", "seconds"
+        "2",
+        _seconds,
+        "How often the policy folder is looked at for a change, and on PostgreSQL the log for what other processes changed.",
+        "seconds",
     )
     language: str = _setting("en", _language, "The language of what the command line prints: en or zh.")
 

@@ -44,6 +44,15 @@ class InForce:
                 await self._enter(*self._unsure)
             self._now = replace(self._now, fence=await self._reread())
 
+    async def catch_up(self) -> None:
+        """Reads anew where another process has raised the fence, and costs one look at the log where none has.
+
+        What was taken away is refused without it. What was given, a new key above all, would otherwise be unknown here until
+        some request is told that it is stale, and a caller who is unknown is never told. Raises Unavailable as `refresh`.
+        """
+        if await self._fence() != self._now.fence:
+            await self.refresh()
+
     async def activate(self, ruled: Ruled, event: AuditEvent) -> Receipt:
         """Puts a bundle in force: its entry raises the fence, and no request is decided by it before that entry stands.
 
@@ -66,9 +75,12 @@ class InForce:
         return receipt
 
     async def _reread(self) -> int:
-        try:
-            fence = (await self._log.head()).fence
-        except (LogUnavailable, LogBusy) as error:
-            raise Unavailable(Code.LOG_UNAVAILABLE) from error
+        fence = await self._fence()
         await self._read()
         return fence
+
+    async def _fence(self) -> int:
+        try:
+            return (await self._log.head()).fence
+        except (LogUnavailable, LogBusy) as error:
+            raise Unavailable(Code.LOG_UNAVAILABLE) from error

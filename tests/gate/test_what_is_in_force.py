@@ -42,6 +42,19 @@ async def test_requests_that_find_out_together_share_one_reading(house: House) -
     await house.log.close()
 
 
+async def test_what_another_process_changed_is_read_without_any_request_and_only_then(house: House) -> None:
+    reading = Reading()
+    held = in_force(house, reading)
+    await held.catch_up()
+    assert reading.times == 0
+    await house.log.append(CHANGE, raises_fence=True)
+    await held.catch_up()
+    await held.catch_up()
+    assert reading.times == 1
+    assert held.now.fence == 1
+    await house.log.close()
+
+
 async def test_a_bundle_is_not_in_force_before_its_entry(house: House) -> None:
     held = in_force(house, Reading())
     new = Ruled(0, *[object()] * 4)  # type: ignore[arg-type]  # which rooms is not looked at

@@ -114,6 +114,8 @@ async def revoking(house: House, duel: Duel) -> tuple[float, float, int] | None:
 
 
 async def race(house: House, path: str, duels: list[Duel]) -> dict[str, Any]:
+    """Runs all duels at once; every process begins with caches that know the keys."""
+    await house.held.refresh()
     reads, revokes = await asyncio.gather(
         asyncio.gather(*(reading(house, path, duel) for duel in duels)),
         asyncio.gather(*(revoking(house, duel) for duel in duels)),
