@@ -99,6 +99,29 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "a lookup by part of a value": ("?text={key}", "?text=a{key}", "?text=a", "not a whole value"),
     "a search by a field in clear": ("lookup_field: /text", "lookup_field: /buyer", "lookup_field", "is not a sealed field"),
     "a lookup without idempotency": ("    idempotency: header\n", "", "lookup: /by-key", "has no use without idempotency"),
+    "a key of ours in a field of the callers'": (
+        "idempotency: search\n    lookup: /orders?text={key}\n    lookup_field: /text",
+        "idempotency: field\n    lookup: /orders?b={key}\n    lookup_field: /buyer",
+        "lookup_field", "not a field that is the gateway's to write"),
+    "a key of ours in no field": (
+        "idempotency: search\n    lookup: /orders?text={key}\n    lookup_field: /text",
+        "idempotency: field\n    lookup: /orders?b={key}",
+        "idempotency: field", "is 'field' without 'lookup_field'"),
+    "a header's lookup field": (
+        "    lookup: /by-key/{key}\n",
+        "    lookup: /by-key/{key}\n    lookup_field: /unit\n",
+        "lookup_field: /unit", "only for 'idempotency: search' or 'field'"),
+    "a list of what is there without id": (
+        "versioning: etag",
+        "versioning: etag\n    present: /buyers?a=1",
+        "present:", "'{id}' exactly once"),
+    "a list of what is there by part of an id": (
+        "versioning: etag",
+        "versioning: etag\n    present: /buyers?id=a{id}",
+        "present:", "not a whole value"),
+    "a removal that is none": ("versioning: etag", "versioning: etag\n    removal: by_force", "by_force", "'by_force' is not known"),
+    "values of a sealed field": ("mask: name, ", "mask: name, values: [a], ", "/name:", "says what may be set"),
+    "the form of a sealed field": ("mask: name, ", "mask: name, form: number, ", "/name:", "says what may be set"),
     "a read target without id": ("read: /buyers/{id}", "read: /buyers", "read: /buyers", "has no '{id}'"),
     "a read target without parent": (
         "read: /buyers/{parent}/orders/{id}",

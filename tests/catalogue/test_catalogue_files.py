@@ -18,6 +18,7 @@ from gateway.words.resource import (
     PageRule,
     ParamType,
     ParamUse,
+    Removal,
     SubjectRule,
     UpdateMode,
     Verb,
@@ -200,3 +201,42 @@ def test_a_host_is_reached_only_when_it_is_listed(
     else:
         with pytest.raises(Misconfigured, match=r"shop\.yaml:3: .* not in the list of allowed hosts"):
             load(tmp_path, allowed_hosts=frozenset({listed}))
+
+
+def test_an_odd_upstream_is_described_as_it_is(tmp_path: Path) -> None:
+    """It only disables what is deleted, passes over null, keeps a key of ours in a field, knows a value by several names."""
+    text = changed(
+        "versioning: etag", "versioning: etag\n    present: /buyers?id={id}\n    removal: by_empty"
+    )
+    text = changed(
+        "/unit: {class: internal, fact: unit}",
+        "/unit: {class: internal, fact: unit, values: [north, south]}",
+        text,
+    )
+    text = changed(
+        "/score: {class: internal}",
+        "/score: {class: internal, form: number}\n      /mark: {class: internal, server_set: true}",
+        text,
+    )
+    text = changed(
+        "idempotency: header\n    lookup: /by-key/{key}",
+        "idempotency: field\n    lookup: /buyers?m={key}\n    lookup_field: /mark",
+        text,
+    )
+    buyer = shop(tmp_path, text).upstreams["shop"].resources["buyer"]
+    assert (buyer.present_target, buyer.removal) == ("/buyers?id={id}", Removal.EMPTY)
+    assert (buyer.idempotency, buyer.lookup_field) == (Idempotency.FIELD, "/mark")
+    by_pattern = {spec.pattern: spec for spec in buyer.fields}
+    assert (by_pattern["/unit"].values, by_pattern["/unit"].form) == (("north", "south"), None)
+    assert (by_pattern["/score"].values, by_pattern["/score"].form) == ((), IdForm.NUMBER)
+    usual = shop(tmp_path / "usual").upstreams["shop"].resources["buyer"]
+    assert (usual.present_target, usual.removal) == (None, Removal.NULL)
+
+
+def test_what_is_there_is_told_by_a_list_that_some_route_reads(tmp_path: Path) -> None:
+    text = changed("versioning: body", "versioning: body\n    present: /orders?id={id}")
+    assert shop(tmp_path / "listed", text)
+    start = text.index("  list-orders:")
+    unlisted = text[:start] + text[text.index("  read-order:") :]
+    (problem,) = problems(tmp_path / "unlisted", unlisted)
+    assert "present is answered as a list, and no route lists this" in problem

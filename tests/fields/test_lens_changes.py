@@ -12,7 +12,7 @@ from gateway.fields.tables import BINDING, DATA_KEY, SUBJECT
 from gateway.words.draft import Draft
 from gateway.words.errors import Code, Refused
 from gateway.words.record import ClosedRecord
-from gateway.words.resource import Idempotency, UpdateMode
+from gateway.words.resource import Idempotency, IdForm, UpdateMode
 from tests.fields.conftest import (
     CUSTOMER,
     MASKED,
@@ -23,6 +23,7 @@ from tests.fields.conftest import (
     World,
     asked,
     decision,
+    plain,
     principal,
     put,
     replace,
@@ -87,6 +88,55 @@ async def test_a_marker_is_random_or_the_envelope_that_is_searched_for(world: Wo
     never = replace(CUSTOMER, idempotency=Idempotency.NONE)
     made = await world.lens.seal_create(asked(never), Draft({"name": "a b"}), decision(never), principal())
     assert made.marker is None
+
+
+async def test_a_key_of_ours_goes_into_the_field_that_is_searched(world: World) -> None:
+    mark = plain("/home/mark", server_set=True)
+    keyed = replace(
+        CUSTOMER, fields=(*CUSTOMER.fields, mark), idempotency=Idempotency.FIELD, lookup_field="/home/mark"
+    )
+    sent = {"name": "a b", "home": {"country": "CN"}}
+    made = await world.lens.seal_create(asked(keyed), Draft(sent), decision(keyed), principal())
+    assert made.document["home"] == {"country": "CN", "mark": made.marker}
+    assert made.marker is not None
+    assert made.marker.startswith("gh-")
+    assert made.set == ("/name", "/home/country")
+    theirs = Draft({"name": "a b", "home": {"mark": "gh-theirs"}})
+    assert await refusal(world.lens.seal_create(asked(keyed), theirs, decision(keyed), principal())) == (
+        Code.FIELD_NOT_WRITABLE,
+        "/home/mark",
+    )
+
+
+@pytest.mark.parametrize("mode", UpdateMode)
+async def test_a_field_takes_only_the_names_that_its_value_has(world: World, mode: UpdateMode) -> None:
+    spelled = replace(
+        CUSTOMER,
+        fields=(
+            *(spec for spec in CUSTOMER.fields if spec.pattern not in ("/unit", "/tags")),
+            plain("/unit", values=("north", "south")),
+            plain("/tags", form=IdForm.NUMBER),
+        ),
+    )
+    before = await world.customer(unit="a name from before", tags="05")
+    for member, wrong in (
+        ("unit", ["north ", "NORTH", "", 1, ["north"]]),
+        ("tags", ["04", " 4", "li.wei", "", 4]),
+    ):
+        for value in wrong:
+            whole = (await world.view(spelled, before)).document if mode is REPLACE else {}
+            if value == whole.get(member):
+                continue
+            work = world.update(spelled, before, {**whole, member: value}, mode=mode)
+            assert await refusal(work) == (Code.VALUE_REFUSED, f"/{member}"), value
+            made = world.lens.seal_create(
+                asked(spelled), Draft({member: value}), decision(spelled), principal()
+            )
+            assert await refusal(made) == (Code.VALUE_REFUSED, f"/{member}"), value
+    for member, right in (("unit", "south"), ("tags", "4")):
+        assert (await world.update(spelled, before, {member: right}, mode=MERGE)).set == (f"/{member}",)
+    back = (await world.view(spelled, before)).document
+    assert (await world.update(spelled, before, back, mode=mode)).same
 
 
 async def test_a_dropped_create_leaves_nothing(world: World) -> None:
