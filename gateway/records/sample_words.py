@@ -98,10 +98,12 @@ STREETS = {
     "branch:beijing": ("北京市朝阳区晴川路", "北京市海淀区望湖街", "北京市东城区柳荫胡同"),
     "branch:london": ("Larkspur Mews, London", "Old Tannery Row, London", "Heron Quay Walk, London"),
 }
+# Staff as the policy knows them: persons of the demonstration's own identity provider.
+_PERSON = "person:https://id.demo.example#"
 STAFF = {
-    "branch:shanghai": ("agent.lin", "agent.shen", "supervisor.gu"),
-    "branch:beijing": ("agent.zhao", "agent.meng", "supervisor.bai"),
-    "branch:london": ("agent.hart", "agent.okoye", "supervisor.finch"),
+    "branch:shanghai": (f"{_PERSON}li.wei", f"{_PERSON}shen.yan", f"{_PERSON}zhang.min"),
+    "branch:beijing": (f"{_PERSON}wang.fang", f"{_PERSON}meng.qi", f"{_PERSON}bai.jing"),
+    "branch:london": (f"{_PERSON}hart.rose", f"{_PERSON}okoye.ben", f"{_PERSON}finch.ada"),
 }
 TAGS = ("new-arrival", "renewal", "complaint", "paperless", "joint-account", "回访", "高净值")
 CHANNELS = ("chat", "email", "phone", "wechat")
