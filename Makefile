@@ -43,7 +43,7 @@ bench: $(BIN)/.test ## measure; prints a table and writes var/bench/*.json
 	@$(BIN)/python -m bench
 
 example-roundup: $(BIN)/.run ## install Roundup apart, seed it, start it on loopback with the gateway in front
-	@exec $(BIN)/python examples/roundup/start.py
+	@exec $(BIN)/python -m examples.roundup.start
 
 format: $(BIN)/.test ## format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix-only .

@@ -105,7 +105,7 @@ class Tracker:
     @contextmanager
     def served(self) -> Iterator[None]:
         """Serves it in a process of its own, which ends with this block, or with this process however that ends."""
-        if _answers(self.port):
+        if answers(self.port):
             raise Failed(
                 f"something listens on 127.0.0.1:{self.port} already; stop it, it would be taken for Roundup"
             )
@@ -124,7 +124,7 @@ class Tracker:
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + 60
-        while not _answers(self.port):
+        while not answers(self.port):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise Failed(f"Roundup did not start; {self.home / 'roundup.log'} says why")
             time.sleep(0.05)
@@ -144,7 +144,8 @@ def _run(command: list[str], given: str = "") -> None:
         raise Failed(f"{Path(command[0]).name} {command[1]} failed:\n{done.stderr[-2000:]}")
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Tells whether something listens there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
