@@ -21,7 +21,7 @@ from gateway.wire import headers
 from gateway.wire.json import parse
 from gateway.wire.target import Target
 from gateway.words.access import Call
-from gateway.words.errors import Code, GatehouseError, Refused
+from gateway.words.errors import Code, GatehouseError, NoAnswer, Refused
 from gateway.words.ids import new_id
 
 _JSON_TYPES: Final = frozenset({"application/json", "application/merge-patch+json"})
@@ -119,6 +119,10 @@ class Door:
             return
         except GatehouseError as error:
             answer = self._refuse(error, _language(scope), request_id)
+        except asyncio.CancelledError:
+            # Only a stop that has run out of patience cancels a request. The corridor goes on and records what becomes of it;
+            # its caller is told that nobody can tell him now, in our words and not in the server's.
+            answer = problem(NoAnswer(), _language(scope), request_id)
         except Exception as error:  # noqa: BLE001 - the outermost door: a defect is answered 500 and logged, and nothing goes on
             answer = self._defect(error, _language(scope), request_id)
         if answer is not None and begun():
@@ -170,7 +174,8 @@ class Door:
         else:
             self._metrics.count(Count.REFUSALS, code=error.code)
         if error.code is Code.INTERNAL:
-            _log_defect(error, request_id)
+            self._metrics.count(Count.DEFECTS)
+            _log_defect(error.__cause__ or error, request_id)
         return problem(error, language, request_id)
 
     def _defect(self, error: Exception, language: Language, request_id: str) -> Answer:
@@ -179,7 +184,7 @@ class Door:
         return problem(GatehouseError(Code.INTERNAL), language, request_id)
 
 
-def _log_defect(error: Exception, request_id: str) -> None:
+def _log_defect(error: BaseException, request_id: str) -> None:
     name, at = place_of(error)
     event("defect", logging.ERROR, request=request_id, error=name, at=at)
 

@@ -43,17 +43,32 @@ class Connection:
     async def ask(
         self, key: str, method: str, path: str, document: Any = None
     ) -> tuple[int, dict[str, str], Any] | None:
+        try:
+            async with asyncio.timeout(SECONDS):
+                return await self._exchange(self._request(key, method, path, document))
+        except (OSError, asyncio.IncompleteReadError, TimeoutError):
+            self.close()
+            return None
+
+    async def leave(self, key: str, method: str, path: str, document: Any = None) -> bool:
+        """Asks, and is gone before any answer; False where nobody took the connection."""
+        try:
+            _, writer = await asyncio.open_connection(self._host, int(self._port))
+        except OSError:
+            return False
+        writer.write(self._request(key, method, path, document))
+        await writer.drain()
+        await asyncio.sleep(0.05)  # long enough to be read, not to be answered by a slow upstream
+        writer.close()
+        return True
+
+    def _request(self, key: str, method: str, path: str, document: Any) -> bytes:
         body = b"" if document is None else json.dumps(document).encode()
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}", f"Authorization: Bearer {key}"]
         if document is not None:
             lines += [f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
-        try:
-            async with asyncio.timeout(SECONDS):
-                return await self._exchange("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-        except (OSError, asyncio.IncompleteReadError, TimeoutError):
-            self.close()
-            return None
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
     async def _exchange(self, request: bytes) -> tuple[int, dict[str, str], Any]:
         if self._pair is None:
@@ -67,7 +82,8 @@ class Connection:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         if headers.get("connection") == "close":
             self.close()
-        return int(first.split()[1]), headers, json.loads(body) if body else None
+        document = json.loads(body) if "json" in headers.get("content-type", "") else None
+        return int(first.split()[1]), headers, document
 
     def close(self) -> None:
         if self._pair is not None:
@@ -134,7 +150,7 @@ class Load:
         if what == "list":
             return clerk, "GET", "/ledger/accounts?limit=5", None, None
         if what == "create":
-            return clerk, "POST", "/ledger/accounts", self._account(), None
+            return clerk, "POST", "/ledger/accounts", self.account(), None
         name = self.dice.choice(self.known)
         path = f"/ledger/accounts/{name}"
         match what:
@@ -150,7 +166,7 @@ class Load:
             case _:
                 return self.keys["auditor"], "PATCH", path, {"remark": "not mine to write"}, None
 
-    def _account(self) -> dict[str, str]:
+    def account(self) -> dict[str, str]:
         return {
             "holder": f"Account Holder {self.dice.randrange(10**9)}",
             "remark": f"opened {self.dice.random()}",

@@ -16,6 +16,7 @@ from gateway.keys import create_key_file
 from gateway.settings import read
 from gateway.words.ids import new_id
 from gateway.words.principal import RoleHeld
+from tests.campaign.counts import proving
 from tests.campaign.serving import ROOT, Launcher
 
 BUNDLE = Path(__file__).parent / "bundle"
@@ -47,7 +48,7 @@ async def prepare(home: Path, address: str, dsn: str = "") -> Estate:
         "GATEHOUSE_UPSTREAM_HOSTS": address,
         "GATEHOUSE_SETTLE_SECONDS": "0.5",
         # Longer than any request of these campaigns may still be under way in another replica.
-        "GATEHOUSE_SETTLE_GRACE_SECONDS": "8",
+        "GATEHOUSE_SETTLE_GRACE_SECONDS": "20" if proving() else "4",
     }
     if dsn:
         settings["GATEHOUSE_DATABASE_URL"] = dsn

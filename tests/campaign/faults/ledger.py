@@ -33,7 +33,10 @@ class Forwarded:
 
 @dataclass
 class Ledger:
-    """accounts: id → record. forwarded: every change that arrived. stood: (id, version) of every state that ever was."""
+    """accounts: id → record. forwarded: every change that arrived. stood: (id, version) of every state that ever was.
+
+    slow_seconds: how long a change takes, half of it before it is made and half before it is answered.
+    """
 
     accounts: dict[str, Record] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
@@ -42,6 +45,7 @@ class Ledger:
     stood: set[tuple[str, str]] = field(default_factory=set)
     closed: set[str] = field(default_factory=set)
     address: str = ""
+    slow_seconds: float = 0.0
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -56,7 +60,9 @@ class Ledger:
         if scope["method"] == "GET":
             status, answer = self._look(segments, parse_qs(scope["query_string"].decode()))
         else:
+            await asyncio.sleep(self.slow_seconds / 2)
             status, answer = self._change(scope["method"], segments, document, headers)
+            await asyncio.sleep(self.slow_seconds / 2)
         lines = [(b"content-type", b"application/json")] if answer is not None else []
         if answer is not None and "id" in answer:
             lines.append((b"etag", self._etag(answer["id"]).encode()))

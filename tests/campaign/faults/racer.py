@@ -44,16 +44,13 @@ async def _unfenced(
 
 @dataclass(frozen=True, slots=True)
 class Duel:
-    """One key that is read with by everybody and revoked by one. begins, revoked: seconds of the machine's monotonic clock."""
+    """One key that is read with by everybody and revoked by one. Moments are seconds of the machine's monotonic clock."""
 
     key: str
     text: str
     begins: float
+    ends: float  # of reading, should the key be taken for ever
     revoked: float | None  # by this process at that moment; None: another one does it
-
-    @property
-    def ends(self) -> float:
-        return self.begins + 5.0
 
 
 def call(method: str, path: str, key: str = "", body: bytes = b"") -> Call:

@@ -101,7 +101,7 @@ async def _campaign(estate: Estate, ledger: Ledger, kills: int, replicas: int, n
     assert found.faults == []
     assert codes == [0] * replicas
     assert max(times) < SECONDS
-    assert len(load.good()) > 5 * kills
+    assert len(load.good()) >= 3 * kills
     assert sound
     assert settled or not proving()
 
@@ -110,6 +110,7 @@ async def _campaign(estate: Estate, ledger: Ledger, kills: int, replicas: int, n
 @pytest.mark.timeout(0)
 async def test_a_gateway_killed_under_load_loses_nothing_that_it_acknowledged(fresh_dir: Path) -> None:
     async with serving() as ledger:
+        ledger.slow_seconds = 0.02
         estate = await prepare(fresh_dir / "home", ledger.address)
         await _campaign(estate, ledger, count(3, 200), 1, "killed on SQLite")
 
@@ -122,6 +123,7 @@ async def test_a_replica_killed_under_load_loses_nothing_and_the_other_serves_on
 ) -> None:
     database = postgres_server.new_database()
     async with serving() as ledger:
+        ledger.slow_seconds = 0.02
         estate = await prepare(fresh_dir / "home", ledger.address, postgres_server.dsn(database))
-        await _campaign(estate, ledger, count(2, 200), 2, "killed on PostgreSQL, two replicas")
+        await _campaign(estate, ledger, count(1, 200), 2, "killed on PostgreSQL, two replicas")
     postgres_server.drop_database(database)

@@ -103,27 +103,47 @@ def everyone(racers: list[Racer], do: str, **more: Any) -> list[Any]:
     return [racer.hear() for racer in racers]
 
 
-def opened(racers: list[Racer], dsn: str) -> str:
-    """Puts all four on a database, the first one alone so that it makes the stores; gives the customer's path."""
-    racers[0].ask("open", dsn=dsn)
-    everyone(racers[1:], "open", dsn=dsn)
-    return str(racers[0].ask("seed"))
+@dataclass
+class Course:
+    """Where the races are run: a database, the customer who is read, the keys that were raced for there."""
+
+    racers: list[Racer]
+    server: PostgresServer
+    dsn: str = ""
+    path: str = ""
+    keys: int = 0
+
+    def ready(self) -> None:
+        """Moves everybody to a fresh database where the old one is full: one process alone first, since it makes the stores."""
+        if self.dsn and self.keys < KEYS_A_DATABASE:
+            return
+        self.dsn, self.keys = self.server.dsn(self.server.new_database()), 0
+        self.racers[0].ask("open", dsn=self.dsn)
+        everyone(self.racers[1:], "open", dsn=self.dsn)
+        self.path = str(self.racers[0].ask("seed"))
 
 
-def batch(racers: list[Racer], path: str, chance: random.Random) -> tuple[list[str], list[Any]]:
-    """Issues keys and races for them; gives the keys and what each process saw."""
-    keys = racers[0].ask("issue", count=BATCH)
+def batch(course: Course, size: int, seconds: float, chance: random.Random) -> tuple[list[str], list[Any]]:
+    """Issues keys and races for them, each at most so many seconds; gives the keys and what each process saw."""
+    keys = course.racers[0].ask("issue", count=size)
+    course.keys += size
     first = time.monotonic() + 0.3
-    begins = [first + APART_SECONDS * place for place in range(BATCH)]
+    begins = [first + APART_SECONDS * place for place in range(size)]
     revoked = [moment + chance.uniform(0.0, 0.04) for moment in begins]
     by = [chance.randrange(PROCESSES) for _ in keys]
-    for number, racer in enumerate(racers):
+    for number, racer in enumerate(course.racers):
         duels = [
-            (key, text, begins[place], revoked[place] if by[place] == number else None)
+            (
+                key,
+                text,
+                begins[place],
+                begins[place] + seconds,
+                revoked[place] if by[place] == number else None,
+            )
             for place, (key, text) in enumerate(keys)
         ]
-        racer.tell("race", path=path, duels=duels)
-    return [key for key, _ in keys], [racer.hear() for racer in racers]
+        racer.tell("race", path=course.path, duels=duels)
+    return [key for key, _ in keys], [racer.hear() for racer in course.racers]
 
 
 def weigh(seen: Seen, keys: list[str], reports: list[Any], outcomes: dict[str, int]) -> None:
@@ -133,7 +153,7 @@ def weigh(seen: Seen, keys: list[str], reports: list[Any], outcomes: dict[str, i
         outcomes[key] = outcome
         for report in reports:
             for _, ended, said in report["reads"][place]:
-                if ended <= begun:
+                if ended <= begun:  # not across the revocation
                     continue
                 seen.races += 1
                 seen.ended["served" if isinstance(said, int) else said] += 1
@@ -153,22 +173,19 @@ def behind(dsn: str, outcomes: dict[str, int]) -> int:
 
 
 def races(
-    racers: list[Racer], server: PostgresServer, wanted: int, chance: random.Random, *, fence: bool
+    course: Course, wanted: int, size: int, seconds: float, chance: random.Random, *, fence: bool
 ) -> Seen:
-    """Races until so many races were run; reads the log of each database when it is full."""
-    seen = Seen()
-    everyone(racers, "fence", on=fence)
+    """Races until so many races were run, so many keys at once; then reads the log, of each database that was full."""
+    seen, behind_in_log = Seen(), 0
+    everyone(course.racers, "fence", on=fence)
     while seen.races < wanted:
-        database = server.new_database()
-        dsn = server.dsn(database)
-        path = opened(racers, dsn)
+        course.ready()
         outcomes: dict[str, int] = {}
-        while seen.races < wanted and len(outcomes) < KEYS_A_DATABASE:
-            weigh(seen, *batch(racers, path, chance), outcomes)
-        in_log = behind(dsn, outcomes)
-        assert in_log >= seen.stale if not fence else in_log == 0
-        seen.stale = max(seen.stale, in_log)
-        assert verify_postgres(dsn).intact
+        while seen.races < wanted and course.keys < KEYS_A_DATABASE:
+            weigh(seen, *batch(course, size, seconds, chance), outcomes)
+        behind_in_log += behind(course.dsn, outcomes)
+        assert verify_postgres(course.dsn).intact
+    seen.stale = max(seen.stale, behind_in_log)
     return seen
 
 
@@ -179,8 +196,10 @@ def test_nobody_is_served_behind_a_revocation_and_without_the_fence_somebody_is(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:
     with four(fresh_dir) as racers:
-        off = races(racers, postgres_server, 100, dice("fence off"), fence=False)
-        on = races(racers, postgres_server, count(400, 100_000), dice("fence on"), fence=True)
+        course = Course(racers, postgres_server)
+        course.ready()
+        off = races(course, 50, 6, 2.0, dice("fence off"), fence=False)
+        on = races(course, count(400, 100_000), BATCH, 10.0, dice("fence on"), fence=True)
     print(
         f"proof: a key revoked against reads by {PROCESSES} processes: {on.races} races over {on.keys} keys "
         f"({dict(on.ended)}), {on.stale} served stale; with the fence off {off.stale} of {off.races}"
