@@ -31,7 +31,7 @@ from gateway.words.principal import Party, Principal
 
 LIFETIME = timedelta(days=90)
 RENEWED_BEFORE = timedelta(days=7)
-TOGETHER = 24
+TOGETHER = 64
 """Sample records that are created at once."""
 PURPOSE = "maintenance"
 

@@ -25,6 +25,7 @@ from sqlalchemy import Connection, Engine, create_engine, exc
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
 
+from gateway.store.group import GroupWriter
 from gateway.store.location import Dialect, Location
 from gateway.store.sqlite import listen, prepare_file
 from gateway.words.errors import Unavailable
@@ -89,6 +90,7 @@ class SqliteStore:
         self._near = _sqlite(path, query_only=True, begin=None)
         self._far = _sqlite(path, query_only=True, begin="BEGIN")
         self._writer = _sqlite(path, query_only=False, begin="BEGIN IMMEDIATE")
+        self._group = GroupWriter(self._writer, self._thread, self._writing)
         self._async = create_async_engine(
             f"sqlite+aiosqlite:///{path}",
             connect_args={"isolation_level": None},
@@ -114,10 +116,10 @@ class SqliteStore:
             return await asyncio.get_running_loop().run_in_executor(self._scanner, _in, self._far, work)
 
     async def write(self, work: Work[T]) -> T:
-        """Runs on the writing thread, in one hop."""
+        """Runs on the writing thread, committed together with whatever else waits."""
         with translated():
-            async with self._writing:
-                return await asyncio.get_running_loop().run_in_executor(self._thread, _in, self._writer, work)
+            result: T = await self._group.run(work)
+            return result
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -129,6 +131,7 @@ class SqliteStore:
     async def close(self) -> None:
         """Waits for the work in hand."""
         loop = asyncio.get_running_loop()
+        await self._group.settled()
         for pool, engine in ((self._thread, self._writer), (self._scanner, self._far)):
             await loop.run_in_executor(None, pool.shutdown)
             engine.dispose()
