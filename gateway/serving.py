@@ -10,6 +10,7 @@ from gateway import demo
 from gateway.app import House, open_house, serve
 from gateway.edge import Server
 from gateway.identity.demo import DemoIssuer
+from gateway.observe import keep_memory_private
 from gateway.settings import Settings
 from gateway.words.errors import Misconfigured
 
@@ -19,6 +20,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 async def serve_forever(settings: Settings) -> None:
     """Serves with what is configured; makes nothing that an operator should have made."""
+    keep_memory_private()
     if not settings.keys.exists():
         raise Misconfigured(
             f"there is no key file {settings.keys.name}: restore it, or for a new installation make one with `gatehouse keys create`"
@@ -29,6 +31,7 @@ async def serve_forever(settings: Settings) -> None:
 
 async def serve_demo(settings: Settings, say: Say) -> None:
     """Sets up, loads the sample, serves, prints credentials and lines to paste. Raises Misconfigured off the loopback address."""
+    keep_memory_private()
     if settings.host not in LOOPBACK:
         raise Misconfigured(
             "the demo's credentials are for this machine only: set GATEHOUSE_HOST to 127.0.0.1, or use `gatehouse run`"

@@ -56,7 +56,7 @@ def settings(home: Path, **more: object) -> Settings:
 async def serving(
     chosen: Settings,
     *,
-    holders: Mapping[str, Holder] = {},  # noqa: B006 - read only
+    holders: Mapping[str, Holder] = {},
     environment: Mapping[str, str] = os.environ,
 ) -> AsyncIterator[Opened]:
     """Serves for a `with` block. Keys are issued at the first opening of a home and kept beside it for the next."""

@@ -14,7 +14,18 @@ from gateway.records.sample import bank_card, resident_id
 # Rare letters: a name of four of them is found by its UTF-16 form too, which is eight bytes.
 _LETTERS = "黻翯鬯龑翾爨籋鼒黼毳赟犇骉羴鱻尛垚淼焱晶磊森犟龘靐齉爩麤灪籱饢驫麣纞虪躞轤鸜鸞"
 _STREETS = ("虚构路", "无名巷", "镜湖街", "云端大道")
-_WORDS = "harbour lantern saffron willow cobalt meadow juniper granite velvet ember".split()
+_WORDS = (
+    "harbour",
+    "lantern",
+    "saffron",
+    "willow",
+    "cobalt",
+    "meadow",
+    "juniper",
+    "granite",
+    "velvet",
+    "ember",
+)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator
@@ -10,6 +9,8 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.campaign.secrecy.raw import Heard, raw_server, say
 
 CATALOGUE = """
 upstream: {name}
@@ -42,18 +43,17 @@ routes:
 
 @dataclass
 class Shelf:
-    """One running upstream. file: its database. seen: every request's bytes."""
+    """One running upstream. file: its database."""
 
     file: Path
-    port: int
-    seen: list[bytes]
+    heard: Heard
 
     @property
     def host(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return self.heard.host
 
     def catalogue(self, name: str) -> str:
-        return CATALOGUE.format(name=name, port=self.port)
+        return CATALOGUE.format(name=name, port=self.heard.port)
 
     def document(self, record: str) -> dict[str, Any]:
         """Gives what lies in the database."""
@@ -78,40 +78,8 @@ async def shelf(file: Path) -> AsyncIterator[Shelf]:
         connection.execute(
             "CREATE TABLE IF NOT EXISTS records (id TEXT PRIMARY KEY, version INTEGER, document TEXT)"
         )
-        made = Shelf(file, 0, [])
-        tasks: set[asyncio.Task[None]] = set()
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            tasks.add(task)
-            try:
-                while True:
-                    head = await reader.readuntil(b"\r\n\r\n")
-                    length = next(
-                        (
-                            int(h[15:])
-                            for h in head.lower().split(b"\r\n")
-                            if h.startswith(b"content-length:")
-                        ),
-                        0,
-                    )
-                    body = await reader.readexactly(length)
-                    made.seen.append(head + body)
-                    writer.write(_answer(connection, head, body))
-                    await writer.drain()
-            except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-                writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        made.port = server.sockets[0].getsockname()[1]
-        try:
-            yield made
-        finally:
-            server.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        async with raw_server(lambda head, body: _answer(connection, head, body)) as heard:
+            yield Shelf(file, heard)
 
 
 def _answer(connection: sqlite3.Connection, head: bytes, body: bytes) -> bytes:
@@ -148,9 +116,4 @@ def _keep(
 
 def _say(status: int, document: Any, version: int | None = None) -> bytes:
     body = b"" if document is None else json.dumps(document).encode()
-    lines = [f"HTTP/1.1 {status} Said"]
-    if status != 204:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
-    if version is not None:
-        lines.append(f'ETag: "{version}"')
-    return "\r\n".join([*lines, "", ""]).encode() + body
+    return say(status, body, *([f'ETag: "{version}"'] if version is not None else []))

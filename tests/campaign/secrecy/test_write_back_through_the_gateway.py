@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.campaign.counts import count, dice
 from tests.campaign.secrecy.client import Client, Said
 from tests.campaign.secrecy.folders import folder
