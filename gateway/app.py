@@ -112,6 +112,11 @@ class Sight:
         """Reads one record."""
         return await self._held().now.upstream.look(ref, resource)
 
+    def patience(self, upstream: str) -> timedelta:
+        """Gives how long a change to that upstream may be under way: its two deadlines."""
+        spec = in_force(self._held()).upstreams.get(upstream)
+        return timedelta(seconds=0 if spec is None else spec.connect_seconds + spec.answer_seconds)
+
 
 def in_force(held: InForce) -> Catalogue:
     """Gives the catalogue in force: what addresses calls is a catalogue, since `Bundles` made it."""
@@ -175,8 +180,17 @@ async def open_house(
             alarms=alarms,
         )
         desk = Desk(stores.log, held, stores.state, clock)
+        sight = Sight(lambda: held)
         settler = Settler(
-            stores.log, Sight(lambda: held), fields, (KeySettlement(desk, reload),), evidence, alarms
+            stores.log,
+            sight,
+            fields,
+            (KeySettlement(desk, reload),),
+            evidence,
+            alarms,
+            under_way=gate.under_way,
+            # On SQLite nobody else can have a request under way; on PostgreSQL another replica may.
+            patience=sight.patience if settings.database_url else lambda _: timedelta(0),
         )
         turned_away: Counter[Code] = Counter()
         door = Door(gate, metrics, now=clock, stranger=lambda code: turned_away.update([code]))
@@ -199,7 +213,6 @@ async def open_house(
         )
         await stores.log.append(_note("gateway:start", version=__version__))
         await bundles.enter(held, first, bundles.loaded_digest, None)
-        # On SQLite nobody else can have a request under way; on PostgreSQL another replica may.
         grace = settings.settle_grace_seconds if settings.database_url else 0
         await settler.round(timedelta(seconds=grace))
         yield house

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from audit import Log, LogBusy, LogUnavailable, Receipt, Stale
@@ -31,7 +31,7 @@ from gateway.rooms import (
     Upstream,
 )
 from gateway.words.access import Call
-from gateway.words.decision import Decision
+from gateway.words.decision import Decision, Facts
 from gateway.words.errors import BadAnswer, Code, Denied, GatehouseError, NotSent, Refused, Unavailable
 from gateway.words.principal import Principal
 from gateway.words.record import Alarm, ClosedRecord, SealedChange, View
@@ -90,7 +90,10 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The rooms off the corridor, and the corridor."""
+    """The rooms off the corridor, and the corridor.
+
+    under_way: intents whose requests have not ended in this process; the reconciler leaves those alone.
+    """
 
     identifier: Identifier
     facts: FactSource
@@ -100,6 +103,7 @@ class Gate:
     caches: Caches
     alarms: Alarms
     turns: Turns = field(default_factory=Turns)
+    under_way: set[int] = field(default_factory=set)
 
     async def answer(self, call: Call) -> Reply:
         """Gives the reply to one call. Raises GatehouseError, with `entry` set once a principal was known.
@@ -127,9 +131,22 @@ class Gate:
         except LogUnavailable as error:
             raise Unavailable(Code.LOG_UNAVAILABLE) from error
         except GatehouseError as error:
+            if error.entry is None and walk.open_intent is not None and isinstance(error, Unavailable):
+                raise self._unrecorded(
+                    walk.open_intent
+                ) from error  # it may have been done: nobody is told to try again
             if error.entry is None:
                 error.entry = (await self._refuse(walk, error)).ref
             raise
+        except Stale:
+            raise
+        except Exception as defect:  # a defect of ours is an answer too, and has its entry
+            internal = GatehouseError(Code.INTERNAL)
+            internal.entry = (await self._refuse(walk, internal)).ref
+            raise internal from defect
+        finally:
+            if walk.open_intent is not None:
+                self.under_way.discard(walk.open_intent.seq)
 
     async def _walk(self, walk: Walk) -> Reply:
         what = walk.what = walk.ruled.addresser.address(walk.call, walk.principal)  # 3 address
@@ -155,10 +172,11 @@ class Gate:
 
     async def _read(self, walk: Walk, what: Addressed, asked: Prepared) -> Reply:
         answer = check(await walk.ruled.upstream.fetch(what))  # 7 work
+        self._alarm(*answer.alarms)
         record = _whole(answer)
         decision = await self._decide(walk, what, asked, record)  # 4 facts, 5 decide
         (view,) = await self.lens.views(what.resource, [(record, decision)], walk.principal)  # 8 view
-        self._alarm(answer, view)
+        self._alarm(*view.alarms)
         event = entries.served(what, decision, [view], self.evidence)
         receipt = await self.log.append(event, fence=walk.ruled.fence)  # 9 record
         document = walk.ruled.upstream.compose(what, [view], answer, following=None, total=None)
@@ -167,15 +185,18 @@ class Gate:
     async def _list(self, walk: Walk, what: Addressed, work: List, asked: Prepared) -> Reply:
         if hidden := sorted(work.query.uses - asked.searchable()):
             raise Refused(Code.FIELD_NOT_SEARCHABLE, field=hidden[0])
+        await self._above(walk, what)
         found = await walk.ruled.lister.gather(what, work, asked)  # 4, 5, 7: item by item
+        self._alarm(*found.alarms)
         views = await self.lens.views(what.resource, found.seen, walk.principal)  # 8
-        self._alarm(found.first, *views)
+        self._alarm(*(alarm for view in views for alarm in view.alarms))
         decision = walk.decision = asked.collection()
         event = entries.served(what, decision, views, self.evidence)
         receipt = await self.log.append(event, fence=walk.ruled.fence)  # 9
         cursor = walk.ruled.lister.cursor(what, work, found.following)
-        document = walk.ruled.upstream.compose(what, views, found.first, following=cursor, total=found.total)
-        return reply(found.first.status, document, receipt, decision, found.first.headers)  # 10
+        answer = found.answer
+        document = walk.ruled.upstream.compose(what, views, answer, following=cursor, total=found.total)
+        return reply(answer.status, document, receipt, decision, answer.headers)  # 10
 
     # ── changing: decide, record the intent, forward, record the outcome, reply ──────────────────────────────────
 
@@ -184,10 +205,11 @@ class Gate:
         decision = walk.decision = asked.decide(self.facts.of_draft(what.resource, work.draft, known))  # 5
         if not decision.allowed:
             raise Denied(decision)
+        await self._above(walk, what)
         sealed = await self.lens.seal_create(what, work.draft, decision, walk.principal)
         try:
             await self._intend(walk, what, decision, sealed, None)  # 6 record
-        except (Stale, LogBusy, LogUnavailable):
+        except BaseException:
             await self.lens.drop(sealed)  # nothing was forwarded: the pending seal has no record
             raise
         answer = await self._forward(walk, what, decision, sealed, None)  # 7
@@ -198,9 +220,8 @@ class Gate:
         sealed = await self.lens.seal_update(what, work.draft, before, decision, walk.principal)
         if sealed.same:
             return await self._unchanged(walk, what, before, decision)
-        becoming = await self._facts_of(
-            what, asked, after(before, sealed, work.mode)
-        )  # nobody moves a record out of his own reach
+        becoming = asked.decide(await self._facts(what, after(before, sealed, work.mode)))
+        # nobody moves a record out of his own reach
         if not becoming.allowed:
             walk.decision = becoming
             raise Denied(becoming)
@@ -218,12 +239,14 @@ class Gate:
         self, walk: Walk, what: Addressed, asked: Prepared, condition: str | None
     ) -> tuple[ClosedRecord, Decision]:
         """Gives the record that a change is about, read by ourselves, and the decision on it."""
-        before = _whole(check(await walk.ruled.upstream.before(what)))
+        answer = check(await walk.ruled.upstream.before(what))
+        self._alarm(*answer.alarms)
+        before = _whole(answer)
+        decision = await self._decide(walk, what, asked, before)
         if before.version is None and what.resource.versioning is not Versioning.NONE:
             raise BadAnswer(
-                200
-            )  # the catalogue promises a version; without one the write could not be conditional
-        decision = await self._decide(walk, what, asked, before)
+                answer.status
+            )  # promised by the catalogue; without one the write is not conditional
         if condition is not None and condition not in ("*", before.version):
             raise Refused(Code.CHANGED_MEANWHILE)
         return before, decision
@@ -232,14 +255,17 @@ class Gate:
         self, walk: Walk, what: Addressed, before: ClosedRecord, decision: Decision
     ) -> Reply:
         """Answers a write that would change nothing: nothing is sent, what he may see is shown."""
-        (view,) = await self.lens.views(what.resource, [(before, decision)], walk.principal)
-        answer = Answer(200, before)
-        self._alarm(answer, view)
+        seen = [(before, decision)] if self._may_read(walk, what, decision) else []
+        views = await self.lens.views(what.resource, seen, walk.principal)
+        self._alarm(*(alarm for view in views for alarm in view.alarms))
         receipt = await self.log.append(
-            entries.served(what, decision, [view], self.evidence), fence=walk.ruled.fence
+            entries.served(what, decision, views, self.evidence), fence=walk.ruled.fence
         )
-        document = walk.ruled.upstream.compose(what, [view], answer, following=None, total=None)
-        return reply(200, document, receipt, decision, walk.ruled.upstream.version_headers(what, before))
+        versions = walk.ruled.upstream.version_headers(what, before)
+        if not views:
+            return reply(204, None, receipt, decision, versions)
+        document = walk.ruled.upstream.compose(what, views, Answer(200, before), following=None, total=None)
+        return reply(200, document, receipt, decision, versions)
 
     async def _intend(
         self,
@@ -252,6 +278,7 @@ class Gate:
         subject = await self.lens.pseudonym_of(what, sealed, before)
         event = entries.intent(what, decision, sealed, before, subject, self.evidence)
         walk.open_intent = await self.log.append(event, fence=walk.ruled.fence)
+        self.under_way.add(walk.open_intent.seq)
 
     async def _forward(
         self,
@@ -264,10 +291,13 @@ class Gate:
         """Sends the change. An answer that says whether it was done is recorded; any other leaves the intent open."""
         condition = before.version if before and what.resource.versioning is not Versioning.NONE else None
         try:
+            if before is not None and condition is None:
+                await self._still(walk, what, before)
             answer = await walk.ruled.upstream.change(what, sealed, condition)
-        except NotSent as unsent:
+        except (NotSent, Refused) as unsent:
             await self._undone(walk, what, decision, sealed, {"result": "not-sent"}, unsent)
             raise
+        self._alarm(*answer.alarms)
         if 200 <= answer.status < 300:
             if answer.created is not None and sealed is not None:
                 await self._bind(what, sealed, answer.created)
@@ -278,17 +308,26 @@ class Gate:
             await self._undone(walk, what, decision, sealed, said, error)
         raise error
 
+    async def _still(self, walk: Walk, what: Addressed, before: ClosedRecord) -> None:
+        """Compares again, just before a write that cannot be conditional. Whatever this raises, nothing was sent."""
+        try:
+            now = (await walk.ruled.upstream.before(what)).record
+        except GatehouseError as error:
+            raise NotSent from error
+        if now is None or now.fields != before.fields:
+            raise Refused(Code.CHANGED_MEANWHILE)
+
     async def _conclude(
         self, walk: Walk, what: Addressed, asked: Prepared, decision: Decision, answer: Answer
     ) -> Reply:
         """Shows what came of a change, as far as he may see the record as it is now, and records the outcome."""
         view: View | None = None
         if answer.record is not None:
-            now = await self._facts_of(what, asked, answer.record)
-            if now.allowed:
+            now = asked.decide(await self._facts(what, answer.record))
+            if now.allowed and self._may_read(walk, what, now):
                 (view,) = await self.lens.views(what.resource, [(answer.record, now)], walk.principal)
                 decision = now
-            self._alarm(answer, *([view] if view else []))
+                self._alarm(*view.alarms)
         said: dict[str, str | int | bool] = {"result": "done", "status": answer.status}
         if what.resource.versioning is Versioning.NONE and what.route.verb in (Verb.UPDATE, Verb.DELETE):
             said["unconditional"] = True
@@ -314,14 +353,16 @@ class Gate:
     ) -> None:
         """Records that an intended change was certainly not done; the error then names that entry."""
         intent = walk.intent
+        if sealed is not None:
+            await self.lens.drop(
+                sealed
+            )  # first: where it cannot be, the intent stays open and the reconciler does it
         event = entries.outcome(what, decision, intent.seq, said, None, self.evidence)
         try:
             receipt = await self.log.append(event)
         except (LogBusy, LogUnavailable) as failure:
             raise self._unrecorded(intent) from failure
         error.entry = receipt.ref
-        if sealed is not None and sealed.pending is not None:
-            await self.lens.drop(sealed)
 
     async def _bind(self, what: Addressed, sealed: SealedChange, created: str) -> None:
         """Binds the new record to its seal before anybody is told its id; else the intent stays open for the reconciler."""
@@ -336,19 +377,37 @@ class Gate:
 
     async def _decide(self, walk: Walk, what: Addressed, asked: Prepared, record: ClosedRecord) -> Decision:
         """Decides on a record that was fetched. Where even its existence is not his to know, it is not there."""
-        decision = walk.decision = await self._facts_of(what, asked, record)
+        decision = walk.decision = asked.decide(await self._facts(what, record))
         if decision.allowed:
             return decision
-        if what.route.verb is not Verb.READ:
-            seeing = walk.ruled.decider.prepare(what.reading(), what.resource, walk.ruled.fence)
-            if (await self._facts_of(what, seeing, record)).allowed:
-                raise Denied(decision)
+        if what.route.verb is not Verb.READ and self._may_read(walk, what, decision):
+            raise Denied(decision)
         raise Denied(decision, Code.NOT_FOUND)
 
-    async def _facts_of(self, what: Addressed, asked: Prepared, record: ClosedRecord) -> Decision:
+    async def _above(self, walk: Walk, what: Addressed) -> None:
+        """Goes on where he may read the record that he lists or creates below; else it is as if that were not there."""
+        if what.ref.parent is None:
+            return
+        resource = what.upstream.resources[what.ref.parent.resource]
+        found = await walk.ruled.upstream.look(what.ref.parent, resource)
+        if found is None:
+            raise Refused(Code.NOT_FOUND)
+        above = replace(what, access=what.above(), resource=resource)
+        asked = walk.ruled.decider.prepare(above.access, resource, walk.ruled.fence)
+        decision = asked.decide(await self._facts(above, found))
+        if not decision.allowed:
+            walk.decision = decision
+            raise Denied(decision, Code.NOT_FOUND)
+
+    def _may_read(self, walk: Walk, what: Addressed, decision: Decision) -> bool:
+        """Tells whether he may read the record that he changes: the right to change it shows nothing of it."""
+        asked = walk.ruled.decider.prepare(what.reading(), what.resource, walk.ruled.fence)
+        return asked.decide(decision.facts).allowed
+
+    async def _facts(self, what: Addressed, record: ClosedRecord) -> Facts:
         subjects = await self.lens.subjects_of(what.resource, [record])
         (known,) = await self.facts.floors(what.access, subjects)
-        return asked.decide(self.facts.of_record(what.resource, record, known))
+        return self.facts.of_record(what.resource, record, known)
 
     async def _refuse(self, walk: Walk, error: GatehouseError) -> Receipt:
         """Records a refusal. One of a change whose outcome nobody knows leaves its intent open and names it."""
@@ -367,8 +426,7 @@ class Gate:
         error.entry = intent.ref
         return error
 
-    def _alarm(self, answer: Answer, *views: View) -> None:
-        raised: list[Alarm] = [*answer.alarms, *(a for view in views for a in view.alarms)]
+    def _alarm(self, *raised: Alarm) -> None:
         if raised:
             self.alarms.raise_(raised)
 

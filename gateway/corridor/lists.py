@@ -7,7 +7,7 @@ of the collection was decided. The cursor names an upstream position and how man
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -15,10 +15,12 @@ from gateway.corridor.replies import check
 from gateway.rooms import Answer, FactSource, Lens, Prepared, Seals, Upstream
 from gateway.words.decision import Decision, Disclosure
 from gateway.words.errors import BadAnswer, Code, Refused
-from gateway.words.record import ClosedRecord
+from gateway.words.record import Alarm, ClosedRecord
 from gateway.words.work import Addressed, List
 
 _LABEL = "list-cursor"
+# They speak of the upstream's run as a whole, with the items in it that may not be seen, and of its own places.
+_OF_THE_RUN = frozenset({"content-location", "etag", "last-modified", "link", "location"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,23 @@ class Place:
 
 @dataclass(slots=True)
 class Gathered:
-    """What was found: visible items with their decisions, the run that shapes the answer, where to go on, the total if known."""
+    """What was found: visible items with their decisions, the run that shapes the answer, where to go on, the total if known;
+    and what every run that was read was raised about."""
 
     first: Answer
     seen: list[tuple[ClosedRecord, Decision]] = field(default_factory=list)
     following: Place | None = None
     total: int | None = None
+    alarms: list[Alarm] = field(default_factory=list)
+
+    @property
+    def answer(self) -> Answer:
+        """The first run's answer around the items that are shown, of whichever run they are."""
+        headers = tuple(pair for pair in self.first.headers if pair[0] not in _OF_THE_RUN)
+        if self.first.page is None:
+            raise AssertionError("a list was gathered from an answer without a page")
+        items = tuple(record for record, _ in self.seen)
+        return replace(self.first, page=replace(self.first.page, items=items), headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,7 @@ class Lister:
         """
         start = self._place(what, work)
         bound = what.route.page.bound if what.route.page else work.query.limit
+        counting = work.query.count and start == Place()
         gathered: Gathered | None = None
         visible = read = 0
         here = start
@@ -65,6 +79,7 @@ class Lister:
             if page is None:
                 raise BadAnswer(answer.status)
             gathered = gathered or Gathered(answer)
+            gathered.alarms += answer.alarms
             fresh = page.items[here.done :]
             for index, (record, decision) in enumerate(
                 await self._decide(what, work, asked, fresh), start=here.done
@@ -76,15 +91,15 @@ class Lister:
                 elif gathered.following is None:
                     gathered.following = Place(here.position, index)
                 visible += 1
-            read += len(fresh)
-            done = gathered.following is not None and not work.query.count
+            read += max(len(fresh), 1)  # a run without items is work too: there might be no end of them
+            done = gathered.following is not None and not counting
             if page.next is None or done:
                 break
             here = Place(page.next)
             if read >= bound:
                 gathered.following = gathered.following or here
                 return gathered
-        if work.query.count and start == Place():
+        if counting:
             gathered.total = visible
         return gathered
 

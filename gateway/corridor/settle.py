@@ -7,7 +7,7 @@ What the upstream holds now is compared with the digests in the intent's own rec
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -86,7 +86,12 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Settler:
-    """Looks at open intents. `grace`: intents younger than this may still be under way in another process."""
+    """Looks at open intents. `grace`: intents younger than this may still be under way in another process.
+
+    under_way: intents whose requests have not ended in this process, however old: settling one would forget the keys of a record
+    that is being made.
+    patience: how much longer than `grace` a change to that upstream may be under way in another process.
+    """
 
     log: Log
     upstream: InSight
@@ -94,6 +99,8 @@ class Settler:
     own: tuple[OwnChanges, ...]
     evidence: Evidence
     alarms: Alarms
+    under_way: Set[int] = frozenset()
+    patience: Callable[[str], timedelta] = lambda _: timedelta(0)
     stuck: set[int] = field(default_factory=set)
 
     async def round(self, grace: timedelta, now: datetime | None = None) -> Settled:
@@ -101,7 +108,9 @@ class Settler:
         settled = Settled()
         latest = (now or datetime.now(UTC)) - grace
         for intent in await self.log.open_intents():
-            if datetime.fromisoformat(intent.time) > latest:
+            where = intent.fields.get("resource") or {}
+            young = datetime.fromisoformat(intent.time) > latest - self.patience(str(where.get("upstream")))
+            if young or intent.seq in self.under_way:
                 settled.left_open += 1
                 continue
             try:

@@ -114,3 +114,10 @@ class Addressed:
     def reading(self) -> Access:
         """Gives the question whether the same principal may read this: what tells 403 from 404."""
         return replace(self.access, action=f"{self.resource.name}:read")
+
+    def above(self) -> Access:
+        """Gives the question whether the same principal may read the record that this stands below."""
+        parent = self.ref.parent
+        if parent is None:
+            raise AssertionError("asked for what stands above a record that stands below none")
+        return replace(self.access, action=f"{parent.resource}:read", ref=parent)

@@ -6,7 +6,7 @@ Records are dictionaries in `Shelf`; a record with `secret: true` is not to be s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,10 @@ RESOURCE = ResourceSpec(
 )
 
 
+NOTE = replace(RESOURCE, name="note", parent="thing")
+"""A resource below things: a call with `below` is about the notes of that thing."""
+
+
 def route(verb: Verb) -> RouteSpec:
     return RouteSpec(
         name=verb.value,
@@ -78,7 +82,9 @@ def route(verb: Verb) -> RouteSpec:
     )
 
 
-UPSTREAM = UpstreamSpec("shelf", "/shelf", "embedded:", None, (), 1, 1, 1000, (), {"thing": RESOURCE})
+UPSTREAM = UpstreamSpec(
+    "shelf", "/shelf", "embedded:", None, (), 1, 1, 1000, (), {"thing": RESOURCE, "note": NOTE}
+)
 
 
 def call(verb: Verb, record: str | None = None, *, key: str = "good", body: Any = None, **query: Any) -> Call:
@@ -124,8 +130,11 @@ class Keys:
         return Principal(Party(f"app:{key}"), None, frozenset({"service"}), ("test",))
 
 
+@dataclass(frozen=True)
 class ByHand:
     """Step 3."""
+
+    resource: ResourceSpec = RESOURCE
 
     def address(self, call: Call, principal: Principal) -> Addressed:
         if call.segments[0] not in [v.value for v in Verb]:
@@ -149,8 +158,14 @@ class ByHand:
             Verb.DELETE: lambda: Delete(to, query.get("condition")),
         }[verb]()
         ref = ResourceRef("shelf", "thing", call.segments[1] if len(call.segments) > 1 else None)
+        resource = self.resource
+        if "below" in query:
+            resource, ref = (
+                NOTE,
+                ResourceRef("shelf", "note", ref.record, replace(ref, record=query["below"])),
+            )
         access = Access(call.id, principal, spec.action, "service", ref, call.received)
-        return Addressed(access, work, UPSTREAM, spec, RESOURCE)
+        return Addressed(access, work, UPSTREAM, spec, resource)
 
 
 class FactsByHand:
@@ -173,6 +188,7 @@ class Policy:
     """Step 5. `closed` denies an action whatever the record; `searchable` as the test wants it."""
 
     closed: set[str] = field(default_factory=set)
+    unseen: set[str] = field(default_factory=set)  # denied, but only once a record's facts are there
     open_fields: frozenset[str] = frozenset(FIELDS)
 
     def prepare(self, access: Access, resource: ResourceSpec, fence: int) -> PreparedByHand:
@@ -195,7 +211,7 @@ class PreparedByHand:
         return self.policy.open_fields
 
     def decide(self, facts: Facts) -> Decision:
-        if facts.values.get("secret") is True:
+        if facts.values.get("secret") is True or self.access.action in self.policy.unseen:
             return self._no(facts)
         if facts.values.get("owner") == "other" and self.access.action not in ("thing:read", "thing:list"):
             return self._no(facts)
@@ -243,6 +259,8 @@ class Shelf:
     fails_before: GatehouseError | None = None
     fails_after: GatehouseError | None = None
     answers: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    alarms: tuple[Alarm, ...] = ()
     during: Callable[[], None] = lambda: None
     new_id: str | None = None
 
@@ -261,7 +279,7 @@ class Shelf:
         self.reads += 1
         assert what.ref.record is not None
         record = self.record(what.ref.record)
-        return Answer(404) if record is None else Answer(200, record)
+        return Answer(404) if record is None else Answer(200, record, alarms=self.alarms)
 
     async def fetch(self, what: Addressed) -> Answer:
         self.during()
@@ -276,7 +294,7 @@ class Shelf:
         start = int(position or 0)
         items = tuple(r for r in map(self.record, names[start : start + size]) if r)
         following = str(start + size) if start + size < len(names) else None
-        return Answer(200, page=ClosedPage(items, following))
+        return Answer(200, page=ClosedPage(items, following), headers=self.headers, alarms=self.alarms)
 
     async def change(self, what: Addressed, sealed: SealedChange | None, condition: str | None) -> Answer:
         self.during()
@@ -295,7 +313,8 @@ class Shelf:
         elif verb is Verb.UPDATE:
             assert sealed is not None
             assert name is not None
-            if condition != f'"{self.versions[name]}"':
+            versioned = what.resource.versioning is not Versioning.NONE
+            if versioned and condition != f'"{self.versions[name]}"':
                 return Answer(412)
             self.put(name, **(self.things[name] | sealed.document))
         else:
@@ -303,7 +322,7 @@ class Shelf:
             del self.things[name]
         if self.fails_after is not None:
             raise self.fails_after
-        return Answer(201 if created else 200, self.record(name or ""), created=created)
+        return Answer(201 if created else 200, self.record(name or ""), created=created, alarms=self.alarms)
 
     async def find(self, ref: ResourceRef, resource: ResourceSpec, marker: str) -> ClosedRecord | None:
         return self.record(self.by_key.get(marker, ""))

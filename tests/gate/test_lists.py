@@ -1,9 +1,14 @@
 """A list is decided on as a whole and item by item; what may not be seen is absent from answer, count and paging."""
 
+from contextlib import suppress
+from typing import Any
+
 import orjson
 import pytest
 
-from gateway.words.errors import Code, Refused
+from gateway.rooms import Answer
+from gateway.words.errors import Code, Denied, Refused
+from gateway.words.record import Alarm, AlarmKind, ClosedPage
 from gateway.words.resource import Verb
 from tests.gate.house import House, call
 
@@ -85,3 +90,85 @@ async def test_one_entry_names_every_record_that_a_list_shows_and_no_other(house
     await house.gate.answer(call(Verb.LIST))
     (entry,) = await house.log.entries(0, 10)
     assert [orjson.loads(p.body)["reference"] for p in entry.parts] == ["t01", "t02", "t04", "t05"]
+
+
+async def test_an_upstream_that_goes_on_with_empty_runs_for_ever_comes_to_the_bound(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = 0
+
+    async def empty(*_: object) -> Answer:
+        nonlocal runs
+        runs += 1
+        assert runs < 100
+        return Answer(200, page=ClosedPage((), str(runs)))
+
+    monkeypatch.setattr(house.shelf, "page", empty)
+    answer = orjson.loads((await house.gate.answer(call(Verb.LIST))).body)
+    assert answer["items"] == []
+    assert answer["next"] is not None
+    assert runs == 30
+
+
+async def test_headers_that_speak_of_the_upstreams_whole_run_do_not_pass_with_a_list(house: House) -> None:
+    fill(house, 3, {1})
+    told = (("etag", '"7"'), ("last-modified", "now"), ("link", "</x>; rel=next"), ("location", "/x"))
+    house.shelf.headers = (*told, ("x-shelf", "4"))
+    reply = await house.gate.answer(call(Verb.LIST))
+    assert {name for name, _ in reply.headers} == {
+        "content-type",
+        "audit-ref",
+        "gatehouse-policy",
+        "x-shelf",
+    }
+
+
+async def test_items_of_later_runs_keep_what_stands_around_them(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(house, 7, {2})
+    framed: list[str | None] = []
+    compose = house.shelf.compose
+
+    def noting(what: Any, views: Any, page: Answer, **given: Any) -> Any:
+        assert page.page is not None
+        framed.extend(record.ref.record for record in page.page.items)
+        return compose(what, views, page, **given)
+
+    monkeypatch.setattr(house.shelf, "compose", noting)
+    await house.gate.answer(call(Verb.LIST))
+    assert framed == ["t00", "t01", "t03", "t04", "t05", "t06"]
+
+
+async def test_a_list_that_goes_on_counts_nothing_it_will_not_tell(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(house, 20, set())
+    first = orjson.loads((await house.gate.answer(call(Verb.LIST, limit=2, count=1))).body)
+    pages = 0
+    page = house.shelf.page
+
+    async def counting(*given: Any) -> Answer:
+        nonlocal pages
+        pages += 1
+        return await page(*given)
+
+    monkeypatch.setattr(house.shelf, "page", counting)
+    second = await house.gate.answer(call(Verb.LIST, limit=2, count=1, cursor=first["next"]))
+    assert orjson.loads(second.body)["total"] is None
+    assert pages == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "record", "runs"),
+    [(Verb.LIST, None, 3), (Verb.READ, "hidden", 1), (Verb.UPDATE, "t00", 2), (Verb.DELETE, "t00", 2)],
+)
+async def test_an_alarm_is_told_whatever_is_answered(
+    house: House, verb: Verb, record: str | None, runs: int
+) -> None:
+    fill(house, 7, set())
+    house.shelf.put("hidden", name="x", secret=True)
+    house.shelf.alarms = (Alarm(AlarmKind.FIELD_UNKNOWN, "shelf", "thing", "/new"),)
+    with suppress(Denied):
+        await house.gate.answer(call(verb, record, body={"name": "two"}))
+    assert house.bell.rung == [*house.shelf.alarms] * runs

@@ -12,7 +12,7 @@ from tests.gate.house import House, call
 
 def settler(house: House) -> Settler:
     gate = house.gate
-    return Settler(gate.log, house.shelf, house.lens, (), gate.evidence, house.bell)
+    return Settler(gate.log, house.shelf, house.lens, (), gate.evidence, house.bell, under_way=gate.under_way)
 
 
 async def leave_open(house: House, verb: Verb, record: str | None, body: object, *, arrives: bool) -> None:

@@ -1,0 +1,43 @@
+"""Below a record that he may not read there is nothing for him, as if that record were not there."""
+
+import pytest
+
+from gateway.text import Language
+from gateway.text.problems import problem
+from gateway.words.errors import Code, Denied, GatehouseError
+from gateway.words.resource import Verb
+from tests.gate.house import House, call
+
+
+@pytest.mark.parametrize(("verb", "body"), [(Verb.LIST, None), (Verb.CREATE, {"name": "new"})])
+async def test_below_a_hidden_record_is_answered_as_below_one_that_is_not_there(
+    house: House, verb: Verb, body: object
+) -> None:
+    house.shelf.put("hidden", name="one", secret=True)
+    answers = []
+    for above in ("hidden", "absent"):
+        with pytest.raises(GatehouseError) as refusal:
+            await house.gate.answer(call(verb, body=body, below=above))
+        assert refusal.value.entry is not None
+        told = problem(refusal.value, Language.ENGLISH, "req_same")
+        answers.append((told.status, told.body, sorted(name for name, _ in told.headers)))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 404
+    assert house.shelf.forwarded == []
+    assert house.lens.pending == set()
+
+
+async def test_below_a_record_that_he_may_read_he_lists_and_creates(house: House) -> None:
+    house.shelf.put("seen", name="one")
+    assert (await house.gate.answer(call(Verb.LIST, below="seen"))).status == 200
+    assert (await house.gate.answer(call(Verb.CREATE, body={"name": "new"}, below="seen"))).status == 201
+
+
+async def test_a_create_that_its_own_facts_deny_is_denied_before_the_record_above_is_asked_for(
+    house: House,
+) -> None:
+    for above in ("seen", "absent"):
+        house.shelf.put("seen", name="one")
+        with pytest.raises(Denied) as refusal:
+            await house.gate.answer(call(Verb.CREATE, body={"secret": True}, below=above))
+        assert refusal.value.code is Code.DENIED
