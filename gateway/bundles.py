@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from audit import AuditEvent, Kind, Log, RecordPart
+from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, RecordPart
 from gateway import catalogue, policy
 from gateway.catalogue import Catalogue
 from gateway.corridor.inforce import InForce
@@ -64,6 +64,7 @@ class Bundles:
         self._rooms = (facts, lens, seals)
         self._seen: object = None
         self._places: list[Places] = []
+        self._unentered: tuple[Ruled, str] | None = None
         self.loaded_digest = self.digest = ""
         self.mounts: tuple[tuple[str, ...], ...] = ()
         self.refused: tuple[str, ...] = ()
@@ -76,31 +77,43 @@ class Bundles:
         return self._ruled(loaded)
 
     async def enter(self, held: InForce, ruled: Ruled, digest: str, before: str | None) -> None:
-        """Puts a bundle in force by its entry."""
+        """Puts a bundle in force by its entry. Raises Unavailable where that could not be recorded; `watch` then tries again."""
+        self._unentered = ruled, digest
         await held.activate(ruled, _event("bundle:activate", digest, before))
         if isinstance(ruled.addresser, Catalogue):
             self.mounts = tuple(tuple(p.strip("/").split("/")) for p in ruled.addresser.prefixes)
-        while len(self._places) > _KEPT:
-            await self._places.pop(0).close()
+        self._unentered = None
         self.digest, self.refused = digest, ()
         event("bundle-active", bundle=digest)
+        while len(self._places) > _KEPT:
+            await self._places.pop(0).close()
 
     async def watch(self, held: InForce, log: Log) -> None:
         """Looks at the folder once; loads it when it changed. A refusal is an entry, and the running bundle goes on."""
         now = await asyncio.to_thread(_look, self._folder)
         if now == self._seen:
+            if self._unentered is not None:
+                await self.enter(held, *self._unentered, self.digest)
             return
         self._seen = now
         try:
             loaded = await asyncio.to_thread(read, self._folder, self._hosts)
+            digest = loaded.bundle.digest
+            # One that could not be entered may yet come in force by itself: the one before it must then be entered again.
+            if digest == self.digest and self._unentered is None:
+                self.refused = ()
+                return
             ruled = self._ruled(loaded)
         except Misconfigured as error:
             self.refused = error.problems
-            await log.append(_event("bundle:refuse", self.digest, None, problems=len(error.problems)))
+            try:
+                await log.append(_event("bundle:refuse", self.digest, None, problems=len(error.problems)))
+            except (LogBusy, LogUnavailable):
+                self._seen = None  # looked at again, until its refusal stands in the log
+                raise
             event("bundle-refused", bundle=self.digest, count=len(error.problems))
             return
-        if loaded.bundle.digest != self.digest:
-            await self.enter(held, ruled, loaded.bundle.digest, self.digest)
+        await self.enter(held, ruled, digest, self.digest)
 
     async def close(self) -> None:
         """Ends every connection to upstreams."""

@@ -1,0 +1,102 @@
+"""A policy folder that changes under a running gateway, while the log can and cannot be written."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from audit import LogUnavailable
+from gateway import demo
+from gateway.app import House, open_house
+from gateway.settings import read
+from gateway.words.errors import Unavailable
+
+POLICIES = Path(__file__).resolve().parents[2] / "policies"
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    shutil.copytree(POLICIES, tmp_path / "policies")
+    chosen = read(
+        {"GATEHOUSE_HOME": str(tmp_path / "home"), "GATEHOUSE_POLICIES": str(tmp_path / "policies")}
+    )
+    demo.prepare(chosen)
+    async with open_house(chosen) as opened:
+        yield opened
+
+
+def change(house: House, text: str) -> None:
+    """Writes the rules anew: the shipped ones and a remark, so that the digest is another one."""
+    rules = house.settings.policies / "policy.csv"
+    rules.write_text((POLICIES / "policy.csv").read_text() + text)
+    os.utime(rules)
+
+
+async def watch(house: House) -> None:
+    await house.bundles.watch(house.held, house.log)
+
+
+def in_force(house: House) -> str:
+    return house.held.now.decider.bundle.digest  # type: ignore[attr-defined]  # the house's decider is the room's own
+
+
+async def down(*_: object, **__: object) -> None:
+    raise LogUnavailable("a test's disk is full")
+
+
+async def test_a_bundle_whose_entry_could_not_be_written_is_entered_when_it_can(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = in_force(house)
+    change(house, "# one\n")
+    with monkeypatch.context() as full:
+        full.setattr(type(house.log), "append", down)
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await watch(house)
+        assert in_force(house) == before
+    await watch(house)
+    assert in_force(house) == house.bundles.digest != before
+    assert len(house.bundles._places) == 2
+
+
+async def test_a_bundle_taken_back_before_its_entry_stood_does_not_come_in_force_behind_everybodys_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = in_force(house)
+    change(house, "# one\n")
+    with monkeypatch.context() as full:
+        full.setattr(type(house.log), "append", down)
+        with pytest.raises(Unavailable):
+            await watch(house)
+    change(house, "")
+    await asyncio.gather(watch(house), house.held.refresh())
+    assert in_force(house) == house.bundles.digest == before
+    last = orjson.loads((await house.log.entries(0, 1000))[-1].bytes)
+    assert (last["action"], last["decision"]["bundle"]) == ("bundle:activate", before)
+
+
+async def test_files_that_say_the_same_as_before_take_no_connections(house: House) -> None:
+    for number in range(6):
+        os.utime(house.settings.policies / "policy.csv", ns=(number, number))
+        await watch(house)
+    assert len(house.bundles._places) == 1
+
+
+async def test_a_refusal_that_could_not_be_recorded_is_recorded_when_it_can(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(house, "p, nonsense\n")
+    with monkeypatch.context() as full:
+        full.setattr(type(house.log), "append", down)
+        with pytest.raises(LogUnavailable):
+            await watch(house)
+    await watch(house)
+    await watch(house)
+    actions = [orjson.loads(e.bytes)["action"] for e in await house.log.entries(0, 1000)]
+    assert actions.count("bundle:refuse") == 1
+    assert house.bundles.refused
