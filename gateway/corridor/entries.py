@@ -14,13 +14,16 @@ import orjson
 from audit import AuditEvent, Kind, RecordPart
 from gateway.rooms import Evidence
 from gateway.words.access import Access, Call, ResourceRef
-from gateway.words.decision import Decision, Facts, Floors
+from gateway.words.decision import Decision, Disclosure, Facts
 from gateway.words.errors import GatehouseError
 from gateway.words.json import Json
 from gateway.words.principal import Principal
 from gateway.words.record import Alarm, ClosedRecord, SealedChange, View
 from gateway.words.resource import ResourceSpec, Verb
 from gateway.words.work import Addressed
+
+_NO_FLOORS = Facts().floors
+_WORDS = tuple(how.word for how in sorted(Disclosure))  # a member's number is its place
 
 
 def facts_digest(facts: Facts) -> str:
@@ -218,7 +221,7 @@ def _event(
 def _shown(view: View, resource: ResourceSpec, evidence: Evidence) -> RecordPart:
     how: dict[str, list[str]] = {}
     for pointer, disclosure in view.shown.items():
-        how.setdefault(disclosure.word, []).append(pointer)
+        how.setdefault(_WORDS[disclosure], []).append(pointer)
     body: dict[str, Any] = {
         "reference": evidence.reference(view.ref, resource.id_public),
         "subject": view.subject,
@@ -236,8 +239,8 @@ def _alarm(alarm: Alarm) -> dict[str, Any]:
 
 def _plain(facts: Facts) -> dict[str, Any]:
     plain: dict[str, Any] = {k: list(v) if isinstance(v, tuple) else v for k, v in facts.values.items()}
-    if facts.floors != Floors():
-        floors = facts.floors
+    floors = facts.floors
+    if floors is not _NO_FLOORS and floors != _NO_FLOORS:
         plain["floors"] = {"erased": floors.erased, "held": floors.held, "refused": sorted(floors.refused)}
     return plain
 

@@ -48,7 +48,10 @@ def mask(how: Mask, value: Json) -> Json:
     """Gives what may be seen of the value. null stays null; what is not a string shows nothing."""
     if value is None:
         return None
-    if not isinstance(value, str) or any(unicodedata.category(c) in _UNSAFE for c in value):
+    if not isinstance(value, str):
+        return HIDDEN
+    # Nothing printable is unsafe; the rest (some blanks are neither) is looked at one by one.
+    if not value.isprintable() and any(unicodedata.category(c) in _UNSAFE for c in value):
         return HIDDEN
     return _MASKS[how](value)
 

@@ -59,7 +59,7 @@ class KeyringStatus:
 class Keyring:
     """The secrets of one process. Empty repr, not copied, not pickled."""
 
-    __slots__ = ("_derived", "_keks", "_material", "_sealers", "_wrapping")
+    __slots__ = ("_derived", "_keks", "_macs", "_material", "_sealers", "_wrapping")
 
     def __init__(self, material: Material) -> None:
         self._material = material
@@ -70,6 +70,7 @@ class Keyring:
         self._wrapping = material.keks[-1].version
         self._derived: dict[Label, bytes] = {}
         self._sealers: dict[Label, AESGCM] = {}
+        self._macs: dict[Label, hmac.HMAC] = {}
 
     def derive(self, label: Label) -> bytes:
         """Gives the 32-byte key of that label: the same in every process that has the same root."""
@@ -80,7 +81,14 @@ class Keyring:
 
     def mac(self, label: Label, *parts: bytes | str) -> bytes:
         """Gives HMAC-SHA-256 (32 bytes) over the parts, each behind its length, under the label's own key."""
-        return hmac.digest(self.derive(label), parted(*parts), "sha256")
+        keyed = self._macs.get(label)
+        if keyed is None:
+            keyed = self._macs[label] = hmac.new(self.derive(label), digestmod="sha256")
+        # A copy of the keyed state, because hmac.digest keys it anew each time and lets go of the interpreter's lock for it:
+        # on the hot path that hands the processor to the log's writer in the middle of a request.
+        mac = keyed.copy()
+        mac.update(parted(*parts))
+        return mac.digest()
 
     def seal(self, label: Label, data: bytes, about: bytes) -> bytes:
         """Gives nonce ‖ ciphertext ‖ tag under the label's own key, bound to `about`."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Final, cast
 
-from opentelemetry.metrics import Counter, Histogram
+from opentelemetry.metrics import CallbackOptions, Histogram, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 from opentelemetry.sdk.resources import Resource
@@ -52,16 +53,33 @@ class Metrics:
             shutdown_on_exit=False,
         )
         meter = self._provider.get_meter("gatehouse")
-        self._counters: Mapping[Count, Counter] = {name: meter.create_counter(name.value) for name in Count}
+        # Kept by ourselves and asked for when somebody collects: a dictionary's entry costs a tenth of an instrument's.
+        self._totals: Mapping[Count, Counter[tuple[tuple[str, StrEnum], ...]]] = {
+            name: Counter() for name in Count
+        }
+        for name in Count:
+            meter.create_observable_counter(name.value, [self._observe(name)])
         self._seconds: Histogram = meter.create_histogram(
             _SECONDS, unit="s", explicit_bucket_boundaries_advisory=_BOUNDS
         )
 
     def count(self, name: Count, amount: int = 1, /, **labels: StrEnum) -> None:
         """Adds to a counter. Raises TypeError for a label that is not a member of a closed enum."""
-        if not all(isinstance(label, StrEnum) for label in labels.values()):
-            raise TypeError("a metric's label is a member of a closed enum")
-        self._counters[name].add(amount, {key: label.value for key, label in labels.items()})
+        for label in labels.values():
+            if not isinstance(label, StrEnum):
+                raise TypeError("a metric's label is a member of a closed enum")
+        self._totals[name][tuple(labels.items())] += amount
+
+    def _observe(self, name: Count) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        """Gives what the exporter asks: a counter's totals so far."""
+
+        def observed(_: CallbackOptions) -> Iterable[Observation]:
+            totals = dict(self._totals[name])
+            return [
+                Observation(n, {key: label.value for key, label in labels}) for labels, n in totals.items()
+            ]
+
+        return observed
 
     def took(self, seconds: float, outcome: Outcome) -> None:
         """Notes how long an answer took."""

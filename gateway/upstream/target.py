@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote
 
 from gateway.wire.headers import never_passes, well_formed
@@ -94,6 +95,7 @@ def body_type(headers: Iterable[tuple[str, str]], listed: frozenset[str]) -> str
     return given[0] if given and given[0] in _JSON_TYPES else "application/json"
 
 
+@lru_cache(64)
 def is_json(content_type: str | None) -> bool:
     """Tells whether a body says that it is JSON in UTF-8 (RFC 8259, RFC 6839 section 3.1)."""
     kind, *params = (part.strip().lower() for part in (content_type or "").split(";"))

@@ -46,7 +46,8 @@ def parse(data: bytes, *, max_depth: int = MAX_DEPTH, max_integer: int = MAX_SAF
     except orjson.JSONDecodeError:
         _refuse()
     deep = data.count(b"[") + data.count(b"{") > max_depth
-    if deep or max_integer != MAX_SAFE_INTEGER or _LONG_RUN in data.translate(_DIGITS):
+    # An integer without so long a run of digits is in range for every max_integer that may be asked for.
+    if deep or _LONG_RUN in data.translate(_DIGITS):
         _check(value, max_depth, max_integer)
     # Why equality proves that no name stands twice: a dict holds each name once, so the bytes that orjson writes of it hold
     # each once; if those are the very bytes that came, theirs do too. The same argument covers numbers out of a double's

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gateway.words.principal import Principal
@@ -53,7 +53,7 @@ class ResourceRef:
 
     def record_of(self, record: str) -> ResourceRef:
         """Gives the place of one record of this collection."""
-        return replace(self, record=record)
+        return ResourceRef(self.upstream, self.resource, record, self.parent)
 
 
 @dataclass(frozen=True, slots=True)

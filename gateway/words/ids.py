@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case
+_PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)  # ten bits a step
 
 
 def uuid7(milliseconds: int, random: bytes) -> bytes:
@@ -22,5 +23,5 @@ def new_id(
 ) -> str:
     """Gives `<kind>_<26 characters>`: `req_01k9…`. Kinds are short lower-case words: req, key, sub, seal, cus, thr, msg."""
     number = int.from_bytes(uuid7(int(now() * 1000), dice(10)), "big")
-    digits = [_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)]
+    digits = [_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)]
     return f"{kind}_{''.join(digits)}"

@@ -173,3 +173,9 @@ def test_values_that_people_write_are_no_masks(how: Mask, value: Any) -> None:
 @pytest.mark.parametrize("value", ["***", "****", "tok_" + "aA-_" * 5 + "zz", " *** ", "＊＊＊"])
 def test_stars_and_tokens_are_known_for_every_kind(how: Mask, value: str) -> None:
     assert looks_masked(how, value)
+
+
+def test_nothing_that_counts_as_printable_is_unsafe() -> None:
+    unsafe = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    everything = map(chr, range(0x110000))
+    assert [c for c in everything if c.isprintable() and unicodedata.category(c) in unsafe] == []
