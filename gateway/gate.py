@@ -14,6 +14,7 @@ from typing import Protocol
 from audit import Log, LogBusy, LogUnavailable, Receipt, Stale
 from gateway.corridor import entries
 from gateway.corridor.becoming import after
+from gateway.corridor.entries import member
 from gateway.corridor.lists import Lister
 from gateway.corridor.replies import check, refusal_of, reply
 from gateway.corridor.turns import Turns
@@ -30,7 +31,7 @@ from gateway.rooms import (
     Reply,
     Upstream,
 )
-from gateway.words.access import Call
+from gateway.words.access import Call, ResourceRef
 from gateway.words.decision import Decision, Facts
 from gateway.words.errors import BadAnswer, Code, Denied, GatehouseError, NotSent, Refused, Unavailable
 from gateway.words.principal import Principal
@@ -208,6 +209,7 @@ class Gate:
         await self._above(walk, what)
         sealed = await self.lens.seal_create(what, work.draft, decision, walk.principal)
         try:
+            await self._named(walk, what, sealed)
             await self._intend(walk, what, decision, sealed, None)  # 6 record
         except BaseException:
             await self.lens.drop(sealed)  # nothing was forwarded: the pending seal has no record
@@ -386,18 +388,33 @@ class Gate:
 
     async def _above(self, walk: Walk, what: Addressed) -> None:
         """Goes on where he may read the record that he lists or creates below; else it is as if that were not there."""
-        if what.ref.parent is None:
-            return
-        resource = what.upstream.resources[what.ref.parent.resource]
-        found = await walk.ruled.upstream.look(what.ref.parent, resource)
-        if found is None:
+        if what.ref.parent is not None and not await self._reaches(walk, what, what.ref.parent):
             raise Refused(Code.NOT_FOUND)
-        above = replace(what, access=what.above(), resource=resource)
-        asked = walk.ruled.decider.prepare(above.access, resource, walk.ruled.fence)
-        decision = asked.decide(await self._facts(above, found))
+
+    async def _named(self, walk: Walk, what: Addressed, sealed: SealedChange) -> None:
+        """Goes on where he may read the record that says whose a new one is; else it is refused as one that is not there is."""
+        rule = what.resource.subject
+        if rule is None or rule.pointer is None:
+            return
+        named = member(sealed.document, rule.pointer)
+        if named is None:
+            return  # then the record above says whose it is
+        ref = ResourceRef(what.ref.upstream, rule.through or rule.resource, str(named))
+        if not await self._reaches(walk, what, ref):
+            raise Refused(Code.VALUE_REFUSED, field=rule.pointer)
+
+    async def _reaches(self, walk: Walk, what: Addressed, ref: ResourceRef) -> bool:
+        """Tells whether another record, that this access leads to, is there and his to read."""
+        resource = what.upstream.resources[ref.resource]
+        found = await walk.ruled.upstream.look(ref, resource)
+        if found is None:
+            return False
+        there = replace(what, access=what.leading_to(ref), resource=resource)
+        asked = walk.ruled.decider.prepare(there.access, resource, walk.ruled.fence)
+        decision = asked.decide(await self._facts(there, found))
         if not decision.allowed:
             walk.decision = decision
-            raise Denied(decision, Code.NOT_FOUND)
+        return decision.allowed
 
     def _may_read(self, walk: Walk, what: Addressed, decision: Decision) -> bool:
         """Tells whether he may read the record that he changes: the right to change it shows nothing of it."""

@@ -115,9 +115,6 @@ class Addressed:
         """Gives the question whether the same principal may read this: what tells 403 from 404."""
         return replace(self.access, action=f"{self.resource.name}:read")
 
-    def above(self) -> Access:
-        """Gives the question whether the same principal may read the record that this stands below."""
-        parent = self.ref.parent
-        if parent is None:
-            raise AssertionError("asked for what stands above a record that stands below none")
-        return replace(self.access, action=f"{parent.resource}:read", ref=parent)
+    def leading_to(self, ref: ResourceRef) -> Access:
+        """Gives the question whether the same principal may read another record, that this access leads to."""
+        return replace(self.access, action=f"{ref.resource}:read", ref=ref)

@@ -57,7 +57,7 @@ RESOURCE = ResourceSpec(
 )
 
 
-NOTE = replace(RESOURCE, name="note", parent="thing")
+NOTE = replace(RESOURCE, name="note", parent="thing", subject=SubjectRule("thing", "/owner"))
 """A resource below things: a call with `below` is about the notes of that thing."""
 
 

@@ -41,3 +41,20 @@ async def test_a_create_that_its_own_facts_deny_is_denied_before_the_record_abov
         with pytest.raises(Denied) as refusal:
             await house.gate.answer(call(Verb.CREATE, body={"secret": True}, below=above))
         assert refusal.value.code is Code.DENIED
+
+
+async def test_a_record_about_a_hidden_one_is_refused_as_one_about_what_is_not_there(house: House) -> None:
+    house.shelf.put("seen", name="one")
+    house.shelf.put("hidden", name="one", secret=True)
+    answers = []
+    for owner in ("hidden", "absent"):
+        with pytest.raises(GatehouseError) as refusal:
+            await house.gate.answer(call(Verb.CREATE, body={"owner": owner}, below="seen"))
+        assert refusal.value.entry is not None
+        told = problem(refusal.value, Language.ENGLISH, "req_same")
+        answers.append((told.status, told.body, sorted(name for name, _ in told.headers)))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 422
+    assert house.shelf.forwarded == []
+    assert house.lens.pending == set()
+    assert (await house.gate.answer(call(Verb.CREATE, body={"owner": "seen"}, below="seen"))).status == 201

@@ -1,0 +1,58 @@
+"""What stands below, or would be about, a record of another branch: with the shipped policy and the embedded store."""
+
+from pathlib import Path
+
+import orjson
+
+from gateway import demo
+from gateway.app import House, open_house
+from gateway.records import sample
+from gateway.settings import read
+from gateway.text import Language
+from gateway.text.problems import problem
+from gateway.words.errors import GatehouseError
+from tests.app.asking import ask
+
+OWN = "branch:shanghai"
+
+
+async def told(house: House, key: str, target: str, body: dict[str, str] | None = None) -> tuple[int, bytes]:
+    """What the demo's agent is answered; a refusal as the door would write it, under one request's id."""
+    sent = {} if body is None else {"content_type": "application/json"}
+    method, raw = ("GET", b"") if body is None else ("POST", orjson.dumps(body))
+    try:
+        reply = await ask(house, method, target, key, raw, **sent)
+    except GatehouseError as error:
+        refused = problem(error, Language.ENGLISH, "req_same")
+        return refused.status, refused.body
+    return reply.status, reply.body
+
+
+async def test_another_branchs_thread_and_customer_are_as_if_they_were_not_there(tmp_path: Path) -> None:
+    chosen = read({"GATEHOUSE_HOME": str(tmp_path), "GATEHOUSE_PORT": "0"})
+    demo.prepare(chosen)
+    people = sample(customers=9, threads=9, messages=9)
+    async with open_house(chosen) as house:
+        key = (await demo.credentials(house))["agent"]
+        await demo.load_sample(house, lambda done, total: None, people)
+        ids = orjson.loads((tmp_path / "demo" / "sample.json").read_bytes())["ids"]
+        thread = ids[next(t for t in people.threads if t["unit"] != OWN)["id"]]
+        customer = ids[next(c for c in people.customers if c["unit"] != OWN)["id"]]
+        own = ids[next(c for c in people.customers if c["unit"] == OWN and c["level"] == "standard")["id"]]
+        for path in (f"/crm/threads/{thread}", f"/crm/customers/{customer}"):
+            assert (await told(house, key, path))[0] == 404
+        message = {"body": "out of reach", "unit": OWN, "author": "a", "author_kind": "staff"}
+        for body in (None, message):
+            answers = [
+                await told(house, key, f"/crm/threads/{t}/messages", body) for t in (thread, "thr_none")
+            ]
+            assert answers[0] == answers[1]
+            assert answers[0][0] == 404
+        made = {"title": "t", "unit": OWN, "status": "open", "channel": "phone"}
+        answers = [
+            await told(house, key, "/crm/threads", made | {"customer_id": c}) for c in (customer, "cus_none")
+        ]
+        assert answers[0] == answers[1]
+        assert answers[0][0] == 422
+        assert (await told(house, key, "/crm/threads", made | {"customer_id": own}))[0] == 201
+        assert await house.log.open_intents() == []
