@@ -14,21 +14,24 @@ open result.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, exc
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
+from sqlalchemy.pool import StaticPool
 
 from gateway.store.group import GroupWriter
 from gateway.store.location import Dialect, Location
 from gateway.store.sqlite import listen, prepare_file
 from gateway.words.errors import Unavailable
+
+if TYPE_CHECKING:
+    # Brings the ORM with it, a tenth of a start on SQLite, which needs neither: see asynchronous.py.
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -91,14 +94,10 @@ class SqliteStore:
         self._far = _sqlite(path, query_only=True, begin="BEGIN")
         self._writer = _sqlite(path, query_only=False, begin="BEGIN IMMEDIATE")
         self._group = GroupWriter(self._writer, self._thread, self._writing)
-        self._async = create_async_engine(
-            f"sqlite+aiosqlite:///{path}",
-            connect_args={"isolation_level": None},
-            pool_size=1,
-            max_overflow=0,
-            hide_parameters=True,
+        self._path = path
+        self._async: AsyncEngine | None = (
+            None  # made when a transaction is first asked for: few processes ever do
         )
-        listen(self._async.sync_engine)
 
     @property
     def dialect(self) -> Dialect:
@@ -125,8 +124,14 @@ class SqliteStore:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Takes its turn among the writers, then holds the file's write lock until left: keep it short."""
         with translated():
-            async with self._writing, self._async.begin() as connection:
+            async with self._writing, self._awaiting().begin() as connection:
                 yield connection
+
+    def _awaiting(self) -> AsyncEngine:
+        if self._async is None:
+            engine: AsyncEngine = import_module("gateway.store.asynchronous").sqlite_engine(self._path)
+            self._async = engine
+        return self._async
 
     async def close(self) -> None:
         """Waits for the work in hand."""
@@ -136,61 +141,8 @@ class SqliteStore:
             await loop.run_in_executor(None, pool.shutdown)
             engine.dispose()
         self._near.dispose()
-        await self._async.dispose()
-
-
-class PostgresStore:
-    """Store in one schema of a PostgreSQL database, shared by any number of processes."""
-
-    def __init__(self, location: Location, connect: Callable[..., Awaitable[Any]], pool_size: int) -> None:
-        self.location = location
-        self._engine = create_async_engine(
-            "postgresql+asyncpg://",
-            async_creator=connect,
-            poolclass=AsyncAdaptedQueuePool,
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=5,
-            hide_parameters=True,
-        )
-        self._single: AsyncEngine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._snapshot: AsyncEngine = self._engine.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
-
-    @property
-    def dialect(self) -> Dialect:
-        """Names the engine."""
-        return "postgresql"
-
-    async def read(self, work: Work[T]) -> T:
-        """One round trip a statement, no transaction."""
-        with translated():
-            async with self._single.connect() as connection:
-                return await connection.run_sync(work)
-
-    async def scan(self, work: Work[T]) -> T:
-        """REPEATABLE READ, READ ONLY."""
-        with translated():
-            async with self._snapshot.connect() as connection:
-                return await connection.run_sync(work)
-
-    async def write(self, work: Work[T]) -> T:
-        """READ COMMITTED."""
-        with translated():
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(work)
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """READ COMMITTED."""
-        with translated():
-            async with self._engine.begin() as connection:
-                yield connection
-
-    async def close(self) -> None:
-        """Closes the pool."""
-        await self._engine.dispose()
+        if self._async is not None:
+            await self._async.dispose()
 
 
 async def open_store(location: Location, *, pool_size: int = 8) -> Store:
@@ -199,14 +151,15 @@ async def open_store(location: Location, *, pool_size: int = 8) -> Store:
     Raises Misconfigured where the engine does not keep our promises (pragmas, fsync …), Unavailable where it is not there.
     Promises: no connection made later is used without the same verification.
     """
-    store: SqliteStore | PostgresStore
+    store: Store
     if location.path is not None:
         prepare_file(location.path)
         store = SqliteStore(location, location.path)
     else:
-        # By name and only here: a start on SQLite never pays for importing PostgreSQL's driver.
+        # By name and only here: a start on SQLite never pays for importing what only PostgreSQL needs.
         connector = import_module("gateway.store.postgres").connector
-        store = PostgresStore(location, connector(location.dsn, location.schema), pool_size)
+        made = import_module("gateway.store.asynchronous").PostgresStore
+        store = made(location, connector(location.dsn, location.schema), pool_size)
     try:
         await store.read(touch)
         if store.dialect == "sqlite":

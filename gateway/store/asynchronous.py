@@ -1,0 +1,87 @@
+"""Ground: what needs SQLAlchemy's asynchronous half: PostgreSQL, and a transaction on SQLite that awaits inside.
+
+Imported by name, only where it is needed: that half imports the whole ORM, which nothing here uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from gateway.store.location import Dialect, Location
+from gateway.store.sqlite import listen
+from gateway.store.store import Work, translated
+
+T = TypeVar("T")
+
+
+def sqlite_engine(path: Path) -> AsyncEngine:
+    """Gives an engine of one connection on the file, with our pragmas."""
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        connect_args={"isolation_level": None},
+        pool_size=1,
+        max_overflow=0,
+        hide_parameters=True,
+    )
+    listen(engine.sync_engine)
+    return engine
+
+
+class PostgresStore:
+    """Store in one schema of a PostgreSQL database, shared by any number of processes."""
+
+    def __init__(self, location: Location, connect: Callable[..., Awaitable[Any]], pool_size: int) -> None:
+        self.location = location
+        self._engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=connect,
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            hide_parameters=True,
+        )
+        self._single: AsyncEngine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._snapshot: AsyncEngine = self._engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+
+    @property
+    def dialect(self) -> Dialect:
+        """Names the engine."""
+        return "postgresql"
+
+    async def read(self, work: Work[T]) -> T:
+        """One round trip a statement, no transaction."""
+        with translated():
+            async with self._single.connect() as connection:
+                return await connection.run_sync(work)
+
+    async def scan(self, work: Work[T]) -> T:
+        """REPEATABLE READ, READ ONLY."""
+        with translated():
+            async with self._snapshot.connect() as connection:
+                return await connection.run_sync(work)
+
+    async def write(self, work: Work[T]) -> T:
+        """READ COMMITTED."""
+        with translated():
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(work)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """READ COMMITTED."""
+        with translated():
+            async with self._engine.begin() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Closes the pool."""
+        await self._engine.dispose()
