@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from tests.conftest import PostgresServer
 
 CALLERS = 8
 SECONDS = 5.0
+QUIET = 1.5
+"""The load average below which nobody else is at work here."""
 
 
 async def start(launcher: Launcher, keys: dict[str, str]) -> tuple[Gateway, float]:
@@ -33,24 +36,21 @@ async def start(launcher: Launcher, keys: dict[str, str]) -> tuple[Gateway, floa
     return gateway, time.monotonic() - began
 
 
-def in_time(gateway: Gateway, seconds: float) -> float:
-    """Gives what is held to five seconds: the clock's in the proof. Beside the gate's other tests a start waits for the cores, so
-    there it is the process's own time on them, all its threads together."""
-    if proving():
-        return seconds
+def processor(gateway: Gateway) -> float:
+    """Gives the seconds that a gateway has had of the processor so far, all its threads together."""
     used = psutil.Process(gateway.process.pid).cpu_times()
     return float(used.user + used.system)
 
 
 async def killed_again_and_again(
     estate: Estate, load: Load, kills: int, replicas: int
-) -> tuple[list[Gateway], list[float], int]:
-    """Kills and starts, one replica at a time, while callers call. Gives who runs at the end, each start's time, and how
-    many entries were verified in between."""
+) -> tuple[list[Gateway], list[tuple[float, float]], int]:
+    """Kills and starts, one replica at a time, while callers call. Gives who runs at the end, each start's seconds by the
+    clock and of the processor, and how many entries were verified in between."""
     gateways = [(await start(estate.launcher(), dict(estate.keys)))[0] for _ in range(replicas)]
     load.base = gateways[0].base
     calling = asyncio.ensure_future(load.until_ended(CALLERS))
-    times: list[float] = []
+    times: list[tuple[float, float]] = []
     sound = 0
     for number in range(kills):
         before = len(load.answers)
@@ -68,7 +68,7 @@ async def killed_again_and_again(
         if kills < 10 or number % 20 == 0:
             sound = max(sound, await _sound(estate, load))
         gateways[place], seconds = await start(estate.launcher(), dict(estate.keys))
-        times.append(in_time(gateways[place], seconds))
+        times.append((seconds, processor(gateways[place])))
         load.base = gateways[place].base
     load.ended = True
     await calling
@@ -85,6 +85,9 @@ async def _sound(estate: Estate, load: Load) -> int:
 
 async def _campaign(estate: Estate, ledger: Ledger, kills: int, replicas: int, name: str) -> None:
     load = Load(estate.keys, dice(name), pause_seconds=0.05)
+    # Beside the gate's other tests, or other people's work, a start waits for the cores: then the processor's seconds are what can be
+    # held to five, and the clock's are only said.
+    quiet = proving() and os.getloadavg()[0] < QUIET
     gateways, times, sound = await killed_again_and_again(estate, load, kills, replicas)
     await verdict.settled(estate)
     codes = [await asyncio.to_thread(gateway.stop) for gateway in gateways]
@@ -92,16 +95,18 @@ async def _campaign(estate: Estate, ledger: Ledger, kills: int, replicas: int, n
     settled = [
         e for o in found.entries.outcomes.values() for e in o if e["upstream"].get("by") == "reconciler"
     ]
-    clock = "clock" if proving() else "processor"
+    clock, used = (max(seconds) for seconds in zip(*times, strict=True))
     print(
         f"proof: {name}: {kills} SIGKILLs, {len(load.answers)} answers ({len(load.good())} of them 2xx) and {load.unanswered} cut off, "
         f"{len(ledger.forwarded)} changes forwarded, {found.entries.count} entries verified, {len(settled)} intents settled by the "
-        f"reconciler, serving again within {max(times):.1f} s ({clock}), {len(found.faults)} breaches"
+        f"reconciler, serving again within {clock:.1f} s of the clock "
+        f"({'quiet' if quiet else 'busy'} machine), {used:.1f} s of the processor, {len(found.faults)} breaches"
     )
     assert found.faults == []
     assert codes == [0] * replicas
-    # A replica starts beside one that has all the load, and nobody waits for it: there its time is only said.
-    assert replicas > 1 or max(times) < SECONDS
+    assert used < SECONDS
+    # A replica starts beside one that has all the load, and nobody waits for it.
+    assert not quiet or replicas > 1 or clock < SECONDS
     assert len(load.good()) >= 3 * kills
     assert sound
     assert settled or not proving()

@@ -90,14 +90,19 @@ def hold(load: Load, found: verdict.Verdict) -> None:
 
 
 def defects(gateway: Gateway) -> list[str]:
-    """Gives the lines of its log that speak of a defect: any that a cause does not explain. A loop whose round met a store that is
-    down says so and comes again."""
+    """Gives the lines of its log that a cause does not explain.
+
+    A loop whose round met a store that is down says so and comes again; a record that the upstream made while its binding could
+    not be written is withheld with an alarm until its intent is settled.
+    """
     lines = [json.loads(line) for line in gateway.logs if line.startswith("{")]
     explained = ("LogUnavailable", "LogBusy", "Unavailable")
     return [
         str(line)
         for line in lines
-        if line["event"] == "defect" or (line["event"] == "loop-failed" and line["error"] not in explained)
+        if line["event"] == "defect"
+        or (line["event"] == "loop-failed" and line["error"] not in explained)
+        or (line["event"] == "alarm" and line["kind"] != "record-unbound")
     ]
 
 
