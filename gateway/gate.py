@@ -112,6 +112,7 @@ class Gate:
         Promises: nothing that the caller learns leaves before its entry is durable, no change is forwarded before its
         intent is; after a revocation that stands before it in the log, nobody is served (`Stale` → decided anew).
         """
+        walk: Walk | None = None
         for _ in range(ATTEMPTS):
             ruled = (
                 self.caches.now
@@ -122,7 +123,10 @@ class Gate:
                 return await self._recorded(walk)
             except Stale:
                 await self.caches.refresh()
-        raise Unavailable(Code.FENCE_MOVING)
+        error = Unavailable(Code.FENCE_MOVING)
+        if walk is not None:
+            error.entry = (await self._refuse(walk, error)).ref
+        raise error
 
     async def _recorded(self, walk: Walk) -> Reply:
         try:

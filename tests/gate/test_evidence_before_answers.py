@@ -252,6 +252,9 @@ async def test_a_fence_that_keeps_moving_ends_in_a_refusal_to_serve(
     with pytest.raises(Unavailable) as refusal:
         await house.gate.answer(call(Verb.READ, "a"))
     assert refusal.value.code is Code.FENCE_MOVING
+    entry = (await house.log.entries(0, 10))[-1]
+    assert refusal.value.entry == f"{entry.seq}:{entry.hash}"
+    assert orjson.loads(entry.bytes)["kind"] == "denied"
     assert house.keys.refreshed == 3
 
 
