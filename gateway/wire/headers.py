@@ -78,11 +78,14 @@ def is_method(method: str) -> bool:
 def read(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
     """Gives the fields of one request: names in lower case, values without blanks around them, in order.
 
+    A field that Connection names is about the caller's connection and gone here (RFC 9110 section 7.6.1).
     Raises Refused(HEADER_MALFORMED), with the name as `header` only where the name is one of our own list: a name or value that
-    is not well formed (underscores and bytes beyond ASCII count), or a second field of a singleton name.
+    is not well formed (underscores and bytes beyond ASCII count), a second field of a singleton name, or a Connection that would
+    take such a field away: whoever stands between us and the caller may have added it.
     """
     fields: list[tuple[str, str]] = []
     met: set[str] = set()
+    options: set[str] = set()
     for raw_name, raw_value in raw:
         try:
             name, value = raw_name.decode("ascii").lower(), raw_value.strip(b" \t").decode("ascii")
@@ -95,7 +98,11 @@ def read(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
                 raise Refused(Code.HEADER_MALFORMED, header=name)
             met.add(name)
         fields.append((name, value))
-    return tuple(fields)
+        if name == "connection":
+            options.update(option.strip(" \t").lower() for option in value.split(","))
+    if options & SINGLETONS & met:
+        raise Refused(Code.HEADER_MALFORMED, header="connection")
+    return tuple(field for field in fields if field[0] not in options) if options else tuple(fields)
 
 
 def _refuse() -> NoReturn:

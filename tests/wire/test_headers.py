@@ -95,3 +95,30 @@ def test_a_method_is_an_upper_case_token() -> None:
         True,
         True,
     ] + [False] * 4
+
+
+@pytest.mark.parametrize(
+    "options", [b"x-a", b"close, X-A", b"keep-alive ,\tx-a", b"x-a,x-b,", b",,x-a"]
+)  # RFC 9110 section 7.6.1
+def test_a_field_that_connection_names_goes_no_further(options: bytes) -> None:
+    fields = read([(b"X-A", b"1"), (b"connection", options), (b"x-a", b"2"), (b"x-c", b"3")])
+    assert fields == (("connection", options.decode()), ("x-c", "3"))
+
+
+def test_an_ordinary_connection_takes_nothing_away() -> None:
+    fields = (("connection", "keep-alive"), ("x-a", "1"), ("keep-aliv", "2"))
+    assert read([(name.encode(), value.encode()) for name, value in fields]) == fields
+
+
+@pytest.mark.parametrize(
+    "name", [b"Gatehouse-Person", b"authorization", b"if-match", b"host", b"content-length"]
+)
+def test_no_connection_takes_away_who_is_asking_or_what_for(name: bytes) -> None:
+    for fields in (
+        [(name, b"a"), (b"Connection", name)],
+        [(b"Connection", b"close"), (b"connection", name), (name, b"a")],
+    ):
+        with pytest.raises(Refused) as refused:
+            read(fields)
+        assert refused.value.params == {"header": "connection"}
+    assert read([(b"connection", name)]) == (("connection", name.decode()),)

@@ -61,41 +61,73 @@ def dangle(path: Path) -> None:
     path.symlink_to("nowhere")
 
 
+def emptied(at: Path) -> None:
+    shutil.rmtree(at)
+    at.mkdir()
+
+
+def more_rules(*rows: str) -> Callable[[Path], None]:
+    def add(at: Path) -> None:
+        with (at / "policy.csv").open("a", encoding="utf-8") as file:
+            file.writelines(f"{row}\n" for row in rows)
+
+    return add
+
+
+def changed(name: str, old: str, new: str) -> Callable[[Path], None]:
+    def change(at: Path) -> None:
+        text = (at / name).read_text(encoding="utf-8")
+        assert old in text, name
+        (at / name).write_text(text.replace(old, new), encoding="utf-8")
+
+    return change
+
+
+def on(name: str, do: Callable[[Path], object]) -> Callable[[Path], None]:
+    return lambda at: do(at / name) and None
+
+
+READ = "p, role:clerk, *, crm/customer, customer:read, -, service, True"
 # What happens to the folder. Each is refused, whole, with a place that a person can go to.
 BREAKS: dict[str, Callable[[Path], None]] = {
-    "the folder gone": lambda at: shutil.rmtree(at),
-    "the folder empty": lambda at: [shutil.rmtree(at), at.mkdir()] and None,
-    "policy.csv gone": lambda at: (at / "policy.csv").unlink(),
-    "policy.csv empty": lambda at: write(at / "policy.csv", ""),
-    "policy.csv cut within a line": lambda at: cut(at / "policy.csv", 0.51),
-    "policy.csv cut to its first line": lambda at: write(at / "policy.csv", (at / "policy.csv").read_bytes().split(b"\np,")[0]),
-    "policy.csv in another encoding": lambda at: write(at / "policy.csv", (at / "policy.csv").read_text().encode("utf-16")),
-    "policy.csv with a NUL": lambda at: write(at / "policy.csv", (at / "policy.csv").read_bytes().replace(b"allow\n", b"allow\0\n", 1)),
-    "policy.csv a folder": lambda at: become_folder(at / "policy.csv"),
-    "policy.csv a link to nowhere": lambda at: dangle(at / "policy.csv"),
-    "a rule without an effect": lambda at: write(at / "policy.csv", (at / "policy.csv").read_bytes() + b"p, role:clerk, *, crm/customer, customer:read, -, service, True\n"),
-    "a rule with another effect": lambda at: write(at / "policy.csv", (at / "policy.csv").read_bytes() + b"p, role:clerk, *, crm/customer, customer:read, -, service, True, Deny\n"),
-    "a rule that the cases forbid": lambda at: write(at / "policy.csv", (at / "policy.csv").read_bytes() + b"p, role:clerk, *, *, show:clear, *, *, True, allow\n"),
-    "model.conf empty": lambda at: write(at / "model.conf", ""),
-    "model.conf cut": lambda at: cut(at / "model.conf", 0.6),
-    "model.conf that allows what nobody denies": lambda at: write(
-        at / "model.conf", (at / "model.conf").read_text().replace("some(where (p.eft == allow)) && ", "")
-    ),
-    "vocabulary.yaml gone": lambda at: (at / "vocabulary.yaml").unlink(),
-    "vocabulary.yaml cut": lambda at: cut(at / "vocabulary.yaml", 0.4),
-    "no catalogue": lambda at: shutil.rmtree(at / "catalogue"),
-    "an empty catalogue": lambda at: (at / "catalogue" / "crm.yaml").unlink(),
-    "crm.yaml empty": lambda at: write(at / "catalogue" / "crm.yaml", ""),
-    "crm.yaml cut": lambda at: cut(at / "catalogue" / "crm.yaml", 0.5),
-    "crm.yaml with an unsealed personal field": lambda at: write(
-        at / "catalogue" / "crm.yaml", (at / "catalogue" / "crm.yaml").read_text().replace("sealed: profile, mask: phone", "mask: phone")
-    ),
-    "a case file cut": lambda at: cut(at / "cases" / "branch.yaml", 0.3),
+    "the folder gone": shutil.rmtree,
+    "the folder empty": emptied,
+    "policy.csv gone": on("policy.csv", Path.unlink),
+    "policy.csv empty": on("policy.csv", lambda file: write(file, "")),
+    "policy.csv cut within a line": on("policy.csv", lambda file: cut(file, 0.51)),
+    "policy.csv cut to its first lines": on("policy.csv", lambda file: write(file, file.read_bytes().split(b"\np,")[0])),
+    "policy.csv in another encoding": on("policy.csv", lambda file: write(file, file.read_text().encode("utf-16"))),
+    "policy.csv with a NUL": changed("policy.csv", "allow\n", "allow\0\n"),
+    "policy.csv a folder": on("policy.csv", become_folder),
+    "policy.csv a link to nowhere": on("policy.csv", dangle),
+    "a rule without an effect": more_rules(READ),
+    "a rule with another effect": more_rules(f"{READ}, Deny"),
+    "a rule that the cases forbid": more_rules("p, role:clerk, *, *, show:clear, *, *, True, allow"),
+    "model.conf empty": on("model.conf", lambda file: write(file, "")),
+    "model.conf cut": on("model.conf", lambda file: cut(file, 0.6)),
+    "model.conf that allows what nobody denies": changed("model.conf", "some(where (p.eft == allow)) && ", ""),
+    "vocabulary.yaml gone": on("vocabulary.yaml", Path.unlink),
+    "vocabulary.yaml cut": on("vocabulary.yaml", lambda file: cut(file, 0.4)),
+    "no catalogue": on("catalogue", shutil.rmtree),
+    "an empty catalogue": on("catalogue/crm.yaml", Path.unlink),
+    "crm.yaml empty": on("catalogue/crm.yaml", lambda file: write(file, "")),
+    "crm.yaml cut": on("catalogue/crm.yaml", lambda file: cut(file, 0.5)),
+    "crm.yaml with an unsealed personal field": changed("catalogue/crm.yaml", "sealed: profile, mask: phone", "mask: phone"),
+    "a case file cut": on("cases/branch.yaml", lambda file: cut(file, 0.3)),
 }  # fmt: skip
 
 
 def spoil(at: Path, what: str) -> None:
     BREAKS[what](at)
+
+
+async def becomes(true: Callable[[], bool], seconds: float = 60) -> float:
+    """Waits until it is so; gives the seconds that it took. Raises AssertionError when it takes too long."""
+    started = time.monotonic()
+    while not true():
+        assert time.monotonic() - started < seconds, "waited in vain"
+        await asyncio.sleep(0.02)
+    return time.monotonic() - started
 
 
 @dataclass
@@ -122,11 +154,13 @@ class Watch:
 
     async def until(self, action: str, number: int, seconds: float = 60) -> float:
         """Waits for that many entries of an action; gives the seconds that it took."""
-        started = time.monotonic()
-        while sum(e["action"] == action for e in entries(self.opened.house.settings.home)) < number:
-            assert time.monotonic() - started < seconds, action
-            await asyncio.sleep(0.05)
-        return time.monotonic() - started
+        home = self.opened.house.settings.home
+        return await becomes(lambda: sum(e["action"] == action for e in entries(home)) >= number, seconds)
+
+    async def answered(self, number: int) -> None:
+        """Waits for that many more answers."""
+        before = len(self.answers)
+        await becomes(lambda: len(self.answers) >= before + number)
 
     def restore(self) -> None:
         """Puts the good folder back as a deployment does: whole, by one rename."""
@@ -181,12 +215,9 @@ async def test_a_broken_folder_changes_nothing_while_the_gateway_runs(tmp_path: 
             await watch.until("bundle:refuse", number)
             assert watch.opened.house.bundles.refused, what
             assert watch.opened.house.bundles.digest == good, what
-            before = len(watch.answers)
-            while len(watch.answers) < before + 3:
-                await asyncio.sleep(0.02)
+            await watch.answered(3)
             watch.restore()
-            while watch.opened.house.bundles.refused:
-                await asyncio.sleep(0.05)
+            await becomes(lambda: not watch.opened.house.bundles.refused)
         counted = Counter(e["action"] for e in entries(home))
     assert {answer.status for answer in watch.answers} == {200}
     assert {answer.headers["gatehouse-policy"] for answer in watch.answers} == {good}
@@ -214,9 +245,7 @@ async def test_a_good_edit_takes_over_and_a_half_written_one_never_decides(tmp_p
         for number in range(rounds):
             await edit_in_place(watch, texts[number % 2])
             took.append(await watch.until("bundle:activate", number + 2))
-        before = len(watch.answers)
-        while len(watch.answers) < before + 5:
-            await asyncio.sleep(0.02)
+        await watch.answered(5)
     active = in_force(home)
     by_seq = {entry["seq"]: entry for entry in entries(home)}
     shown = {said(e): None for e in by_seq.values() if e["action"] == "bundle:activate"}

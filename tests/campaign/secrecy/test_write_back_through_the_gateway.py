@@ -124,7 +124,7 @@ async def desk(at: Path, number: int) -> AsyncIterator[Desk]:
 
 async def test_what_a_role_read_it_can_write_back_and_nothing_changes(tmp_path: Path) -> None:
     done: Counter[str] = Counter()
-    async with desk(tmp_path, count(4, 250)) as at:
+    async with desk(tmp_path, count(4, 100)) as at:
         before, kinds = at.rows(), at.kinds()
         for told in await asyncio.gather(*(all_of(at, who) for who in [*ROLES, *PERSONS])):
             done += told
