@@ -100,6 +100,7 @@ class Load:
     """What callers share: keys, accounts known to stand, every answer, and how many requests that were taken got none.
 
     pause_seconds: how long a caller waits after a 503 or no answer. phase: what each answer is noted under.
+    held: nobody begins anything new.
     """
 
     keys: Mapping[str, str]
@@ -110,6 +111,7 @@ class Load:
     known: list[str] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     unanswered: int = 0
+    held: bool = False
     ended: bool = False
 
     async def until_ended(self, callers: int) -> None:
@@ -122,7 +124,7 @@ class Load:
             if at != self.base:
                 connection.close()
                 connection, at = Connection(self.base), self.base
-            if not await self.once(connection):
+            if self.held or not await self.once(connection):
                 await asyncio.sleep(self.pause_seconds)
         connection.close()
 

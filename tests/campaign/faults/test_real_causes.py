@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.campaign.counts import count, dice, proving
 from tests.campaign.faults import verdict
-from tests.campaign.faults.caller import Load
+from tests.campaign.faults.caller import Answer, Load
 from tests.campaign.faults.causes import Cause, of_files, of_postgres, small_disk
 from tests.campaign.faults.estate import GUARDED, UNGUARDED, Estate, prepare
 from tests.campaign.faults.ledger import Ledger, serving
@@ -27,28 +27,33 @@ CALLERS = 12
 async def campaign(load: Load, causes: Mapping[str, Cause], requests: int) -> Counter[str]:
     """Lets callers call without a pause: fair weather, a cause, fair weather, the next cause … until so many answers are there.
 
-    A cause strikes and ends in the middle of what is under way. Gives how many were refused 503, by the cause that began last.
+    A cause strikes in the middle of what is under way; while it is repaired nothing new is asked for, and the next one waits until
+    callers have been served again. Gives how many were refused 503, by the cause that began last.
     """
     calling = asyncio.ensure_future(load.until_ended(CALLERS))
     order: list[str] = []
-    while len(load.answers) < requests:
-        await _answers(load, calling, BATCH)
+    turns: set[str] = set()
+    while len(load.answers) < requests or len(turns) < len(causes):
+        await _more(load.good, calling)
         order = order or load.dice.sample(sorted(causes), len(causes))
-        name = order.pop()
-        load.phase = name
-        async with causes[name]():
-            await _answers(load, calling, BATCH)
-    await _answers(load, calling, BATCH)
+        load.phase = order.pop()
+        turns.add(load.phase)
+        async with causes[load.phase]():
+            await _more(lambda: load.answers, calling)
+            load.held = True
+        load.held = False
+    await _more(load.good, calling)
     load.ended = True
     await calling
     return Counter(answer.phase for answer in load.answers if answer.status == 503)
 
 
-async def _answers(load: Load, calling: asyncio.Future[None], more: int) -> None:
-    """Returns when so many more answers are there."""
-    wanted = len(load.answers) + more
-    while len(load.answers) < wanted and not calling.done():  # noqa: ASYNC110 - callers signal nothing
-        await asyncio.sleep(0.01)
+async def _more(answers: Callable[[], Sequence[Answer]], calling: asyncio.Future[None]) -> None:
+    """Returns when there is a batch more of these answers."""
+    wanted = len(answers()) + BATCH
+    async with asyncio.timeout(180):
+        while len(answers()) < wanted and not calling.done():  # noqa: ASYNC110 - callers signal nothing
+            await asyncio.sleep(0.02)
     if calling.done():
         calling.result()
 

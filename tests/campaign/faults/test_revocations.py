@@ -198,7 +198,7 @@ def test_nobody_is_served_behind_a_revocation_and_without_the_fence_somebody_is(
     with four(fresh_dir) as racers:
         course = Course(racers, postgres_server)
         course.ready()
-        off = races(course, 50, 6, 2.0, dice("fence off"), fence=False)
+        off = races(course, count(50, 500), 6, 2.0, dice("fence off"), fence=False)
         on = races(course, count(400, 100_000), BATCH, 10.0, dice("fence on"), fence=True)
     print(
         f"proof: a key revoked against reads by {PROCESSES} processes: {on.races} races over {on.keys} keys "
