@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import signal
@@ -67,6 +68,7 @@ class Launcher:
             text=True,
             cwd=self.home.parent,
         )
+        atexit.register(_end, process)  # a campaign that fails leaves nobody behind
         lines: list[str] = []
         logs: list[str] = []
         for stream, into in ((process.stdout, lines), (process.stderr, logs)):
@@ -82,6 +84,11 @@ class Launcher:
             time.sleep(0.02)
         process.kill()
         raise AssertionError("the gateway did not serve:\n" + "\n".join(logs[-10:]))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.kill()
 
 
 def _listening(lines: list[str], logs: list[str]) -> str | None:
