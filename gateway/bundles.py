@@ -12,8 +12,8 @@ from gateway import catalogue, policy
 from gateway.catalogue import Catalogue
 from gateway.corridor.inforce import InForce
 from gateway.corridor.lists import Lister
+from gateway.corridor.walk import Ruled
 from gateway.fields import shape_of
-from gateway.gate import Ruled
 from gateway.observe import event
 from gateway.policy import Bundle, PolicyDecider
 from gateway.rooms import FactSource, Lens, Seals

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, Receipt, RecordPart, Stale
 from gateway.corridor.entries import decision_of, principal_of
-from gateway.gate import ATTEMPTS, Caches, Ruled
+from gateway.corridor.walk import ATTEMPTS, Caches, Ruled
 from gateway.store import Connection, Store
 from gateway.words.access import Access, ResourceRef
 from gateway.words.decision import Decision, Facts

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from audit import AuditEvent, Log, LogBusy, LogUnavailable, Receipt
-from gateway.gate import Ruled
+from gateway.corridor.walk import Ruled
 from gateway.words.errors import Code, Unavailable
 
 

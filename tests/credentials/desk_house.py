@@ -19,8 +19,8 @@ from sqlalchemy import Connection
 import audit
 from gateway.corridor.desk import Asker, Desk
 from gateway.corridor.inforce import InForce
+from gateway.corridor.walk import Ruled
 from gateway.credentials import Issued, Keys, KeySettlement, Wish
-from gateway.gate import Ruled
 from gateway.identity import Identity, insert_key, keyed_hash, write_key_text
 from gateway.identity.store import ApiKey, confirm_key
 from gateway.keys import Keyring, create_key_file, from_file

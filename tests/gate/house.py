@@ -16,7 +16,8 @@ import orjson
 from audit import Log, sqlite
 from audit.store.base import NotWritten, Reader, Writer
 from gateway.corridor.lists import Lister
-from gateway.gate import Gate, Ruled
+from gateway.corridor.walk import Ruled
+from gateway.gate import Gate
 from gateway.rooms import Answer
 from gateway.words.access import Access, Call, ResourceRef
 from gateway.words.decision import DecidedBy, Decision, Disclosure, Facts, FieldView, Reason

@@ -7,7 +7,7 @@ import pytest
 
 from audit import AuditEvent, Kind
 from gateway.corridor.inforce import InForce
-from gateway.gate import Ruled
+from gateway.corridor.walk import Ruled
 from gateway.words.errors import Code, Unavailable
 from tests.gate.house import House, build
 

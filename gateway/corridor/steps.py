@@ -1,0 +1,275 @@
+"""The single steps of the request path, each said once; gateway/gate.py puts them in order.
+
+A step does one thing for one request and raises what ends it. None of them serves anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from audit import Log, LogBusy, LogUnavailable, Receipt
+from gateway.corridor import entries
+from gateway.corridor.entries import member
+from gateway.corridor.replies import check, refusal_of, reply
+from gateway.corridor.turns import Turns
+from gateway.corridor.walk import Caches, Walk
+from gateway.rooms import (
+    Alarms,
+    Answer,
+    Evidence,
+    FactSource,
+    Identifier,
+    Lens,
+    Prepared,
+    Reply,
+)
+from gateway.words.access import ResourceRef
+from gateway.words.decision import Decision, Facts
+from gateway.words.errors import BadAnswer, Code, Denied, GatehouseError, NotSent, Refused, Unavailable
+from gateway.words.record import Alarm, ClosedRecord, SealedChange, View
+from gateway.words.resource import Verb, Versioning
+from gateway.words.work import Addressed
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The rooms off the corridor, and what is done with them.
+
+    under_way: intents whose requests have not ended in this process; the reconciler leaves those alone.
+    """
+
+    identifier: Identifier
+    facts: FactSource
+    lens: Lens
+    log: Log
+    evidence: Evidence
+    caches: Caches
+    alarms: Alarms
+    turns: Turns = field(default_factory=Turns)
+    under_way: set[int] = field(default_factory=set)
+
+    async def _before(
+        self, walk: Walk, what: Addressed, asked: Prepared, condition: str | None
+    ) -> tuple[ClosedRecord, Decision]:
+        """Gives the record that a change is about, read by ourselves, and the decision on it."""
+        answer = check(await walk.ruled.upstream.before(what))
+        self._alarm(*answer.alarms)
+        before = whole(answer)
+        decision = await self._decide(walk, what, asked, before)
+        if before.version is None and what.resource.versioning is not Versioning.NONE:
+            raise BadAnswer(
+                answer.status
+            )  # promised by the catalogue; without one the write is not conditional
+        if condition is not None and condition not in ("*", before.version):
+            raise Refused(Code.CHANGED_MEANWHILE)
+        return before, decision
+
+    async def _unchanged(
+        self, walk: Walk, what: Addressed, before: ClosedRecord, decision: Decision
+    ) -> Reply:
+        """Answers a write that would change nothing: nothing is sent, what he may see is shown."""
+        seen = [(before, decision)] if self._may_read(walk, what, decision) else []
+        views = await self.lens.views(what.resource, seen, walk.principal)
+        self._alarm(*(alarm for view in views for alarm in view.alarms))
+        receipt = await self.log.append(
+            entries.served(what, decision, views, self.evidence), fence=walk.ruled.fence
+        )
+        versions = walk.ruled.upstream.version_headers(what, before)
+        if not views:
+            return reply(204, None, receipt, decision, versions)
+        document = walk.ruled.upstream.compose(what, views, Answer(200, before), following=None, total=None)
+        return reply(200, document, receipt, decision, versions)
+
+    async def _intend(
+        self,
+        walk: Walk,
+        what: Addressed,
+        decision: Decision,
+        sealed: SealedChange | None,
+        before: ClosedRecord | None,
+    ) -> None:
+        subject = await self.lens.pseudonym_of(what, sealed, before)
+        event = entries.intent(what, decision, sealed, before, subject, self.evidence)
+        walk.open_intent = await self.log.append(event, fence=walk.ruled.fence)
+        self.under_way.add(walk.open_intent.seq)
+
+    async def _forward(
+        self,
+        walk: Walk,
+        what: Addressed,
+        decision: Decision,
+        sealed: SealedChange | None,
+        before: ClosedRecord | None,
+    ) -> Answer:
+        """Sends the change. An answer that says whether it was done is recorded; any other leaves the intent open."""
+        condition = before.version if before and what.resource.versioning is not Versioning.NONE else None
+        try:
+            if before is not None and condition is None:
+                await self._still(walk, what, before)
+            answer = await walk.ruled.upstream.change(what, sealed, condition)
+        except (NotSent, Refused) as unsent:
+            await self._undone(walk, what, decision, sealed, {"result": "not-sent"}, unsent)
+            raise
+        self._alarm(*answer.alarms)
+        if 200 <= answer.status < 300:
+            if answer.created is not None and sealed is not None:
+                await self._bind(what, sealed, answer.created)
+            return answer
+        error = refusal_of(answer)
+        if isinstance(error, Refused):  # answered, and not done
+            said: dict[str, str | int] = {"result": "refused", "status": answer.status}
+            await self._undone(walk, what, decision, sealed, said, error)
+        raise error
+
+    async def _still(self, walk: Walk, what: Addressed, before: ClosedRecord) -> None:
+        """Compares again, just before a write that cannot be conditional. Whatever this raises, nothing was sent."""
+        try:
+            now = (await walk.ruled.upstream.before(what)).record
+        except GatehouseError as error:
+            raise NotSent from error
+        if now is None or now.fields != before.fields:
+            raise Refused(Code.CHANGED_MEANWHILE)
+
+    async def _conclude(
+        self, walk: Walk, what: Addressed, asked: Prepared, decision: Decision, answer: Answer
+    ) -> Reply:
+        """Shows what came of a change, as far as he may see the record as it is now, and records the outcome."""
+        view: View | None = None
+        if answer.record is not None:
+            now = asked.decide(await self._facts(what, answer.record))
+            if now.allowed and self._may_read(walk, what, now):
+                (view,) = await self.lens.views(what.resource, [(answer.record, now)], walk.principal)
+                decision = now
+                self._alarm(*view.alarms)
+        said: dict[str, str | int | bool] = {"result": "done", "status": answer.status}
+        if what.resource.versioning is Versioning.NONE and what.route.verb in (Verb.UPDATE, Verb.DELETE):
+            said["unconditional"] = True
+        try:
+            event = entries.outcome(what, decision, walk.intent.seq, said, view, self.evidence)
+            receipt = await self.log.append(event)  # 9
+        except (LogBusy, LogUnavailable) as error:
+            raise self._unrecorded(walk.intent) from error
+        document = (
+            walk.ruled.upstream.compose(what, [view], answer, following=None, total=None) if view else None
+        )
+        status = answer.status if document is not None or answer.status == 201 else 204
+        return reply(status, document, receipt, decision, answer.headers)  # 10
+
+    async def _undone(
+        self,
+        walk: Walk,
+        what: Addressed,
+        decision: Decision,
+        sealed: SealedChange | None,
+        said: dict[str, str | int],
+        error: GatehouseError,
+    ) -> None:
+        """Records that an intended change was certainly not done; the error then names that entry."""
+        intent = walk.intent
+        if sealed is not None:
+            await self.lens.drop(
+                sealed
+            )  # first: where it cannot be, the intent stays open and the reconciler does it
+        event = entries.outcome(what, decision, intent.seq, said, None, self.evidence)
+        try:
+            receipt = await self.log.append(event)
+        except (LogBusy, LogUnavailable) as failure:
+            raise self._unrecorded(intent) from failure
+        error.entry = receipt.ref
+
+    async def _bind(self, what: Addressed, sealed: SealedChange, created: str) -> None:
+        """Binds the new record to its seal before anybody is told its id; else the intent stays open for the reconciler."""
+        if what.resource.subject is None or sealed.pending is None:
+            return
+        ref = what.ref.record_of(created)
+        if (alarm := await self.lens.bind(sealed, ref)) is not None:
+            self.alarms.raise_([alarm])
+            raise BadAnswer
+
+    async def _decide(self, walk: Walk, what: Addressed, asked: Prepared, record: ClosedRecord) -> Decision:
+        """Decides on a record that was fetched. Where even its existence is not his to know, it is not there."""
+        decision = walk.decision = asked.decide(await self._facts(what, record))
+        if decision.allowed:
+            return decision
+        if what.route.verb is not Verb.READ and self._may_read(walk, what, decision):
+            raise Denied(decision)
+        raise Denied(decision, Code.NOT_FOUND)
+
+    async def _above(self, walk: Walk, what: Addressed) -> None:
+        """Goes on where he may read the record that he lists or creates below; else it is as if that were not there."""
+        if what.ref.parent is not None and not await self._reaches(walk, what, what.ref.parent):
+            raise Refused(Code.NOT_FOUND)
+
+    async def _named(self, walk: Walk, what: Addressed, sealed: SealedChange) -> None:
+        """Goes on where he may read the record that says whose a new one is; else it is refused as one that is not there is."""
+        rule = what.resource.subject
+        if rule is None or rule.pointer is None:
+            return
+        named = member(sealed.document, rule.pointer)
+        if named is None:
+            return  # then the record above says whose it is
+        ref = ResourceRef(what.ref.upstream, rule.through or rule.resource, str(named))
+        if not await self._reaches(walk, what, ref):
+            raise Refused(Code.VALUE_REFUSED, field=rule.pointer)
+
+    async def _reaches(self, walk: Walk, what: Addressed, ref: ResourceRef) -> bool:
+        """Tells whether another record, that this access leads to, is there and his to read."""
+        resource = what.upstream.resources[ref.resource]
+        found = await walk.ruled.upstream.look(ref, resource)
+        if found is None:
+            return False
+        there = replace(what, access=what.leading_to(ref), resource=resource)
+        asked = walk.ruled.decider.prepare(there.access, resource, walk.ruled.fence)
+        decision = asked.decide(await self._facts(there, found))
+        if not decision.allowed:
+            walk.decision = decision
+        return decision.allowed
+
+    def _may_read(self, walk: Walk, what: Addressed, decision: Decision) -> bool:
+        """Tells whether he may read the record that he changes: the right to change it shows nothing of it."""
+        asked = walk.ruled.decider.prepare(what.reading(), what.resource, walk.ruled.fence)
+        return asked.decide(decision.facts).allowed
+
+    async def _facts(self, what: Addressed, record: ClosedRecord) -> Facts:
+        subjects = await self.lens.subjects_of(what.resource, [record])
+        (known,) = await self.facts.floors(what.access, subjects)
+        return self.facts.of_record(what.resource, record, known)
+
+    async def _refuse(self, walk: Walk, error: GatehouseError) -> Receipt:
+        """Records a refusal. One of a change whose outcome nobody knows leaves its intent open and names it."""
+        if walk.open_intent is not None:
+            return walk.open_intent
+        event = entries.refused(walk.call, walk.principal, error, walk.what, walk.decision, self.evidence)
+        try:
+            return await self.log.append(event)
+        except LogBusy as busy:
+            raise Unavailable(Code.LOG_BUSY, retry_after_seconds=busy.retry_after_seconds) from busy
+        except LogUnavailable as unavailable:
+            raise Unavailable(Code.LOG_UNAVAILABLE) from unavailable
+
+    def _unrecorded(self, intent: Receipt) -> Unavailable:
+        error = Unavailable(Code.OUTCOME_UNRECORDED, intent=intent.ref)
+        error.entry = intent.ref
+        return error
+
+    def _alarm(self, *raised: Alarm) -> None:
+        if raised:
+            self.alarms.raise_(raised)
+
+    @asynccontextmanager
+    async def _turn(self, what: Addressed) -> AsyncIterator[None]:
+        """Serialises writes to a record whose upstream cannot make them conditional; the read before follows the turn."""
+        if what.resource.versioning is not Versioning.NONE:
+            yield
+            return
+        async with self.turns.of(what.ref):
+            yield
+
+
+def whole(answer: Answer) -> ClosedRecord:
+    """Gives the record of an answer that must carry one."""
+    if answer.record is None:
+        raise BadAnswer(answer.status)
+    return answer.record

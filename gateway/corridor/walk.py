@@ -1,0 +1,67 @@
+"""One request on its way, and what is in force when it sets out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from audit import Receipt
+from gateway.corridor.lists import Lister
+from gateway.rooms import (
+    Addresser,
+    Decider,
+    Upstream,
+)
+from gateway.words.access import Call
+from gateway.words.decision import Decision
+from gateway.words.principal import Principal
+from gateway.words.work import Addressed
+
+ATTEMPTS = 3
+"""How often a request is decided anew when the fence moved while it was under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """What one bundle says, read at one fence. A new bundle is a new value, taken at the same moment as its fence.
+
+    fence: the log's fence before everything that this process caches (credentials, bundle, keys) was read.
+    """
+
+    fence: int
+    addresser: Addresser
+    decider: Decider
+    upstream: Upstream
+    lister: Lister
+
+
+class Caches(Protocol):
+    """Everything that this process caches and decides by: credentials, bundle, keys."""
+
+    @property
+    def now(self) -> Ruled:
+        """What is in force, as this process knows it."""
+        ...
+
+    async def refresh(self) -> None:
+        """Reads the log's fence, then everything cached anew, then takes that fence as its own."""
+        ...
+
+
+@dataclass(slots=True)
+class Walk:
+    """One request on its way. Grows with each step, so that a refusal's entry says all that was known."""
+
+    call: Call
+    ruled: Ruled
+    principal: Principal
+    what: Addressed | None = None
+    decision: Decision | None = None
+    open_intent: Receipt | None = None
+
+    @property
+    def intent(self) -> Receipt:
+        """The receipt of this request's intent; only steps after 6 ask for it."""
+        if self.open_intent is None:
+            raise AssertionError("a change is forwarded only after its intent")
+        return self.open_intent
