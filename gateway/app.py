@@ -242,8 +242,14 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
             await server.serve(started=lambda: started(server))
     finally:
         await loops.stop()
-        await sum_up(house)
-        await house.log.append(_note("gateway:stop", version=__version__))
+        try:
+            await sum_up(house)
+            await house.log.append(_note("gateway:stop", version=__version__))
+        except (
+            LogBusy,
+            LogUnavailable,
+        ) as error:  # nothing is served any more; the next start says that this one ended
+            _report("stop", error)
 
 
 async def sum_up(house: House) -> None:

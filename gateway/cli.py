@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import click
 import orjson
 
+from audit import AuditError
 from audit.verify import Unreadable, verify_sqlite
 from audit.verify import text as report_text
 from gateway import __version__
@@ -47,6 +48,9 @@ def main() -> NoReturn:
     except GatehouseError as error:
         click.echo(f"gatehouse: {text(f'problem.{error.code.value}.title', language())}", err=True)
         click.echo(f"           {text(f'problem.{error.code.value}.next', language())}", err=True)
+        sys.exit(NOT_DONE)
+    except AuditError as error:
+        click.echo(f"gatehouse: the log: {error}", err=True)
         sys.exit(NOT_DONE)
     except KeyboardInterrupt:
         sys.exit(130)

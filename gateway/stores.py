@@ -13,6 +13,9 @@ from gateway.settings import Settings
 from gateway.store import Location, OwnerLock, Store, Tree, migrate, open_store, version_of
 from gateway.words.errors import Misconfigured
 
+BEGINNING = "beginning"
+"""Lies in the home folder from the first moment of the first start until all three stores are there, so that a kill in between
+is a beginning that goes on and not a loss."""
 LOG_FILE, STATE_FILE, RECORDS_FILE = "audit.sqlite", "state.sqlite", "records.sqlite"
 
 
@@ -42,7 +45,10 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         else:
             stack.enter_context(OwnerLock(settings.home / "owner.lock"))
             files = [settings.home / name for name in (LOG_FILE, STATE_FILE, RECORDS_FILE)]
-            fresh = _fresh(files)
+            beginning = settings.home / BEGINNING
+            fresh = beginning.exists() or _fresh(files)
+            if fresh:
+                beginning.touch(mode=0o600)
             log_store = audit.sqlite(files[0])
             state_at = Location.parse(f"sqlite:///{files[1]}")
             records_at = Location.parse(f"sqlite:///{files[2]}")
@@ -62,6 +68,8 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         except (LogRefused, LogUnavailable) as error:
             raise Misconfigured(f"the log: {error}") from error
         stack.push_async_callback(log.close)
+        if not settings.database_url:
+            (settings.home / BEGINNING).unlink(missing_ok=True)
         yield Stores(log, state, records, new)
 
 

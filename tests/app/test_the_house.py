@@ -13,6 +13,7 @@ from gateway.doctor import examine
 from gateway.records import sample
 from gateway.serving import serve_demo, serve_forever
 from gateway.settings import Settings, read
+from gateway.stores import BEGINNING
 from gateway.words.errors import GatehouseError, Misconfigured
 from tests.app.asking import ask
 
@@ -154,3 +155,17 @@ def test_the_doctor_reads_a_policy_as_a_start_would(tmp_path: Path) -> None:
     broken.mkdir()
     missing = [c for c in examine(environment(tmp_path, GATEHOUSE_POLICIES=str(broken))) if not c.good]
     assert "policy folder" in [check.what for check in missing]
+
+
+async def test_a_first_start_that_was_killed_half_way_goes_on(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    demo.prepare(chosen)
+    async with open_house(chosen):
+        pass
+    assert not (tmp_path / BEGINNING).exists()
+    for name in ("audit.sqlite", "records.sqlite"):
+        (tmp_path / name).unlink()
+    (tmp_path / BEGINNING).touch()  # as it lies there from the first moment until all are there
+    async with open_house(chosen) as house:
+        assert await kinds(house) == ["gateway:start", "bundle:activate"]
+    assert not (tmp_path / BEGINNING).exists()
