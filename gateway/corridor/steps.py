@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from audit import Log, LogBusy, LogUnavailable, Receipt
+from audit import Log, LogBusy, LogUnavailable, Receipt, Stale
 from gateway.corridor import entries
 from gateway.corridor.entries import member
 from gateway.corridor.replies import check, refusal_of, reply
@@ -137,18 +137,26 @@ class Steps:
     ) -> Reply:
         """Shows what came of a change, as far as he may see the record as it is now, and records the outcome."""
         view: View | None = None
+        seen = decision
         if answer.record is not None:
             now = asked.decide(await self._facts(what, answer.record))
             if now.allowed and self._may_read(walk, what, now):
                 (view,) = await self.lens.views(what.resource, [(answer.record, now)], walk.principal)
-                decision = now
+                seen = now
                 self._alarm(*view.alarms)
         said: dict[str, str | int | bool] = {"result": "done", "status": answer.status}
         if what.resource.versioning is Versioning.NONE and what.route.verb in (Verb.UPDATE, Verb.DELETE):
             said["unconditional"] = True
         try:
-            event = entries.outcome(what, decision, walk.intent.seq, said, view, self.evidence)
-            receipt = await self.log.append(event)  # 9
+            try:
+                event = entries.outcome(what, seen, walk.intent.seq, said, view, self.evidence)
+                receipt = await self.log.append(event, fence=walk.ruled.fence if view else None)  # 9
+                decision = seen
+            except Stale:
+                # Something was revoked since his intent. The change is done and is recorded; of the record he is shown nothing.
+                view = None
+                event = entries.outcome(what, decision, walk.intent.seq, said, None, self.evidence)
+                receipt = await self.log.append(event)
         except (LogBusy, LogUnavailable) as error:
             raise self._unrecorded(walk.intent) from error
         document = (

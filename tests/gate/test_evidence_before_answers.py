@@ -1,9 +1,12 @@
 """Invariant 1: nothing a caller learns leaves before its entry is durable; no change is forwarded before its intent is."""
 
+from typing import Any
+
 import orjson
 import pytest
 
 from audit import AuditEvent, Kind
+from gateway.rooms import Answer
 from gateway.text import Language
 from gateway.text.problems import problem
 from gateway.words.errors import (
@@ -237,6 +240,28 @@ async def test_no_change_of_a_revoked_key_is_forwarded(house: House) -> None:
             await house.gate.answer(call(verb, record, body=body))
     assert house.shelf.forwarded == []
     assert house.lens.pending == set()
+
+
+@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.CREATE])
+async def test_a_change_that_a_revocation_overtook_is_recorded_and_shows_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch, verb: Verb
+) -> None:
+    house.shelf.put("a", name="one")
+    record = "a" if verb is Verb.UPDATE else None
+    change = house.shelf.change
+
+    async def overtaken(*given: Any) -> Answer:
+        event = AuditEvent(Kind.CHANGE, "req_r", {"application": "app:admin"}, "key:revoke")
+        await house.log.append(event, raises_fence=True)
+        return await change(*given)
+
+    assert (await house.gate.answer(call(verb, record, body={"name": "two"}))).body != b""
+    monkeypatch.setattr(house.shelf, "change", overtaken)
+    reply = await house.gate.answer(call(verb, record, body={"name": "three"}))
+    assert (reply.status, reply.body) == (204 if verb is Verb.UPDATE else 201, b"")
+    entry = orjson.loads((await house.log.entries(0, 50))[-1].bytes)
+    assert (entry["kind"], entry["upstream"]["result"], entry["records"]) == ("outcome", "done", [])
+    assert await house.log.open_intents() == []
 
 
 async def test_a_fence_that_keeps_moving_ends_in_a_refusal_to_serve(
