@@ -127,6 +127,7 @@ class Desk:
 
         Promises: as the gate's `answer`. `work` may append with the fence only before it changes anything.
         """
+        visit: Visit
         for _ in range(ATTEMPTS):
             ruled = (
                 self.caches.now
@@ -136,7 +137,9 @@ class Desk:
                 return await self._recorded(visit, work)
             except Stale:
                 await self.caches.refresh()
-        raise Unavailable(Code.FENCE_MOVING)
+        error = Unavailable(Code.FENCE_MOVING)
+        error.entry = (await self._refuse(visit, error)).ref
+        raise error
 
     async def intend(self, visit: Visit, part: Mapping[str, Any]) -> int:
         """Records what is about to be changed; gives the intent's number. Nothing may have been changed before."""
@@ -169,6 +172,12 @@ class Desk:
             if error.entry is None and error.code not in (Code.LOG_BUSY, Code.LOG_UNAVAILABLE):
                 error.entry = visit.intent.ref if visit.intent else (await self._refuse(visit, error)).ref
             raise
+        except Stale:
+            raise
+        except Exception as defect:  # a defect of ours is an answer too, and has its entry
+            internal = GatehouseError(Code.INTERNAL)
+            internal.entry = visit.intent.ref if visit.intent else (await self._refuse(visit, internal)).ref
+            raise internal from defect
 
     async def _refuse(self, visit: Visit, error: GatehouseError) -> Receipt:
         verdict: dict[str, Any] | None = None

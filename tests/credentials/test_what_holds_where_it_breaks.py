@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from audit import AuditEvent, Kind, LogBusy, LogUnavailable
+from gateway.credentials import Page
 from gateway.identity import all_keys
 from gateway.words.errors import Code, GatehouseError, Unavailable
 from tests.credentials.desk_house import Breaking, Desks, open_desks
@@ -159,3 +160,34 @@ async def test_intents_of_others_are_left_to_others(desks: Desks) -> None:
     )
     (intent,) = await desks.log.open_intents()
     assert await desks.settlement.settle(intent) is False
+
+
+async def test_a_defect_of_ours_is_an_answer_with_an_entry(tmp_path: Path) -> None:
+    store = Wrapped("scan", RuntimeError("what nobody may read"))
+    async with open_desks(tmp_path / "home", store=store) as desks:
+        admin = await desks.admin()
+        store.arm(1)
+        error = await failing(lambda: desks.keys.list(desks.asker(admin), lambda: Page(None, 10)))
+        assert error.code is Code.INTERNAL
+        last = (await desks.entries())[-1]
+        assert (last["kind"], last["decision"]["reason"]) == ("denied", "internal")
+        assert error.entry is not None
+        assert error.entry.startswith(f"{last['seq']}:")
+
+
+async def test_a_fence_that_keeps_moving_ends_in_a_refusal_with_an_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_desks(tmp_path / "home") as desks:
+        admin = await desks.admin()
+        event = AuditEvent(Kind.CHANGE, "r", {"application": "app:admin"}, "x")
+        await desks.log.append(event, raises_fence=True)
+
+        async def never_new() -> None:
+            return
+
+        monkeypatch.setattr(desks.keys.desk.caches, "refresh", never_new)
+        error = await failing(lambda: desks.keys.list(desks.asker(admin), lambda: Page(None, 10)))
+        assert error.code is Code.FENCE_MOVING
+        assert error.entry is not None
+        assert (await desks.entries())[-1]["decision"]["reason"] == "fence-moving"
