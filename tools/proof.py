@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,20 +28,25 @@ def main() -> int:
     code = digest()
     pieces = collect()
     print(f"{len(pieces)} pieces, seed {SEED}, sources {code[:12]}", flush=True)
-    results = []
-    for number, piece in enumerate(pieces, 1):
-        kept = STATE / f"{hashlib.sha256(f'{code}:{SEED}:{piece}'.encode()).hexdigest()[:32]}.json"
-        if kept.exists():
-            result = json.loads(kept.read_text())
-        else:
-            print(f"[{number}/{len(pieces)}] {piece}", flush=True)
-            result = run(piece)
-            if result["outcome"] == "passed":
-                kept.write_text(json.dumps(result))
-        print(f"    {result['outcome']} in {result['seconds']:.0f} s", flush=True)
-        results.append(result)
+    # Side by side only where it is asked for: a law about the clock wants the machine to itself.
+    with ThreadPoolExecutor(int(sys.argv[1]) if len(sys.argv) > 1 else 1) as jobs:
+        results = list(jobs.map(lambda piece: resumed(piece, code), pieces))
     write(results, code)
     return 1 if any(r["outcome"] == "failed" for r in results) else 0
+
+
+def resumed(piece: str, code: str) -> dict[str, object]:
+    """Gives the result of one piece, that of an earlier run where it passed on the same sources."""
+    kept = STATE / f"{hashlib.sha256(f'{code}:{SEED}:{piece}'.encode()).hexdigest()[:32]}.json"
+    if kept.exists():
+        result: dict[str, object] = json.loads(kept.read_text())
+    else:
+        print(f"... {piece}", flush=True)
+        result = run(piece)
+        if result["outcome"] == "passed":
+            kept.write_text(json.dumps(result))
+    print(f"{result['outcome']} in {result['seconds']:.0f} s: {piece}", flush=True)
+    return result
 
 
 def digest() -> str:
@@ -83,7 +89,8 @@ def run(piece: str) -> dict[str, object]:
     if outcome == "passed" and "1 skipped" in done.stdout:
         outcome = "absent"
     if outcome == "failed":
-        (STATE / "failed.txt").write_text(done.stdout + done.stderr)
+        name = hashlib.sha256(piece.encode()).hexdigest()[:8]
+        (STATE / f"failed-{name}.txt").write_text(f"{piece}\n{done.stdout}{done.stderr}")
     return {"piece": piece, "outcome": outcome, "seconds": time.monotonic() - started, "said": said}
 
 
