@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,13 @@ def serving(
         text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
+    rest = None
     try:
-        yield Child(process, _port(process))
+        port = _port(process)
+        # A full pipe would stop a server that logs.
+        rest = threading.Thread(target=_drain, args=(process,), daemon=True)
+        rest.start()
+        yield Child(process, port)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -68,6 +74,16 @@ def serving(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if rest is not None:
+            rest.join(5)  # it closes the pipe
+        elif process.stdout is not None:
+            process.stdout.close()
+
+
+def _drain(process: subprocess.Popen[str]) -> None:
+    with process.stdout or nullcontext(()) as lines:
+        for _ in lines:
+            pass
 
 
 def _port(process: subprocess.Popen[str]) -> int:

@@ -1,0 +1,34 @@
+"""A benchmark is run seldom and must still run then: each of its own processes once, small; its peers only in `make bench`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from bench.children import CORES, asked, serving
+from bench.machine import described
+from bench.start import starts
+
+
+def test_a_start_answers_and_is_measured(tmp_path: Path) -> None:
+    found = starts(tmp_path, 1)
+    assert len(found["seconds"]) == 1
+    assert found["memory_mib"] > 10
+
+
+def test_the_load_asks_as_often_as_it_was_told_and_counts_what_came_back() -> None:
+    with serving([sys.executable, "-m", "bench.upstream"], cores=set(CORES)) as upstream:
+        question = {"port": upstream.port, "paths": ["/nothing/there"], "headers": {}}
+        said = asked("bench.load", {**question, "requests": 40, "connections": 3})
+        assert (said["answers"], said["statuses"]) == (40, {"404": 40})
+
+
+def test_appends_are_measured_and_all_of_them_stand_in_the_log(tmp_path: Path) -> None:
+    found = asked("bench.appends", {"place": str(tmp_path / "log.sqlite"), "waiters": 8, "events": 100})
+    assert found["per_second"] > 0
+
+
+def test_figures_say_where_they_were_taken() -> None:
+    assert {"time", "commit", "dirty", "cpu", "cores", "python", "versions", "load_average"} <= set(
+        described()
+    )
