@@ -32,13 +32,20 @@ class Opened:
     keys: dict[str, str]
     issuer: DemoIssuer
     stream: io.StringIO = field(repr=False)
+    _lines: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    _read: int = 0
 
     def client(self) -> Client:
         return Client(self.base)
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+        end = self.stream.tell()
+        self.stream.seek(self._read)
+        self._lines += [json.loads(line) for line in self.stream.read(end - self._read).splitlines()]
+        self._read = end
+        self.stream.seek(end)
+        return self._lines
 
     def alarms(self) -> list[dict[str, Any]]:
         return [line for line in self.lines if line["event"] == "alarm"]
