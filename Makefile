@@ -37,7 +37,7 @@ test: $(BIN)/.test ## set up and run the gate: format, lint, types, import contr
 	@$(BIN)/python tools/gate.py
 
 proof: $(BIN)/.test ## the full counts, resumable; writes docs/proof.md
-	@$(BIN)/python tools/proof.py
+	@$(BIN)/python tools/proof.py $(JOBS)
 
 bench: $(BIN)/.test ## measure; prints a table and writes var/bench/*.json
 	@$(BIN)/python -m bench
