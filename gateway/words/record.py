@@ -45,7 +45,9 @@ class AlarmKind(StrEnum):
     ALREADY_BOUND = "already-bound"  # an upstream answered a create with an id that another record holds
     SUBJECT_MISMATCH = "subject-mismatch"
     KEY_MISSING = "key-missing"  # destroyed, or its row is gone
-    KEY_BROKEN = "key-broken"  # a wrapped key does not open where it stands, or its key-encryption key is not here
+    KEY_BROKEN = (
+        "key-broken"  # a wrapped key does not open where it stands, or its key-encryption key is not here
+    )
     FIELD_UNKNOWN = "field-unknown"
     LINK_FOREIGN = "link-foreign"
     INTENT_STUCK = "intent-stuck"  # nothing here can tell what became of a change: a person must look
