@@ -24,5 +24,5 @@ def test_an_id_reads_back_as_a_uuid_of_version_7_with_its_moment(milliseconds: i
 
 
 def test_ids_sort_by_birth() -> None:
-    born = [new_id("key", now=lambda at=at: at) for at in (1.0, 1.001, 2.0, 1_700_000_000.0, 1_800_000_000.0)]
+    born = [new_id("key", now=lambda at=at: at) for at in (1.0, 1.5, 2.0, 1_700_000_000.0, 1_800_000_000.0)]
     assert born == sorted(born)
