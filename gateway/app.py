@@ -216,7 +216,7 @@ async def open_house(
         await stores.log.append(_note("gateway:start", version=__version__))
         await bundles.enter(held, first, bundles.loaded_digest, None)
         grace = settings.settle_grace_seconds if settings.database_url else 0
-        await settler.round(timedelta(seconds=grace))
+        await settle(house, timedelta(seconds=grace))
         yield house
 
 
@@ -230,7 +230,7 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     server = Server(listeners, limits=limits, refused=house.door.unrecorded, settled=house.door.settled)
     loops = Loops(_report)
     grace = timedelta(seconds=settings.settle_grace_seconds)
-    loops.every(settings.settle_seconds, "settle", lambda: house.settler.round(grace))
+    loops.every(settings.settle_seconds, "settle", lambda: settle(house, grace))
     loops.every(settings.summary_seconds, "strangers", lambda: sum_up(house))
     loops.every(settings.watch_seconds, "policies", lambda: house.bundles.watch(house.held, house.log))
     if settings.database_url:
@@ -253,6 +253,13 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
             LogUnavailable,
         ) as error:  # nothing is served any more; the next start says that this one ended
             _report("stop", error)
+
+
+async def settle(house: House, grace: timedelta) -> None:
+    """Settles open intents, unless another replica is at it: two looks at one upstream could tell two different outcomes."""
+    async with house.stores.state.alone("settle") as mine:
+        if mine:
+            await house.settler.round(grace)
 
 
 async def sum_up(house: House) -> None:

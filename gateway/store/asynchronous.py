@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -31,6 +32,10 @@ def sqlite_engine(path: Path) -> AsyncEngine:
     )
     listen(engine.sync_engine)
     return engine
+
+
+_TRY_LOCK = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+_UNLOCK = text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
 
 
 class PostgresStore:
@@ -81,6 +86,19 @@ class PostgresStore:
         with translated():
             async with self._engine.begin() as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def alone(self, name: str) -> AsyncIterator[bool]:
+        """An advisory lock of the session: the server lets go of it when the connection ends."""
+        with translated():
+            async with self._single.connect() as connection:
+                key = {"name": f"{self.location.schema}:{name}"}
+                mine = bool((await connection.execute(_TRY_LOCK, key)).scalar_one())
+                try:
+                    yield mine
+                finally:
+                    if mine:
+                        await connection.execute(_UNLOCK, key)
 
     async def close(self) -> None:
         """Closes the pool."""

@@ -78,6 +78,10 @@ class Store(Protocol):
     def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Opens one transaction that may await inside; commits when left, rolls back when left by a raise."""
 
+    def alone(self, name: str) -> AbstractAsyncContextManager[bool]:
+        """Gives True to one process at a time for that name, False to the others, at once. Held until left, or until the process
+        or its connection ends, however it ends."""
+
     async def close(self) -> None:
         """Ends every connection. Repeating it does nothing."""
 
@@ -132,6 +136,11 @@ class SqliteStore:
             engine: AsyncEngine = import_module("gateway.store.asynchronous").sqlite_engine(self._path)
             self._async = engine
         return self._async
+
+    @asynccontextmanager
+    async def alone(self, name: str) -> AsyncIterator[bool]:  # noqa: ARG002 - one process owns the file (OwnerLock)
+        """Always True."""
+        yield True
 
     async def close(self) -> None:
         """Waits for the work in hand."""
