@@ -80,7 +80,9 @@ def _home(settings: Settings) -> None:
         )
     open_files = [path.name for path in settings.home.glob("*.sqlite*") if path.stat().st_mode & 0o077]
     if open_files:
-        raise Misconfigured(f"others on this machine may read {', '.join(sorted(open_files))}: chmod 600 them")
+        raise Misconfigured(
+            f"others on this machine may read {', '.join(sorted(open_files))}: chmod 600 them"
+        )
 
 
 def _keys(settings: Settings) -> None:
