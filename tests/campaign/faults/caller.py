@@ -141,7 +141,9 @@ class Load:
             return False
         answer = Answer(what, phase, *found)
         self.answers.append(answer)
-        if answer.good and method == "POST":
+        if (
+            answer.good and method == "POST" and answer.body is not None
+        ):  # a change that a start overtook shows nothing
             self.known.append(answer.body["id"])
         if taken is not None and not answer.good and answer.status not in (404, 409):
             self.known.append(taken)
