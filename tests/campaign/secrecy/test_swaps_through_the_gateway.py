@@ -190,7 +190,7 @@ async def fields_exchanged(house: World, reader: Reader, planted: list[Planted])
         for column in TABLES[table]
     ]
     first, second = cells[0], cells[1]  # the same record, two fields: always one of them
-    for round_ in range(count(25, 3_000)):
+    for round_ in range(count(25, 1_000)):
         a, b = (first, second) if round_ == 0 else rolls.sample(cells, 2)
         values = [cell(house.records, t, c, r) for _, t, c, r in (a, b)]
         for (_, table, column, record), value in zip((a, b), reversed(values), strict=True):
