@@ -20,7 +20,9 @@ from gateway.control import ControlDeps, create_control
 from gateway.corridor.desk import Desk
 from gateway.corridor.facts import FactRoom
 from gateway.corridor.inforce import InForce
+from gateway.corridor.late import Latecomers
 from gateway.corridor.settle import Settler
+from gateway.corridor.turns import Turns
 from gateway.credentials import Keys, KeySettlement
 from gateway.edge import App, Dispatcher, Door, Listener, Server
 from gateway.fetching import fetch
@@ -66,6 +68,7 @@ class House:
     gate: Gate
     keys: Keys
     settler: Settler
+    latecomers: Latecomers
     alarms: Alarms
     metrics: Metrics
     door: Door
@@ -180,9 +183,12 @@ async def open_house(
             evidence=evidence,
             caches=held,
             alarms=alarms,
+            turns=Turns(stores.state.alone if settings.database_url else None),
         )
         desk = Desk(stores.log, held, stores.state, clock)
         sight = Sight(lambda: held)
+        # On SQLite nobody else can have a request under way; on PostgreSQL another replica may.
+        patience = sight.patience if settings.database_url else lambda _: timedelta(0)
         settler = Settler(
             stores.log,
             sight,
@@ -191,9 +197,9 @@ async def open_house(
             evidence,
             alarms,
             under_way=gate.under_way,
-            # On SQLite nobody else can have a request under way; on PostgreSQL another replica may.
-            patience=sight.patience if settings.database_url else lambda _: timedelta(0),
+            patience=patience,
         )
+        latecomers = Latecomers(stores.log, sight, fields, evidence, alarms, patience=patience)
         turned_away: Counter[Code] = Counter()
         door = Door(gate, metrics, now=clock, stranger=lambda code: turned_away.update([code]))
         keys = Keys(desk, hashing, reload)
@@ -208,6 +214,7 @@ async def open_house(
             gate,
             keys,
             settler,
+            latecomers,
             alarms,
             metrics,
             door,
@@ -260,6 +267,7 @@ async def settle(house: House, grace: timedelta) -> None:
     async with house.stores.state.alone("settle") as mine:
         if mine:
             await house.settler.round(grace)
+            await house.latecomers.round(grace)
 
 
 async def sum_up(house: House) -> None:

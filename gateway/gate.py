@@ -97,6 +97,7 @@ class Gate(Steps):
     # ── reading: fetch, decide, view, record, reply ──────────────────────────────────────────────────────────────
 
     async def _read(self, walk: Walk, what: Addressed, asked: Prepared) -> Reply:
+        await self._above(walk, what)
         answer = check(await walk.ruled.upstream.fetch(what))  # 7 work
         self._alarm(*answer.alarms)
         record = whole(answer)

@@ -53,7 +53,7 @@ class InSight(Protocol):
 
 
 class Places(Protocol):
-    """Finds records again from what an intent may say of them, and finishes or forgets their pending seals."""
+    """Finds records again from what an intent may say of them, and finishes their pending seals."""
 
     async def located(self, upstream: str, resource: str, reference: str) -> ResourceRef | None:
         """Gives the record that a keyed reference stands for, None when no binding has it."""
@@ -61,10 +61,6 @@ class Places(Protocol):
 
     async def bind_pending(self, seal: str, ref: ResourceRef) -> Alarm | None:
         """Binds a pending seal to the record that its create made; None also when it is bound to just that one already."""
-        ...
-
-    async def drop_pending(self, seal: str) -> None:
-        """Forgets a pending seal."""
         ...
 
 
@@ -88,8 +84,7 @@ class Settled:
 class Settler:
     """Looks at open intents. `grace`: intents younger than this may still be under way in another process.
 
-    under_way: intents whose requests have not ended in this process, however old: settling one would forget the keys of a record
-    that is being made.
+    under_way: intents whose requests have not ended in this process, however old.
     patience: how much longer than `grace` a change to that upstream may be under way in another process.
     """
 
@@ -148,9 +143,7 @@ class Settler:
             return self._stuck(intent, resource)
         collection = ResourceRef(resource.upstream, resource.name, None, await self._above(resource, part))
         found = await self.upstream.find(collection, resource, part["marker"])
-        if found is None:
-            if part["seal"] is not None:
-                await self.places.drop_pending(part["seal"])
+        if found is None:  # its seal is kept: it may be made yet (late.py)
             return await self._close(intent, Result.NOT_DONE, resource, None)
         if part["seal"] is not None:
             alarm = await self.places.bind_pending(part["seal"], found.ref)

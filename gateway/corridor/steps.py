@@ -54,6 +54,7 @@ class Steps:
         self, walk: Walk, what: Addressed, asked: Prepared, condition: str | None
     ) -> tuple[ClosedRecord, Decision]:
         """Gives the record that a change is about, read by ourselves, and the decision on it."""
+        await self._above(walk, what)
         answer = check(await walk.ruled.upstream.before(what))
         self._alarm(*answer.alarms)
         before = whole(answer)
@@ -135,7 +136,12 @@ class Steps:
     async def _conclude(
         self, walk: Walk, what: Addressed, asked: Prepared, decision: Decision, answer: Answer
     ) -> Reply:
-        """Shows what came of a change, as far as he may see the record as it is now, and records the outcome."""
+        """Shows what came of a change, as far as he may see the record as it is now, and records the outcome.
+
+        What the upstream accepted and has not done (202) stays open: the reconciler looks what came of it.
+        """
+        if answer.status == 202:
+            return reply(202, None, walk.intent, decision)
         view: View | None = None
         seen = decision
         if answer.record is not None:
@@ -206,7 +212,7 @@ class Steps:
         raise Denied(decision, Code.NOT_FOUND)
 
     async def _above(self, walk: Walk, what: Addressed) -> None:
-        """Goes on where he may read the record that he lists or creates below; else it is as if that were not there."""
+        """Goes on where he may read the record that this one, or the list, is below; else it is as if that were not there."""
         if what.ref.parent is not None and not await self._reaches(walk, what, what.ref.parent):
             raise Refused(Code.NOT_FOUND)
 
@@ -272,7 +278,7 @@ class Steps:
         if what.resource.versioning is not Versioning.NONE:
             yield
             return
-        async with self.turns.of(what.ref):
+        async with self.turns.of(what.ref, self.evidence.reference(what.ref, False)):
             yield
 
 

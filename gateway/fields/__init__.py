@@ -1,8 +1,7 @@
 """A room: sealing, and the lens. Fields are sealed on the way in and shown on the way out, each as one decision says."""
 
-from gateway.fields.bindings import Pending
 from gateway.fields.lens import FieldLens
 from gateway.fields.masks import mask
 from gateway.fields.shape import shape_of
 
-__all__ = ["FieldLens", "Pending", "mask", "shape_of"]
+__all__ = ["FieldLens", "mask", "shape_of"]

@@ -10,8 +10,7 @@ from __future__ import annotations
 import hmac
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection, Row, select
 
@@ -19,25 +18,12 @@ from gateway.fields.subjects import CHUNK
 from gateway.fields.tables import BINDING, DATA_KEY, SUBJECT
 from gateway.keys import KeyedEvidence, Keyring, Label, Unopened, parted
 from gateway.words.access import ResourceRef
-from gateway.words.binding import Binding
+from gateway.words.binding import Binding, Pending
 from gateway.words.ids import new_id
 from gateway.words.record import Alarm, AlarmKind
 
 Key = tuple[str, str, str]
 """Upstream, resource, record id: what a record is known by. Its parent is no part of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A create on its way: its seal is there, its record is not. parent: where it is being created."""
-
-    seal: str
-    upstream: str
-    resource: str
-    subject: str
-    founds: bool
-    marker: str | None = field(repr=False)
-    parent: ResourceRef | None = None
 
 
 class Bindings:
@@ -78,7 +64,7 @@ class Bindings:
             return None
         return binding.ref if self._evidence.reference(binding.ref, False) == reference else None
 
-    def begin(self, connection: Connection, pending: Pending, now: datetime | None = None) -> None:
+    def begin(self, connection: Connection, pending: Pending) -> None:
         """Stores a pending binding."""
         row = {
             "seal": pending.seal,
@@ -90,18 +76,23 @@ class Bindings:
             "founds": pending.founds,
             "state": "pending",
             "marker": pending.marker,
-            "created": now or datetime.now(UTC),
+            "created": pending.created,
         }
         connection.execute(BINDING.insert(), {**row, "mac": self._mac(row)})
 
-    def pending(self, connection: Connection, seal: str) -> Pending | None:
-        """Gives a create that is still on its way, None where it is bound, dropped or not sound."""
-        row = connection.execute(select(BINDING).where(BINDING.c.seal == seal)).one_or_none()
-        if row is None or row.state != "pending" or not self._sound(row):
+    def kept(self, connection: Connection, before: datetime, limit: int) -> list[Pending]:
+        """Gives creates begun before that instant whose record was never seen, the oldest first. What is not sound is passed over."""
+        query = select(BINDING).where(BINDING.c.state == "pending", BINDING.c.created < before)
+        rows = connection.execute(query.order_by(BINDING.c.created, BINDING.c.seal).limit(limit))
+        return [pending for row in rows if (pending := self._pending(row)) is not None]
+
+    def _pending(self, row: Row[tuple[object, ...]]) -> Pending | None:
+        place = self._placed(row) if self._sound(row) else None
+        if place is None:
             return None
-        place = self._placed(row)
-        parent = place[1] if place is not None else None
-        return Pending(row.seal, row.upstream, row.resource, row.subject, row.founds, row.marker, parent)
+        return Pending(
+            row.seal, row.upstream, row.resource, row.subject, row.founds, row.marker, place[1], row.created
+        )
 
     def bind(self, connection: Connection, seal: str, ref: ResourceRef) -> Alarm | None:
         """Binds a pending seal to its record. Repeating it does nothing; a record that has a binding keeps it: ALREADY_BOUND.

@@ -16,7 +16,7 @@ from functools import partial
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from gateway.fields.bindings import Pending, new_seal
+from gateway.fields.bindings import new_seal
 from gateway.fields.change import Change, Sealing, Silence, difference, without_links
 from gateway.fields.envelope import about_record
 from gateway.fields.fetch import (
@@ -39,7 +39,7 @@ from gateway.fields.tokens import token
 from gateway.keys import Keyring
 from gateway.store import Conflict, Store, conflict_of
 from gateway.words.access import ResourceRef
-from gateway.words.binding import Binding
+from gateway.words.binding import Binding, Pending
 from gateway.words.decision import Decision
 from gateway.words.draft import Draft
 from gateway.words.errors import Code, Refused
@@ -202,8 +202,10 @@ class FieldLens:
             sealing = Sealing(partial(current_key, keys), about, self._dice)
             made = self._created(asking, sent, decision, sealing, owner)
             parent = what.ref.parent
-            pending = Pending(seal, resource.upstream, resource.name, owner, founds, made.marker, parent)
-            self._fetcher.bindings.begin(connection, pending, self._clock())
+            pending = Pending(
+                seal, resource.upstream, resource.name, owner, founds, made.marker, parent, self._clock()
+            )
+            self._fetcher.bindings.begin(connection, pending)
             return replace(made, pending=seal), keys
 
         made, keys = await self._store.write(begin)  # a refusal inside rolls all of it back
@@ -300,9 +302,9 @@ class FieldLens:
         """Forgets a pending seal; one that is bound stays."""
         await self._store.write(lambda c: self._fetcher.bindings.drop(c, seal))
 
-    async def pending(self, seal: str) -> Pending | None:
-        """Gives a create that is still on its way."""
-        return await self._store.read(lambda c: self._fetcher.bindings.pending(c, seal))
+    async def kept(self, before: datetime, limit: int) -> Sequence[Pending]:
+        """Gives creates begun before that instant whose record was never seen, the oldest first."""
+        return await self._store.read(lambda c: self._fetcher.bindings.kept(c, before, limit))
 
     async def located(self, upstream: str, resource: str, reference: str) -> ResourceRef | None:
         """Gives the record that a keyed reference stands for, None when no binding has it."""

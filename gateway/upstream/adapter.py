@@ -165,7 +165,9 @@ class Adapter:
         raw = await place.send(
             route.method, work.to.path, work.to.raw_query, added=route.fixed, headers=headers, body=body
         )
-        if not _done(raw):
+        if (
+            not _done(raw) or raw.status == 202
+        ):  # accepted, not done: its body and Location are about the task
             return Answer(raw.status)
         reading = Reading(place, what.resource, raw, self._told)
         record, created = None, None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from gateway.words.access import ResourceRef
 
@@ -19,3 +20,20 @@ class Binding:
     subject: str
     seal: str
     founds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A create on its way: its seal is there, its record is not.
+
+    parent: where it is being created. marker: what finds the record that this create makes. created: when the seal was minted.
+    """
+
+    seal: str
+    upstream: str
+    resource: str
+    subject: str
+    founds: bool
+    marker: str | None = field(repr=False)
+    parent: ResourceRef | None
+    created: datetime

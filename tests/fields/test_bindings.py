@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,35 @@ async def test_a_record_is_sealed_and_opened(world: World) -> None:
         "income": 7,
     }
     assert (await world.view(THREAD, thread)).document["title"] == "a complaint"
+
+
+async def test_creates_whose_record_was_never_seen_are_kept_the_oldest_first(world: World) -> None:
+    times = [NOW + timedelta(hours=h) for h in (2, 0, 1)]
+    seals = []
+    for time in times:
+        world.lens = FieldLens(world.store, RING, clock=lambda time=time: time)
+        seals.append((await begun(world)).pending)
+    later = NOW + timedelta(hours=3)
+    kept = await world.lens.kept(later, 10)
+    assert [(p.seal, p.created) for p in kept] == [(seals[i], times[i]) for i in (1, 2, 0)]
+    assert {(p.upstream, p.resource, p.parent) for p in kept} == {
+        (CUSTOMER.upstream, CUSTOMER.name, asked(CUSTOMER).ref.parent)
+    }
+    assert [p.seal for p in await world.lens.kept(times[2], 10)] == [seals[1]]
+    assert [p.seal for p in await world.lens.kept(later, 2)] == [seals[1], seals[2]]
+    await world.lens.bind_pending(seals[1], ResourceRef(CUSTOMER.upstream, CUSTOMER.name, "c1"))
+    assert [p.seal for p in await world.lens.kept(later, 10)] == [seals[2], seals[0]]
+
+
+async def test_a_kept_create_that_somebody_altered_is_passed_over(world: World) -> None:
+    seal = (await begun(world)).pending
+
+    def alter(connection: Connection) -> None:
+        connection.execute(text("UPDATE binding SET marker = 'another' WHERE seal = :seal"), {"seal": seal})
+
+    assert len(await world.lens.kept(NOW + timedelta(hours=1), 10)) == 1
+    await world.store.write(alter)
+    assert await world.lens.kept(NOW + timedelta(hours=1), 10) == []
 
 
 async def test_an_id_that_is_bound_is_never_bound_again(world: World) -> None:

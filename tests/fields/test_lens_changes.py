@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.fields.conftest import (
     CUSTOMER,
     MASKED,
     MESSAGE,
+    NOW,
     THREAD,
     TOKEN,
     WITHHELD,
@@ -62,12 +64,11 @@ async def test_a_create_is_pending_until_it_is_bound(world: World) -> None:
     assert change.pending is not None
     record = ClosedRecord(what.ref.record_of("c1"), {"id": "c1", **change.document})
     assert "name" not in (await world.view(CUSTOMER, record)).document
-    waiting = await world.lens.pending(change.pending)
-    assert waiting is not None
-    assert waiting.marker == change.marker
+    (waiting,) = await world.lens.kept(NOW + timedelta(seconds=1), 10)
+    assert (waiting.seal, waiting.marker) == (change.pending, change.marker)
     assert await world.lens.bind(change, record.ref) is None
     assert await world.lens.bind(change, record.ref) is None
-    assert await world.lens.pending(change.pending) is None
+    assert await world.lens.kept(NOW + timedelta(seconds=1), 10) == []
     assert (await world.view(CUSTOMER, record)).document["name"] == "张伟"
 
 

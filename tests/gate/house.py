@@ -20,6 +20,7 @@ from gateway.corridor.walk import Ruled
 from gateway.gate import Gate
 from gateway.rooms import Answer
 from gateway.words.access import Access, Call, ResourceRef
+from gateway.words.binding import Pending
 from gateway.words.decision import DecidedBy, Decision, Disclosure, Facts, FieldView, Reason
 from gateway.words.draft import Draft
 from gateway.words.errors import Code, GatehouseError, Refused, Unidentified
@@ -41,6 +42,7 @@ from gateway.words.resource import (
 )
 from gateway.words.work import Addressed, Create, Delete, Forward, List, Query, Read, Update
 
+BORN = datetime.now(UTC)  # when pending seals were minted
 BUNDLE = "sha256:" + "b" * 64
 FIELDS = ("/name", "/owner", "/secret")
 RESOURCE = ResourceSpec(
@@ -416,6 +418,13 @@ class LensByHand:
         self.bound[ref.record] = seal
         self.pending.discard(seal)
         return None
+
+    async def kept(self, before: datetime, limit: int) -> Sequence[Pending]:
+        return [
+            Pending(seal, "shelf", "thing", "sub_test", False, f"marker-{seal}", None, BORN)
+            for seal in sorted(self.pending)
+            if before > BORN
+        ]
 
     async def drop(self, sealed: SealedChange) -> None:
         self.pending.discard(sealed.pending or "")

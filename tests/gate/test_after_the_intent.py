@@ -87,8 +87,8 @@ async def test_a_pending_seal_that_cannot_be_dropped_keeps_its_intent_open_for_t
             await house.gate.answer(call(Verb.CREATE, body={"name": "new"}))
     assert len(await house.log.open_intents()) == 1
     await settler(house).round(timedelta(0))
-    assert house.lens.pending == set()
     assert await house.log.open_intents() == []
+    assert len(house.lens.pending) == 1  # for the sweep of creates whose record was never seen
 
 
 @pytest.mark.parametrize(("verb", "record"), [(Verb.READ, "a"), (Verb.LIST, None), (Verb.UPDATE, "a")])

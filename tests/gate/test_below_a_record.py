@@ -9,15 +9,25 @@ from gateway.words.resource import Verb
 from tests.gate.house import House, call
 
 
-@pytest.mark.parametrize(("verb", "body"), [(Verb.LIST, None), (Verb.CREATE, {"name": "new"})])
+@pytest.mark.parametrize(
+    ("verb", "record", "body"),
+    [
+        (Verb.LIST, None, None),
+        (Verb.CREATE, None, {"name": "new"}),
+        (Verb.READ, "a", None),
+        (Verb.UPDATE, "a", {"name": "two"}),
+        (Verb.DELETE, "a", None),
+    ],
+)
 async def test_below_a_hidden_record_is_answered_as_below_one_that_is_not_there(
-    house: House, verb: Verb, body: object
+    house: House, verb: Verb, record: str | None, body: object
 ) -> None:
+    house.shelf.put("a", name="below")
     house.shelf.put("hidden", name="one", secret=True)
     answers = []
     for above in ("hidden", "absent"):
         with pytest.raises(GatehouseError) as refusal:
-            await house.gate.answer(call(verb, body=body, below=above))
+            await house.gate.answer(call(verb, record, body=body, below=above))
         assert refusal.value.entry is not None
         told = problem(refusal.value, Language.ENGLISH, "req_same")
         answers.append((told.status, told.body, sorted(name for name, _ in told.headers)))
@@ -29,6 +39,8 @@ async def test_below_a_hidden_record_is_answered_as_below_one_that_is_not_there(
 
 async def test_below_a_record_that_he_may_read_he_lists_and_creates(house: House) -> None:
     house.shelf.put("seen", name="one")
+    house.shelf.put("a", name="below")
+    assert (await house.gate.answer(call(Verb.READ, "a", below="seen"))).status == 200
     assert (await house.gate.answer(call(Verb.LIST, below="seen"))).status == 200
     assert (await house.gate.answer(call(Verb.CREATE, body={"name": "new"}, below="seen"))).status == 201
 
