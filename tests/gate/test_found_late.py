@@ -2,13 +2,17 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
+import orjson
 import pytest
 
 from gateway.corridor.late import Latecomers
-from gateway.words.errors import GatehouseError, NoAnswer
+from gateway.words.access import ResourceRef
+from gateway.words.binding import Pending
+from gateway.words.errors import BadAnswer, GatehouseError, NoAnswer, NotSent
 from gateway.words.resource import Verb
-from tests.gate.house import BORN, House, call
+from tests.gate.house import BORN, RESOURCE, House, call
 from tests.gate.test_settling import settler
 
 NOW = BORN + timedelta(seconds=1)
@@ -64,6 +68,16 @@ async def test_an_open_intent_and_a_young_seal_are_left_alone(house: House) -> N
     assert await late.round(timedelta(0), NOW) == 1
 
 
+async def test_a_silent_upstreams_patience_begins_after_the_grace(house: House) -> None:
+    await silent(house)
+    await settler(house).round(timedelta(0))
+    arrives(house)
+    minute = timedelta(seconds=60)
+    patient = replace(latecomers(house), patience=lambda _: minute)
+    assert await patient.round(minute, BORN + timedelta(seconds=119)) == 0
+    assert await patient.round(minute, BORN + timedelta(seconds=121)) == 1
+
+
 def replace_shelf(house: House) -> House:
     """The house as it looked before the record came: its settler finds nothing."""
     return replace(house, shelf=replace(house.shelf, by_key={}))
@@ -84,15 +98,78 @@ async def test_what_never_turns_up_is_forgotten_after_a_month_and_never_while_it
     assert house.lens.pending == set()
 
 
-async def test_a_silent_upstream_is_asked_again_an_hour_later(
+async def test_what_is_bound_or_forgotten_is_not_remembered_as_looked_for(house: House) -> None:
+    late = latecomers(house)
+    for comes in (True, False):
+        await silent(house)
+        await settler(house).round(timedelta(0))
+        if comes:
+            arrives(house)
+        await late.round(timedelta(0), NOW)
+        assert len(late.looked) == (0 if comes else 1)
+    await late.round(timedelta(0), NOW + timedelta(days=31))
+    assert late.looked == {}
+
+
+async def test_what_cannot_be_looked_for_is_passed_over(
     house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    seals = [kept("seal_a", marker=None), kept("seal_b", resource="gone"), kept("seal_c", parent=ABOVE)]
+    monkeypatch.setattr(house.lens, "kept", returning(seals))
+    monkeypatch.setattr(house.shelf, "find", returning(None, asked))
+    assert await latecomers(house).round(timedelta(0), NOW) == 0
+    assert [(ref, marker) for ref, _, marker in asked] == [(ResourceRef("shelf", "thing", None, ABOVE), "m")]
+
+
+ABOVE = ResourceRef("shelf", "box", "b")
+
+
+def kept(
+    seal: str, *, resource: str = "thing", marker: str | None = "m", parent: ResourceRef | None = None
+) -> Pending:
+    return Pending(seal, "shelf", resource, "sub_test", False, marker, parent, BORN)
+
+
+def returning(value: Any, asked: list[Any] | None = None) -> Any:
+    async def answer(*given: Any) -> Any:
+        if asked is not None:
+            asked.append(given)
+        return value
+
+    return answer
+
+
+async def test_the_note_names_the_record_as_its_resource_allows_and_the_seal(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Keyed:
+        def reference(self, ref: ResourceRef, public: bool) -> str:
+            return f"{ref.record} {public}"
+
+        def bytes_digest(self, label: str, data: bytes) -> str:
+            return ""
+
+    await silent(house)
+    await settler(house).round(timedelta(0))
+    arrives(house)
+    monkeypatch.setattr(house.shelf, "resource", lambda *_: replace(RESOURCE, id_public=False))
+    late = replace(latecomers(house), evidence=Keyed())
+    assert await late.round(timedelta(0), NOW) == 1
+    (part,) = (await house.log.entries(0, 1000))[-1].parts
+    assert orjson.loads(part.body) == {"reference": "late False", "subject": None, "seal": "seal_0"}
+
+
+@pytest.mark.parametrize("error", [NotSent, NoAnswer, BadAnswer])
+async def test_a_silent_upstream_is_asked_again_an_hour_later(
+    house: House, monkeypatch: pytest.MonkeyPatch, error: type[GatehouseError]
 ) -> None:
     await silent(house)
     await settler(house).round(timedelta(0))
     arrives(house)
 
     async def down(*_: object) -> None:
-        raise NoAnswer
+        raise error
 
     with monkeypatch.context() as broken:
         broken.setattr(house.shelf, "find", down)

@@ -36,6 +36,12 @@ async def test_one_record_has_one_writer_and_two_records_have_two() -> None:
     assert await together((turns, REF), (turns, OTHER)) == 2
 
 
+async def test_no_lock_outlives_its_users() -> None:
+    turns = Turns()
+    await together((turns, REF), (turns, REF), (turns, OTHER))
+    assert turns._held == {}
+
+
 @pytest.mark.postgres
 async def test_replicas_take_turns_too(postgres: str) -> None:
     one = await open_store(Location.parse(postgres, schema="state"))

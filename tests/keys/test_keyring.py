@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import hmac
 import json
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,6 +95,26 @@ def test_an_added_version_wraps_and_the_old_one_still_unwraps(tmp_path: Path) ->
     assert ring.wrap(b"d" * 32, PLACE)[0] == 2
 
 
+def test_an_added_version_keeps_the_root(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    create_key_file(path)
+    root = from_file(path).root
+    add_version(path)
+    assert from_file(path).root == root
+
+
+def test_what_a_crash_left_beside_a_key_file_does_not_stop_the_next_version(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    create_key_file(path)
+    (tmp_path / "keys.json.new").write_text("half")
+    assert add_version(path) == 2
+
+
+def test_a_device_is_no_key_file() -> None:
+    with pytest.raises(Misconfigured, match="not a plain file"):
+        from_file(Path("/dev/null"))
+
+
 def test_the_environment_holds_what_a_file_holds(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     create_key_file(path)
@@ -108,6 +130,11 @@ def broken(**change: object) -> bytes:
 
 
 KEK = {"version": 1, "created": "x", "secret": "B" * 42 + "E="}
+OTHER = {"version": 2, "created": "x", "secret": "C" * 42 + "E="}
+
+
+def of_length(size: int) -> str:
+    return base64.b64encode(b"x" * size).decode()
 
 
 @pytest.mark.parametrize(
@@ -123,17 +150,22 @@ KEK = {"version": 1, "created": "x", "secret": "B" * 42 + "E="}
         broken(format=True),
         broken(root="A" * 43 + "="),
         broken(root="short"),
+        broken(root=of_length(31)),
+        broken(root=of_length(33)),
+        broken(root="A" * 21 + "!" + "A" * 21 + "E="),
         broken(root="é" * 43 + "="),
         broken(root=1),
         broken(root=KEK["secret"]),
         broken(keks=[]),
         broken(keks={}),
         broken(keks=[KEK, KEK]),
+        broken(keks=[OTHER, KEK]),
         broken(keks=[{**KEK, "version": True}]),
         broken(keks=[{**KEK, "version": 0}]),
         broken(keks=[{**KEK, "version": 2**32}]),
         broken(keks=[{**KEK, "more": 1}]),
         broken(extra=1),
+        broken() + b" " * 1_048_576,
     ],
 )
 def test_a_malformed_key_file_is_refused_without_a_word_of_it(tmp_path: Path, data: bytes) -> None:
@@ -178,6 +210,17 @@ def test_a_wrapped_key_is_bound_to_its_keks_version() -> None:
     assert version == 2
     with pytest.raises(Unopened):
         Keyring(same).unwrap(1, wrapped, PLACE)
+
+
+def test_a_wrapped_key_is_opened_by_hand() -> None:
+    # RFC 5869 over the KEK, then the parts behind their lengths: with nothing of ours, since stored keys outlive the program.
+    version, wrapped = Keyring(MATERIAL).wrap(b"d" * 32, PLACE)
+    label = b"gatehouse/data-key-wrap/1"
+    extracted = hmac.digest(b"\x00" * 32, MATERIAL.keks[-1].secret, "sha256")
+    kek = hmac.digest(extracted, label + b"\x01", "sha256")
+    parts = [label, b"sub_1", b"profile", b"k" * 16, b"\0\0\0\1", version.to_bytes(4, "big")]
+    about = b"".join(len(p).to_bytes(4, "big") + p for p in parts)
+    assert AESGCM(kek).decrypt(wrapped[:12], wrapped[12:], about) == b"d" * 32
 
 
 def test_a_wrapped_key_whose_kek_is_not_here_stays_shut() -> None:
@@ -253,6 +296,13 @@ def test_nothing_secret_is_shown() -> None:
         assert repr(secret) not in shown
     assert [(k.version, k.wraps) for k in ring.status().keks] == [(1, False), (2, True)]
     assert len({ring.status().root_fingerprint, *(k.fingerprint for k in ring.status().keks)}) == 3
+
+
+def test_a_fingerprint_is_no_part_of_its_secret() -> None:
+    status = Keyring(MATERIAL).status()
+    shown = [status.root_fingerprint, *(kek.fingerprint for kek in status.keks)]
+    secrets = [ROOT, *(kek.secret for kek in MATERIAL.keks)]
+    assert [one for one, secret in zip(shown, secrets, strict=True) if one in secret.hex()] == []
 
 
 @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickle.dumps])
