@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.catalogue.pointers import value_at
-from gateway.words.decision import Facts, FactValue
+from gateway.words.decision import Facts, FactValue, may_be_fact
 from gateway.words.draft import Draft
 from gateway.words.json import Json
 from gateway.words.record import ClosedRecord
@@ -30,10 +30,11 @@ def _joined(resource: ResourceSpec, document: Json, known: Facts) -> Facts:
 
 
 def _fact(value: Json) -> FactValue:
-    """Gives the value as a fact: text, whole number, boolean, list of texts; None (absent) for anything else."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, list):
+    """Gives the value as a fact: text, whole number, boolean, list of texts; None (absent) for anything else, and for what is too large."""
+    fact: FactValue = None
+    if isinstance(value, bool | int | str):
+        fact = value
+    elif isinstance(value, list):
         texts = tuple(item for item in value if isinstance(item, str))
-        return texts if len(texts) == len(value) else None
-    return None
+        fact = texts if len(texts) == len(value) else None
+    return fact if may_be_fact(fact) else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -14,7 +15,7 @@ import orjson
 from audit import AuditEvent, Kind, RecordPart
 from gateway.rooms import Evidence
 from gateway.words.access import Access, Call, ResourceRef
-from gateway.words.decision import Decision, Disclosure, Facts
+from gateway.words.decision import Decision, Disclosure, Facts, may_be_fact
 from gateway.words.errors import GatehouseError
 from gateway.words.json import Json
 from gateway.words.principal import Principal
@@ -113,7 +114,12 @@ def refused(
     decision: Decision | None,
     evidence: Evidence,
 ) -> AuditEvent:
-    """Gives the entry of a refusal, as complete as that of a grant: whatever was known when it was refused."""
+    """Gives the entry of a refusal, as complete as that of a grant: whatever was known when it was refused.
+
+    Facts that an entry cannot hold are left out: there is an entry whatever an upstream sent.
+    """
+    if decision is not None:
+        decision = replace(decision, facts=_held(decision.facts))
     verdict = (
         decision_of(decision)
         if decision is not None and not decision.allowed
@@ -243,6 +249,11 @@ def _plain(facts: Facts) -> dict[str, Any]:
     if floors is not _NO_FLOORS and floors != _NO_FLOORS:
         plain["floors"] = {"erased": floors.erased, "held": floors.held, "refused": sorted(floors.refused)}
     return plain
+
+
+def _held(facts: Facts) -> Facts:
+    values = {name: value for name, value in facts.values.items() if may_be_fact(value)}
+    return replace(facts, values=values)
 
 
 def _version_digest(version: str, evidence: Evidence) -> str:

@@ -9,6 +9,18 @@ from enum import IntEnum, StrEnum
 from gateway.words.json import Pattern
 
 FactValue = None | bool | int | str | tuple[str, ...]
+MAX_FACT_INTEGER = 2**53 - 1  # beyond it an entry could not hold it
+MAX_FACT_TEXT = 4096  # characters, those of a list's texts together
+MAX_FACT_TEXTS = 256
+
+
+def may_be_fact(value: FactValue) -> bool:
+    """True for what an entry can hold: nothing is decided on a value that could not be recorded."""
+    if isinstance(value, str):
+        return len(value) <= MAX_FACT_TEXT
+    if isinstance(value, tuple):
+        return len(value) <= MAX_FACT_TEXTS and sum(map(len, value)) <= MAX_FACT_TEXT
+    return value is None or -MAX_FACT_INTEGER <= value <= MAX_FACT_INTEGER
 
 
 class Disclosure(IntEnum):

@@ -48,6 +48,16 @@ def test_a_value_of_no_facts_type_is_absent(tmp_path: Path) -> None:
     assert facts(buyer(tmp_path), {"tags": []})["tags"] == ()
 
 
+def test_a_value_that_no_entry_could_hold_is_absent(tmp_path: Path) -> None:
+    most, longest = 2**53 - 1, "x" * 4096
+    for fits in (most, -most, longest):
+        assert facts(buyer(tmp_path), {"unit": fits})["unit"] == fits
+    for beyond in (most + 1, -most - 1, 2**60, longest + "x"):
+        assert facts(buyer(tmp_path), {"unit": beyond})["unit"] is None
+    for many in ([longest, "x"], [""] * 257):
+        assert facts(buyer(tmp_path), {"tags": many})["tags"] is None
+
+
 def test_a_fact_below_another_member_is_found(tmp_path: Path) -> None:
     spec = replace(buyer(tmp_path), fields=(FieldSpec("/place/a~1b", FieldClass.INTERNAL, fact="where"),))
     assert facts(spec, {"place": {"a/b": "here"}})["where"] == "here"

@@ -5,6 +5,7 @@ Records are dictionaries in `Shelf`; a record with `secret: true` is not to be s
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -419,10 +420,18 @@ class LensByHand:
         self.pending.discard(seal)
         return None
 
-    async def kept(self, before: datetime, limit: int) -> Sequence[Pending]:
+    def named(self, resource: ResourceSpec, draft: Draft) -> ResourceRef | None:
+        rule, document = resource.subject, draft.inside()
+        assert isinstance(document, dict)
+        if rule is None or rule.pointer is None or "owner" not in document:
+            return None
+        return ResourceRef("shelf", "thing", document["owner"])
+
+    async def kept(self, before: datetime, after: Pending | None) -> Sequence[Pending]:
+        later = [seal for seal in sorted(self.pending) if after is None or seal > after.seal]
         return [
             Pending(seal, "shelf", "thing", "sub_test", False, f"marker-{seal}", None, BORN)
-            for seal in sorted(self.pending)
+            for seal in later[:2]
             if before > BORN
         ]
 
@@ -441,7 +450,7 @@ class EvidenceByHand:
         return ref.record or "-"
 
     def bytes_digest(self, label: str, data: bytes) -> str:
-        return f"{label}:{data.decode()}"
+        return hashlib.sha256(label.encode() + b":" + data).hexdigest()
 
 
 class SealsByHand:
