@@ -19,6 +19,8 @@ from gateway.words.record import Alarm, ClosedRecord
 from gateway.words.work import Addressed, List
 
 _LABEL = "list-cursor"
+_BLOCK = 256  # bytes: the length of what is sealed tells nothing of how many items were passed over
+_END = b"\x80"
 # They speak of the upstream's run as a whole, with the items in it that may not be seen, and of its own places.
 _OF_THE_RUN = frozenset({"content-location", "etag", "last-modified", "link", "location"})
 
@@ -107,15 +109,17 @@ class Lister:
         """Gives the opaque text for `following`, bound to the principal and the question; None at the end."""
         if following is None:
             return None
-        return self.seals.seal(_LABEL, orjson.dumps([following.position, following.done]), _bound(what, work))
+        plain = _padded(orjson.dumps([following.position, following.done]))
+        return self.seals.seal(_LABEL, plain, _bound(what, work))
 
     def _place(self, what: Addressed, work: List) -> Place:
         if work.query.cursor is None:
             return Place()
         plain = self.seals.open(_LABEL, work.query.cursor, _bound(what, work))
-        if plain is None:
+        place = None if plain is None else _unpadded(plain)
+        if place is None:
             raise Refused(Code.CURSOR_INVALID)
-        position, done = orjson.loads(plain)
+        position, done = orjson.loads(place)
         return Place(position, done)
 
     async def _decide(
@@ -131,6 +135,18 @@ class Lister:
             shown = all(decision.read.of(p) is Disclosure.CLEAR for p in work.query.uses)
             decided.append((record, decision if decision.allowed and shown else None))
         return decided
+
+
+def _padded(plain: bytes) -> bytes:
+    """Gives the bytes, an end mark and zeros up to whole blocks (ISO/IEC 7816-4)."""
+    marked = plain + _END
+    return marked + bytes(-len(marked) % _BLOCK)
+
+
+def _unpadded(padded: bytes) -> bytes | None:
+    """Gives what `_padded` was given, None for what it did not make."""
+    plain, _, _ = padded.rpartition(_END)
+    return plain if _padded(plain) == padded else None
 
 
 def _bound(what: Addressed, work: List) -> bytes:

@@ -10,7 +10,7 @@ from gateway.rooms import Answer
 from gateway.words.errors import Code, Denied, Refused
 from gateway.words.record import Alarm, AlarmKind, ClosedPage
 from gateway.words.resource import Verb
-from tests.gate.house import House, call
+from tests.gate.house import House, SealsByHand, call
 
 
 def fill(house: House, count: int, hidden: set[int]) -> list[str]:
@@ -74,6 +74,32 @@ async def test_a_cursor_is_good_for_its_own_question_only(house: House) -> None:
         with pytest.raises(Refused) as refusal:
             await house.gate.answer(asked)
         assert refusal.value.code is Code.CURSOR_INVALID
+
+
+async def test_a_cursors_length_tells_nothing_of_what_is_hidden(house: House) -> None:
+    lengths = set()
+    for hidden in (0, 1, 12, 110):
+        house.shelf.things.clear()
+        for number in range(hidden + 2):
+            house.shelf.put(f"t{number:03}", name="n", secret=number < hidden)
+        found = orjson.loads((await house.gate.answer(call(Verb.LIST, limit=1))).body)
+        while not found["items"]:
+            found = orjson.loads(
+                (await house.gate.answer(call(Verb.LIST, limit=1, cursor=found["next"]))).body
+            )
+        lengths.add(len(found["next"]))
+    assert len(lengths) == 1
+
+
+@pytest.mark.parametrize("spoilt", [b"[null,1]", b"[null,1]" + bytes(248), b"[null,1]\x80" + bytes(246), b""])
+async def test_a_cursor_that_is_not_padded_as_ours_are_is_refused(
+    house: House, monkeypatch: pytest.MonkeyPatch, spoilt: bytes
+) -> None:
+    fill(house, 3, set())
+    monkeypatch.setattr(SealsByHand, "open", lambda *_: spoilt)
+    with pytest.raises(Refused) as refusal:
+        await house.gate.answer(call(Verb.LIST, cursor="any"))
+    assert refusal.value.code is Code.CURSOR_INVALID
 
 
 async def test_a_field_that_is_not_clear_everywhere_cannot_be_sorted_by(house: House) -> None:
