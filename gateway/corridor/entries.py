@@ -1,6 +1,6 @@
 """Steps 6 and 9 of the request path: what an entry says. Pure: values in, an `AuditEvent` out.
 
-No value that a record carries ever stands here: pointers, digests, references, and facts (which are never personal).
+No value that a record carries ever stands here: pointers (see pointers.py), digests, references, and facts (which are never personal).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from audit import AuditEvent, Kind, RecordPart
+from gateway.corridor.pointers import Pointers
 from gateway.rooms import Evidence
 from gateway.words.access import Access, Call, ResourceRef
 from gateway.words.decision import Decision, Disclosure, Facts, may_be_fact
@@ -58,7 +59,9 @@ def decision_of(decision: Decision) -> dict[str, Any]:
 
 def served(what: Addressed, decision: Decision, views: Sequence[View], evidence: Evidence) -> AuditEvent:
     """Gives the entry of a read: every record that is about to be shown, and how each of its fields is."""
-    return _event(Kind.SERVED, what, decision, tuple(_shown(v, what.resource, evidence) for v in views))
+    pointers = Pointers(what.resource, evidence)
+    parts = tuple(_shown(v, what.resource, pointers, evidence) for v in views)
+    return _event(Kind.SERVED, what, decision, parts)
 
 
 def intent(
@@ -83,10 +86,11 @@ def intent(
         above = what.upstream.resources.get(what.ref.parent.resource)
         body["parent"] = evidence.reference(what.ref.parent, above is not None and above.id_public)
     if sealed is not None:
+        pointers = Pointers(what.resource, evidence)
         body |= {
-            "set": list(sealed.set),
-            "sealed": dict(sealed.digests),
-            "plain": plain_digests(sealed, evidence),
+            "set": [pointers.said(pointer) for pointer in sealed.set],
+            "sealed": {pointers.said(pointer): digest for pointer, digest in sealed.digests.items()},
+            "plain": plain_digests(sealed, pointers, evidence),
             "marker": sealed.marker if what.route.verb in (Verb.CREATE, Verb.SEND) else None,
             "seal": sealed.pending,
         }
@@ -100,9 +104,15 @@ def outcome(
     upstream: Mapping[str, Any],
     view: View | None,
     evidence: Evidence,
+    created: str | None = None,
 ) -> AuditEvent:
-    """Gives the entry of what became of an intent, and of what its caller is shown."""
-    parts = () if view is None else (_shown(view, what.resource, evidence),)
+    """Gives the entry of what became of an intent, and of what its caller is shown. created: the id of a new record, shown or not."""
+    parts: tuple[RecordPart, ...] = ()
+    if view is not None:
+        parts = (_shown(view, what.resource, Pointers(what.resource, evidence), evidence),)
+    elif created is not None:
+        reference = evidence.reference(what.ref.record_of(created), what.resource.id_public)
+        parts = (RecordPart({"reference": reference, "subject": None}),)
     return _event(Kind.OUTCOME, what, decision, parts, of=of, upstream=upstream)
 
 
@@ -158,10 +168,10 @@ def place(ref: ResourceRef) -> dict[str, Any]:
     return {"upstream": ref.upstream, "type": ref.resource}
 
 
-def plain_digests(sealed: SealedChange, evidence: Evidence) -> dict[str, str]:
+def plain_digests(sealed: SealedChange, pointers: Pointers, evidence: Evidence) -> dict[str, str]:
     """Gives pointer → keyed digest of each new value that is not sealed: the reconciler compares with them."""
     return {
-        pointer: value_digest(member(sealed.document, pointer), evidence)
+        pointers.said(pointer): value_digest(pointers.member(sealed.document, pointer), evidence)
         for pointer in sealed.set
         if pointer not in sealed.digests
     }
@@ -224,14 +234,14 @@ def _event(
     )
 
 
-def _shown(view: View, resource: ResourceSpec, evidence: Evidence) -> RecordPart:
+def _shown(view: View, resource: ResourceSpec, pointers: Pointers, evidence: Evidence) -> RecordPart:
     how: dict[str, list[str]] = {}
     for pointer, disclosure in view.shown.items():
-        how.setdefault(_WORDS[disclosure], []).append(pointer)
+        how.setdefault(_WORDS[disclosure], []).append(pointers.said(pointer))
     body: dict[str, Any] = {
         "reference": evidence.reference(view.ref, resource.id_public),
         "subject": view.subject,
-        "fields": {word: sorted(pointers) for word, pointers in how.items()},
+        "fields": {word: sorted(said) for word, said in how.items()},
         "facts": _plain(view.decision.facts),
     }
     if view.alarms:
