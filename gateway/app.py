@@ -117,10 +117,17 @@ class Sight:
         """Reads one record."""
         return await self._held().now.upstream.look(ref, resource)
 
-    def patience(self, upstream: str) -> timedelta:
-        """Gives how long a change to that upstream may be under way: its two deadlines."""
+    def slack(self, upstream: str) -> timedelta:
+        """Gives how long an upstream may still carry out what it was sent: its two deadlines, nothing for one in this process."""
         spec = in_force(self._held()).upstreams.get(upstream)
-        return timedelta(seconds=0 if spec is None else spec.connect_seconds + spec.answer_seconds)
+        if spec is None or spec.base == catalogue.EMBEDDED:
+            return timedelta(0)
+        return timedelta(seconds=spec.connect_seconds + spec.answer_seconds)
+
+    def patience(self, upstream: str) -> timedelta:
+        """Gives how long a change may be under way in another process: compared again (two reads at most), then sent."""
+        spec = in_force(self._held()).upstreams.get(upstream)
+        return timedelta(seconds=0 if spec is None else 3 * (spec.connect_seconds + spec.answer_seconds))
 
 
 def in_force(held: InForce) -> Catalogue:
@@ -198,6 +205,7 @@ async def open_house(
             alarms,
             under_way=gate.under_way,
             patience=patience,
+            slack=sight.slack,
         )
         latecomers = Latecomers(stores.log, sight, fields, evidence, alarms, patience=patience)
         turned_away: Counter[Code] = Counter()
@@ -238,6 +246,7 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     loops = Loops(_report)
     grace = timedelta(seconds=settings.settle_grace_seconds)
     loops.every(settings.settle_seconds, "settle", lambda: settle(house, grace))
+    loops.every(settings.settle_seconds, "late", lambda: look_for_late(house, grace))
     loops.every(settings.summary_seconds, "strangers", lambda: sum_up(house))
     loops.every(settings.watch_seconds, "policies", lambda: house.bundles.watch(house.held, house.log))
     if settings.database_url:
@@ -267,6 +276,12 @@ async def settle(house: House, grace: timedelta) -> None:
     async with house.stores.state.alone("settle") as mine:
         if mine:
             await house.settler.round(grace)
+
+
+async def look_for_late(house: House, grace: timedelta) -> None:
+    """Looks for creates whose record was never seen, unless another replica is at it."""
+    async with house.stores.state.alone("late") as mine:
+        if mine:
             await house.latecomers.round(grace)
 
 

@@ -133,9 +133,9 @@ class Gate(Steps):
         if not decision.allowed:
             raise Denied(decision)
         await self._above(walk, what)
+        await self._named(walk, what, work.draft)
         sealed = await self.lens.seal_create(what, work.draft, decision, walk.principal)
         try:
-            await self._named(walk, what, sealed)
             await self._intend(walk, what, decision, sealed, None)  # 6 record
         except BaseException:
             await self.lens.drop(sealed)  # nothing was forwarded: the pending seal has no record

@@ -150,6 +150,10 @@ class Lens(Protocol):
         """Gives the pseudonym under which an intent's entry names the data subject; None where there is none."""
         ...
 
+    def named(self, resource: ResourceSpec, draft: Draft) -> ResourceRef | None:
+        """Gives the record that a draft says it belongs to, None where it names none."""
+        ...
+
     async def seal_create(
         self, what: Addressed, draft: Draft, decision: Decision, principal: Principal
     ) -> SealedChange:

@@ -86,6 +86,8 @@ class Settler:
 
     under_way: intents whose requests have not ended in this process, however old.
     patience: how much longer than `grace` a change to that upstream may be under way in another process.
+    slack: how long after its intent that upstream may still carry a change out, whoever waits for it: before that, what is not there
+    may come yet, and is not said to be undone.
     """
 
     log: Log
@@ -96,21 +98,29 @@ class Settler:
     alarms: Alarms
     under_way: Set[int] = frozenset()
     patience: Callable[[str], timedelta] = lambda _: timedelta(0)
+    slack: Callable[[str], timedelta] = lambda _: timedelta(0)
     stuck: set[int] = field(default_factory=set)
 
     async def round(self, grace: timedelta, now: datetime | None = None) -> Settled:
-        """Settles what can be settled. Raises what the log raises; an upstream that does not answer leaves its intents open."""
+        """Settles what can be settled. Raises what the log raises; an upstream that does not answer leaves its intents open, and
+        is not asked again in this round."""
         settled = Settled()
-        latest = (now or datetime.now(UTC)) - grace
+        now = now or datetime.now(UTC)
+        latest = now - grace
+        silent: set[str] = set()
         for intent in await self.log.open_intents():
             where = intent.fields.get("resource") or {}
-            young = datetime.fromisoformat(intent.time) > latest - self.patience(str(where.get("upstream")))
-            if young or intent.seq in self.under_way:
+            upstream, begun = str(where.get("upstream")), datetime.fromisoformat(intent.time)
+            young = begun > latest - self.patience(upstream)
+            if young or intent.seq in self.under_way or upstream in silent:
                 settled.left_open += 1
                 continue
             try:
-                closed = await self._settle(intent)
-            except (NotSent, NoAnswer, BadAnswer):
+                closed = await self._settle(intent, sure=begun <= now - self.slack(upstream))
+            except (NotSent, NoAnswer):
+                silent.add(upstream)
+                closed = False
+            except BadAnswer:
                 closed = False
             if closed:
                 settled.closed += 1
@@ -119,7 +129,8 @@ class Settler:
                 settled.left_open += 1
         return settled
 
-    async def _settle(self, intent: OpenIntent) -> bool:
+    async def _settle(self, intent: OpenIntent, *, sure: bool) -> bool:
+        """Settles one. sure: what is not there now was not done; else it may come yet, and only what was done is settled."""
         for service in self.own:
             if await service.settle(intent):
                 return True
@@ -130,21 +141,21 @@ class Settler:
         part = orjson.loads(intent.entry.parts[0].body)
         match Verb(part["verb"]):
             case Verb.CREATE | Verb.SEND:
-                return await self._settle_create(intent, resource, part)
+                return await self._settle_create(intent, resource, part, sure=sure)
             case Verb.UPDATE | Verb.DELETE as verb:
-                return await self._settle_change(intent, resource, part, verb)
+                return await self._settle_change(intent, resource, part, verb, sure=sure)
             case _:
                 return self._stuck(intent, resource)
 
     async def _settle_create(
-        self, intent: OpenIntent, resource: ResourceSpec, part: Mapping[str, Any]
+        self, intent: OpenIntent, resource: ResourceSpec, part: Mapping[str, Any], *, sure: bool
     ) -> bool:
         if part["marker"] is None:
             return self._stuck(intent, resource)
         collection = ResourceRef(resource.upstream, resource.name, None, await self._above(resource, part))
         found = await self.upstream.find(collection, resource, part["marker"])
         if found is None:  # its seal is kept: it may be made yet (late.py)
-            return await self._close(intent, Result.NOT_DONE, resource, None)
+            return sure and await self._close(intent, Result.NOT_DONE, resource, None)
         if part["seal"] is not None:
             alarm = await self.places.bind_pending(part["seal"], found.ref)
             if alarm is not None:
@@ -153,7 +164,7 @@ class Settler:
         return await self._close(intent, Result.DONE, resource, found)
 
     async def _settle_change(
-        self, intent: OpenIntent, resource: ResourceSpec, part: Mapping[str, Any], verb: Verb
+        self, intent: OpenIntent, resource: ResourceSpec, part: Mapping[str, Any], verb: Verb, *, sure: bool
     ) -> bool:
         ref = await self._place(resource, part)
         if ref is None:
@@ -164,7 +175,7 @@ class Settler:
                 intent, Result.DONE if verb is Verb.DELETE else Result.UNKNOWABLE, resource, None
             )
         if part["version"] is not None and version_digest(now, self.evidence) == part["version"]:
-            return await self._close(intent, Result.NOT_DONE, resource, now)
+            return sure and await self._close(intent, Result.NOT_DONE, resource, now)
         if verb is Verb.UPDATE and self._carries(now, part):
             return await self._close(intent, Result.DONE, resource, now)
         return await self._close(intent, Result.UNKNOWABLE, resource, now)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 from audit import Log, LogBusy, LogUnavailable, Receipt, Stale
 from gateway.corridor import entries
-from gateway.corridor.entries import member
 from gateway.corridor.replies import check, refusal_of, reply
 from gateway.corridor.turns import Turns
 from gateway.corridor.walk import Caches, Walk
@@ -27,6 +26,7 @@ from gateway.rooms import (
 )
 from gateway.words.access import ResourceRef
 from gateway.words.decision import Decision, Facts
+from gateway.words.draft import Draft
 from gateway.words.errors import BadAnswer, Code, Denied, GatehouseError, NotSent, Refused, Unavailable
 from gateway.words.record import Alarm, ClosedRecord, SealedChange, View
 from gateway.words.resource import Verb, Versioning
@@ -138,10 +138,8 @@ class Steps:
     ) -> Reply:
         """Shows what came of a change, as far as he may see the record as it is now, and records the outcome.
 
-        What the upstream accepted and has not done (202) stays open: the reconciler looks what came of it.
+        What the upstream accepted and may do yet (202) is recorded as just that; a create's seal is kept until its record is seen.
         """
-        if answer.status == 202:
-            return reply(202, None, walk.intent, decision)
         view: View | None = None
         seen = decision
         if answer.record is not None:
@@ -150,7 +148,11 @@ class Steps:
                 (view,) = await self.lens.views(what.resource, [(answer.record, now)], walk.principal)
                 seen = now
                 self._alarm(*view.alarms)
-        said: dict[str, str | int | bool] = {"result": "done", "status": answer.status}
+        accepted = answer.status == 202
+        said: dict[str, str | int | bool] = {
+            "result": "accepted" if accepted else "done",
+            "status": answer.status,
+        }
         if what.resource.versioning is Versioning.NONE and what.route.verb in (Verb.UPDATE, Verb.DELETE):
             said["unconditional"] = True
         try:
@@ -168,8 +170,12 @@ class Steps:
         document = (
             walk.ruled.upstream.compose(what, [view], answer, following=None, total=None) if view else None
         )
-        status = answer.status if document is not None or answer.status == 201 else 204
-        return reply(status, document, receipt, decision, answer.headers)  # 10
+        status = answer.status if document is not None or answer.status in (201, 202) else 204
+        # Without a view he is told no version either, and no address: an id may be a value.
+        passing = answer.headers
+        if view is None:
+            passing = tuple(h for h in passing if h[0] == "location" and what.resource.id_public)
+        return reply(status, document, receipt, decision, passing)  # 10
 
     async def _undone(
         self,
@@ -216,15 +222,14 @@ class Steps:
         if what.ref.parent is not None and not await self._reaches(walk, what, what.ref.parent):
             raise Refused(Code.NOT_FOUND)
 
-    async def _named(self, walk: Walk, what: Addressed, sealed: SealedChange) -> None:
-        """Goes on where he may read the record that says whose a new one is; else it is refused as one that is not there is."""
-        rule = what.resource.subject
-        if rule is None or rule.pointer is None:
-            return
-        named = member(sealed.document, rule.pointer)
-        if named is None:
+    async def _named(self, walk: Walk, what: Addressed, draft: Draft) -> None:
+        """Goes on where he may read the record that says whose a new one is; else it is refused as one that is not there is.
+
+        Before anything else about the draft: what else is wrong with it says nothing of a record that is not his to know.
+        """
+        rule, ref = what.resource.subject, self.lens.named(what.resource, draft)
+        if rule is None or rule.pointer is None or ref is None:
             return  # then the record above says whose it is
-        ref = ResourceRef(what.ref.upstream, rule.through or rule.resource, str(named))
         if not await self._reaches(walk, what, ref):
             raise Refused(Code.VALUE_REFUSED, field=rule.pointer)
 

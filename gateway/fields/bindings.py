@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, and_, or_, select
 
 from gateway.fields.subjects import CHUNK
 from gateway.fields.tables import BINDING, DATA_KEY, SUBJECT
@@ -80,11 +80,24 @@ class Bindings:
         }
         connection.execute(BINDING.insert(), {**row, "mac": self._mac(row)})
 
-    def kept(self, connection: Connection, before: datetime, limit: int) -> list[Pending]:
-        """Gives creates begun before that instant whose record was never seen, the oldest first. What is not sound is passed over."""
+    def kept(self, connection: Connection, before: datetime, after: Pending | None) -> list[Pending]:
+        """Gives the next creates begun before that instant whose record was never seen, the oldest first: at most `CHUNK`.
+
+        One whose row is not sound is passed over, and opens nothing either. An empty list is the end.
+        """
         query = select(BINDING).where(BINDING.c.state == "pending", BINDING.c.created < before)
-        rows = connection.execute(query.order_by(BINDING.c.created, BINDING.c.seal).limit(limit))
-        return [pending for row in rows if (pending := self._pending(row)) is not None]
+        query = query.order_by(BINDING.c.created, BINDING.c.seal).limit(CHUNK)
+        born, seal = BINDING.c.created, BINDING.c.seal
+        last = after if after is None else (after.created, after.seal)
+        while True:
+            beyond = query
+            if last is not None:
+                beyond = query.where(or_(born > last[0], and_(born == last[0], seal > last[1])))
+            rows = connection.execute(beyond).all()
+            found = [pending for row in rows if (pending := self._pending(row)) is not None]
+            if found or not rows:
+                return found
+            last = (rows[-1].created, rows[-1].seal)
 
     def _pending(self, row: Row[tuple[object, ...]]) -> Pending | None:
         place = self._placed(row) if self._sound(row) else None

@@ -175,6 +175,11 @@ class FieldLens:
         await self._fetcher.load_keys(found, [subject])
         return found.keys[subject].pseudonym if subject in found.keys else None
 
+    def named(self, resource: ResourceSpec, draft: Draft) -> ResourceRef | None:
+        """Gives the record that a draft says it belongs to, None where it names none."""
+        key = named_by(resource, draft.inside())
+        return None if key is None else ResourceRef(*key)
+
     # ── sealing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def seal_create(
@@ -302,9 +307,9 @@ class FieldLens:
         """Forgets a pending seal; one that is bound stays."""
         await self._store.write(lambda c: self._fetcher.bindings.drop(c, seal))
 
-    async def kept(self, before: datetime, limit: int) -> Sequence[Pending]:
-        """Gives creates begun before that instant whose record was never seen, the oldest first."""
-        return await self._store.read(lambda c: self._fetcher.bindings.kept(c, before, limit))
+    async def kept(self, before: datetime, after: Pending | None) -> Sequence[Pending]:
+        """Gives the next creates begun before that instant whose record was never seen, the oldest first; empty at the end."""
+        return await self._store.read(lambda c: self._fetcher.bindings.kept(c, before, after))
 
     async def located(self, upstream: str, resource: str, reference: str) -> ResourceRef | None:
         """Gives the record that a keyed reference stands for, None when no binding has it."""

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from gateway.fields import FieldLens
+from gateway.fields import FieldLens, bindings
 from gateway.fields.bindings import Bindings
 from gateway.fields.subjects import DataKeys
 from gateway.fields.tables import BINDING, DATA_KEY, SUBJECT
@@ -78,33 +78,44 @@ async def test_a_record_is_sealed_and_opened(world: World) -> None:
     assert (await world.view(THREAD, thread)).document["title"] == "a complaint"
 
 
-async def test_creates_whose_record_was_never_seen_are_kept_the_oldest_first(world: World) -> None:
+async def test_creates_whose_record_was_never_seen_are_kept_the_oldest_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     times = [NOW + timedelta(hours=h) for h in (2, 0, 1)]
     seals = []
     for time in times:
         world.lens = FieldLens(world.store, RING, clock=lambda time=time: time)
         seals.append((await begun(world)).pending)
     later = NOW + timedelta(hours=3)
-    kept = await world.lens.kept(later, 10)
+    kept = await world.lens.kept(later, None)
     assert [(p.seal, p.created) for p in kept] == [(seals[i], times[i]) for i in (1, 2, 0)]
     assert {(p.upstream, p.resource, p.parent) for p in kept} == {
         (CUSTOMER.upstream, CUSTOMER.name, asked(CUSTOMER).ref.parent)
     }
-    assert [p.seal for p in await world.lens.kept(times[2], 10)] == [seals[1]]
-    assert [p.seal for p in await world.lens.kept(later, 2)] == [seals[1], seals[2]]
+    assert [p.seal for p in await world.lens.kept(times[2], None)] == [seals[1]]
+    assert [p.seal for p in await world.lens.kept(later, kept[0])] == [seals[2], seals[0]]
+    assert await world.lens.kept(later, kept[2]) == []
+    monkeypatch.setattr(bindings, "CHUNK", 1)
+    await spoil(world, seals[2])
+    assert [p.seal for p in await world.lens.kept(later, kept[0])] == [seals[0]]
     await world.lens.bind_pending(seals[1], ResourceRef(CUSTOMER.upstream, CUSTOMER.name, "c1"))
-    assert [p.seal for p in await world.lens.kept(later, 10)] == [seals[2], seals[0]]
+    assert [p.seal for p in await world.lens.kept(later, None)] == [seals[0]]
 
 
-async def test_a_kept_create_that_somebody_altered_is_passed_over(world: World) -> None:
-    seal = (await begun(world)).pending
+async def spoil(world: World, seal: str) -> None:
+    """Alters a pending row behind the gateway's back."""
 
     def alter(connection: Connection) -> None:
         connection.execute(text("UPDATE binding SET marker = 'another' WHERE seal = :seal"), {"seal": seal})
 
-    assert len(await world.lens.kept(NOW + timedelta(hours=1), 10)) == 1
     await world.store.write(alter)
-    assert await world.lens.kept(NOW + timedelta(hours=1), 10) == []
+
+
+async def test_a_kept_create_that_somebody_altered_is_passed_over(world: World) -> None:
+    seal = (await begun(world)).pending
+    assert len(await world.lens.kept(NOW + timedelta(hours=1), None)) == 1
+    await spoil(world, seal)
+    assert await world.lens.kept(NOW + timedelta(hours=1), None) == []
 
 
 async def test_an_id_that_is_bound_is_never_bound_again(world: World) -> None:
@@ -213,6 +224,18 @@ async def test_many_records_cost_one_query_each_of_two_kinds(world: World) -> No
     subjects = [b.subject for b in found.values()]  # type: ignore[union-attr]  # all are sound
     assert set(await world.store.read(lambda c: keys.get(c, subjects))) == set(subjects)
     assert [bindings.cached(k) for k in asked_for] == [found[k] for k in asked_for]
+
+
+async def test_no_more_is_kept_in_memory_than_the_limit(world: World) -> None:
+    records = [await world.customer() for _ in range(3)]
+    bindings, keys = Bindings(RING, limit=2), DataKeys(RING, limit=2)
+    asked_for = [("crm", "customer", r.ref.record or "") for r in records]
+    found = await world.store.read(lambda c: bindings.get(c, asked_for))
+    subjects = [b.subject for b in found.values()]  # type: ignore[union-attr]  # all are sound
+    loaded = await world.store.read(lambda c: keys.get(c, subjects))
+    keys.remember(loaded.values(), keys.generation)
+    assert len([k for k in asked_for if bindings.cached(k)]) == 2
+    assert len([s for s in subjects if keys.cached(s)]) == 2
 
 
 async def test_keys_read_before_forget_are_not_kept_after_it(world: World) -> None:

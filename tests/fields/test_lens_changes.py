@@ -64,11 +64,11 @@ async def test_a_create_is_pending_until_it_is_bound(world: World) -> None:
     assert change.pending is not None
     record = ClosedRecord(what.ref.record_of("c1"), {"id": "c1", **change.document})
     assert "name" not in (await world.view(CUSTOMER, record)).document
-    (waiting,) = await world.lens.kept(NOW + timedelta(seconds=1), 10)
+    (waiting,) = await world.lens.kept(NOW + timedelta(seconds=1), None)
     assert (waiting.seal, waiting.marker) == (change.pending, change.marker)
     assert await world.lens.bind(change, record.ref) is None
     assert await world.lens.bind(change, record.ref) is None
-    assert await world.lens.kept(NOW + timedelta(seconds=1), 10) == []
+    assert await world.lens.kept(NOW + timedelta(seconds=1), None) == []
     assert (await world.view(CUSTOMER, record)).document["name"] == "张伟"
 
 
@@ -368,6 +368,12 @@ async def test_a_put_seals_on_the_way_what_is_still_in_clear(world: World) -> No
     assert all(str(change.document[name]).startswith("gh1:") for name in ("name", "note", "phone"))
     after = replace(before, fields=change.document)
     assert (await world.view(CUSTOMER, after)).document["phone"] == "13812345678"
+
+
+async def test_a_patch_leaves_what_is_still_in_clear_as_it_is(world: World) -> None:
+    before = put(await world.customer(), note="calls on Mondays")
+    change = await world.update(CUSTOMER, before, {"unit": "n"}, mode=MERGE)
+    assert (change.document, change.set) == ({"unit": "n"}, ("/unit",))
 
 
 async def test_a_link_is_not_sent_back(world: World) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from audit import LogUnavailable
 from gateway.corridor.late import Latecomers
 from gateway.words.access import ResourceRef
 from gateway.words.binding import Pending
@@ -98,6 +99,79 @@ async def test_what_never_turns_up_is_forgotten_after_a_month_and_never_while_it
     assert house.lens.pending == set()
 
 
+async def test_what_was_not_looked_for_is_not_forgotten_however_old(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await silent(house)
+    await settler(house).round(timedelta(0))
+    old = NOW + timedelta(days=60)
+    with monkeypatch.context() as broken:
+        broken.setattr(house.shelf, "find", raising(NoAnswer))
+        await latecomers(house).round(timedelta(0), old)
+        broken.setattr(house.shelf, "resource", lambda *_: None)
+        await latecomers(house).round(timedelta(0), old)
+    arrives(house)
+    assert await latecomers(house).round(timedelta(0), old) == 1
+
+
+async def test_however_many_are_kept_each_is_looked_for(house: House) -> None:
+    for _ in range(5):
+        await silent(house)
+    await settler(house).round(timedelta(0))
+    last = max(house.lens.pending)
+    house.shelf.put("late", name="new")
+    house.shelf.by_key[f"marker-{last}"] = "late"
+    late = latecomers(house)
+    assert await late.round(timedelta(0), NOW) == 1
+    assert house.lens.bound == {"late": last}
+
+
+async def test_an_upstream_that_is_silent_is_asked_once_a_round(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        await silent(house)
+    await settler(house).round(timedelta(0))
+    asked: list[object] = []
+    monkeypatch.setattr(house.shelf, "find", raising(NoAnswer, asked))
+    await latecomers(house).round(timedelta(0), NOW)
+    assert len(asked) == 1
+
+
+async def test_it_opens_only_once_that_is_recorded(house: House) -> None:
+    await silent(house)
+    await settler(house).round(timedelta(0))
+    arrives(house)
+    late = latecomers(house)
+    house.disk.full = True
+    with pytest.raises(LogUnavailable):
+        await late.round(timedelta(0), NOW)
+    assert house.lens.bound == {}
+    house.disk.full = False
+    assert await late.round(timedelta(0), NOW) == 1
+    assert (await house.last())["action"] == "reconciler:found-late"
+
+
+async def test_a_record_of_somebody_else_is_alarmed_once_an_hour(house: House) -> None:
+    await silent(house)
+    await settler(house).round(timedelta(0))
+    arrives(house)
+    house.lens.bound["late"] = "seal_another"
+    late = latecomers(house)
+    for minutes in (0, 1, 59, 61):
+        await late.round(timedelta(0), NOW + timedelta(minutes=minutes))
+    assert len(house.bell.rung) == 2
+
+
+def raising(error: type[GatehouseError], asked: list[object] | None = None) -> Any:
+    async def fail(*given: object) -> None:
+        if asked is not None:
+            asked.append(given)
+        raise error
+
+    return fail
+
+
 async def test_what_is_bound_or_forgotten_is_not_remembered_as_looked_for(house: House) -> None:
     late = latecomers(house)
     for comes in (True, False):
@@ -116,7 +190,11 @@ async def test_what_cannot_be_looked_for_is_passed_over(
 ) -> None:
     asked: list[Any] = []
     seals = [kept("seal_a", marker=None), kept("seal_b", resource="gone"), kept("seal_c", parent=ABOVE)]
-    monkeypatch.setattr(house.lens, "kept", returning(seals))
+
+    async def page(before: object, after: Pending | None) -> list[Pending]:
+        return [] if after else seals
+
+    monkeypatch.setattr(house.lens, "kept", page)
     monkeypatch.setattr(house.shelf, "find", returning(None, asked))
     assert await latecomers(house).round(timedelta(0), NOW) == 0
     assert [(ref, marker) for ref, _, marker in asked] == [(ResourceRef("shelf", "thing", None, ABOVE), "m")]
@@ -168,11 +246,8 @@ async def test_a_silent_upstream_is_asked_again_an_hour_later(
     await settler(house).round(timedelta(0))
     arrives(house)
 
-    async def down(*_: object) -> None:
-        raise error
-
     with monkeypatch.context() as broken:
-        broken.setattr(house.shelf, "find", down)
+        broken.setattr(house.shelf, "find", raising(error))
         assert await latecomers(house).round(timedelta(0), NOW) == 0
     assert await latecomers(house).round(timedelta(0), NOW) == 1
 

@@ -1,6 +1,7 @@
 """Open intents are settled by looking at the upstream."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -75,15 +76,52 @@ async def test_an_upstream_that_cannot_be_asked_leaves_the_intent_open(
     assert (settled.closed, settled.left_open) == (0, 1)
 
 
-async def test_what_an_upstream_accepted_and_has_not_done_is_no_outcome_and_is_looked_for(
-    house: House,
-) -> None:
+async def test_what_an_upstream_accepted_is_said_to_be_just_that(house: House) -> None:
     house.shelf.put("a", name="one")
     house.shelf.answers = 202
-    reply = await house.gate.answer(call(Verb.UPDATE, "a", body={"name": "two"}))
-    (intent,) = await house.log.open_intents()
-    assert (reply.status, reply.body) == (202, b"")
-    assert dict(reply.headers)["audit-ref"].startswith(f"{intent.seq}:")
-    house.shelf.answers = None
-    assert (await settler(house).round(timedelta(0))).closed == 1
-    assert (await house.last())["upstream"]["result"] == "not-done"
+    for verb, record in ((Verb.UPDATE, "a"), (Verb.CREATE, None), (Verb.DELETE, "a")):
+        reply = await house.gate.answer(call(verb, record, body={"name": "two"}))
+        assert (reply.status, reply.body) == (202, b"")
+        entry = await house.last()
+        assert (entry["kind"], entry["upstream"]) == ("outcome", {"result": "accepted", "status": 202})
+    assert await house.log.open_intents() == []
+    assert len(house.lens.pending) == 1  # looked for until its record is seen
+
+
+@pytest.mark.parametrize(
+    ("verb", "record", "body"),
+    [(Verb.CREATE, None, {"name": "new"}), (Verb.UPDATE, "a", {"name": "two"}), (Verb.DELETE, "a", None)],
+)
+async def test_what_may_come_yet_is_not_said_to_be_undone(
+    house: House, verb: Verb, record: str, body: object
+) -> None:
+    house.shelf.put("a", name="one")
+    await leave_open(house, verb, record, body, arrives=False)
+    waiting = replace(settler(house), slack=lambda _: timedelta(seconds=60))
+    assert (await waiting.round(timedelta(0))).left_open == 1
+    later = datetime.now(UTC) + timedelta(seconds=61)
+    assert (await waiting.round(timedelta(0), later)).closed == 1
+
+
+async def test_what_was_done_is_settled_at_once_though_more_may_come(house: House) -> None:
+    house.shelf.put("a", name="one")
+    await leave_open(house, Verb.UPDATE, "a", {"name": "two"}, arrives=True)
+    waiting = replace(settler(house), slack=lambda _: timedelta(seconds=60))
+    assert (await waiting.round(timedelta(0))).closed == 1
+
+
+async def test_a_silent_upstream_is_asked_once_a_round(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    async def down(*given: object) -> None:
+        asked.append(given)
+        raise NoAnswer
+
+    house.shelf.put("a", name="one")
+    house.shelf.fails_after = NoAnswer()
+    for name in ("two", "three"):
+        with pytest.raises(GatehouseError):
+            await house.gate.answer(call(Verb.UPDATE, "a", body={"name": name}))
+    monkeypatch.setattr(house.shelf, "look", down)
+    assert (await settler(house).round(timedelta(0))).left_open == 2
+    assert len(asked) == 1
