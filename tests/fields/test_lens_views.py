@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
+from gateway.fields import FieldLens
+from gateway.fields.tokens import token
+from gateway.keys import Keyring
 from gateway.words.errors import Misconfigured
 from gateway.words.record import ClosedRecord
 from gateway.words.resource import FieldClass, FieldSpec, SubjectRule
@@ -14,6 +17,7 @@ from tests.fields.conftest import (
     CLEAR,
     CUSTOMER,
     MASKED,
+    MATERIAL,
     MESSAGE,
     PLACE,
     THREAD,
@@ -67,6 +71,24 @@ async def test_a_token_joins_within_one_application_only(world: World) -> None:
     assert views[0].document["phone"] == views[1].document["phone"]
     assert views[0].document["phone"] != elsewhere.document["phone"]
     assert views[0].document["phone"] != views[0].document["name"]
+
+
+def test_a_token_is_of_one_application_place_value_and_type() -> None:
+    ring = Keyring(MATERIAL)
+    made = {
+        token(ring, "app:desk", CUSTOMER, "/name", "1"),
+        token(ring, "app:bi", CUSTOMER, "/name", "1"),
+        token(ring, "app:desk", replace(CUSTOMER, upstream="erp"), "/name", "1"),
+        token(ring, "app:desk", replace(CUSTOMER, name="lead"), "/name", "1"),
+        token(ring, "app:desk", CUSTOMER, "/phone", "1"),
+        token(ring, "app:desk", CUSTOMER, "/name", "2"),
+        token(ring, "app:desk", CUSTOMER, "/name", 1),
+    }
+    assert len(made) == 7
+    one, other = ({"a": 1, "b": 2}, {"b": 2, "a": 1})
+    assert token(ring, "app:desk", CUSTOMER, "/name", one) == token(
+        ring, "app:desk", CUSTOMER, "/name", other
+    )
 
 
 async def test_a_field_that_is_withheld_is_not_opened(world: World) -> None:
@@ -127,6 +149,33 @@ async def test_until_its_day_a_clear_value_is_shown_by_the_rules_and_counted(wor
     assert kinds(view) == ["clear-where-sealed"]
 
 
+async def test_that_day_ends_at_midnight_utc_wherever_the_clock_is(world: World) -> None:
+    record = put(await world.customer(), note="calls on Mondays")
+    east = timezone(timedelta(hours=8))
+    for hour, shown in ((7, True), (9, False)):
+        at = datetime(2026, 11, 22, hour, tzinfo=east)
+        world.lens = FieldLens(world.store, Keyring(MATERIAL), clock=lambda at=at: at)
+        assert ("note" in (await world.view(CUSTOMER, record)).document) is shown
+
+
+async def test_a_clear_value_that_holds_an_envelope_is_not_adopted(world: World) -> None:
+    customer = await world.customer()
+    view = await world.view(CUSTOMER, put(customer, note=[customer.fields["phone"]]))
+    assert "note" not in view.document
+    assert kinds(view) == ["clear-where-sealed"]
+
+
+async def test_a_record_of_another_subject_shows_no_adopted_value(world: World) -> None:
+    mine, other = await world.customer(), await world.customer()
+    thread = put(await world.thread(mine), title="in clear", customer_id=other.ref.record)
+    fields = tuple(
+        replace(f, clear_until=date(2026, 11, 21)) if f.pattern == "/title" else f for f in THREAD.fields
+    )
+    view = await world.view(replace(THREAD, fields=fields), thread)
+    assert "title" not in view.document
+    assert kinds(view) == ["subject-mismatch"]
+
+
 async def test_an_adopted_record_that_nobody_bound_shows_its_clear_values_only(world: World) -> None:
     stored = await world.customer()
     ref = replace(stored.ref, record="c99")
@@ -174,6 +223,27 @@ async def test_elements_are_shown_by_their_ids(world: World) -> None:
     assert view.shown["/messages/m2/body"] is CLEAR
     hidden = await world.view(THREAD, record, {"/messages/*/body": MASKED, "/messages/*/author": WITHHELD})
     assert hidden.document["messages"] == [{"id": "m1", "body": "***"}, {"id": "m2", "body": "***"}]
+
+
+@pytest.mark.parametrize("odd", [True, 1.5, "", None, ["m1"], {"a": 1}])
+async def test_an_element_without_an_id_of_its_own_is_withheld(world: World, odd: object) -> None:
+    record = put(await world.thread(await world.customer()), messages=[{"id": odd, "author": "a"}])
+    view = await world.view(THREAD, record)
+    assert "messages" not in view.document
+    assert kinds(view) == ["envelope-misplaced"]
+
+
+async def test_an_id_that_came_before_is_no_id_wherever_it_came(world: World) -> None:
+    elements = [{"id": i, "author": "a"} for i in ("m1", "m2", "m1")]
+    view = await world.view(THREAD, put(await world.thread(await world.customer()), messages=elements))
+    assert view.document["messages"] == elements[:2]
+    assert kinds(view) == ["envelope-misplaced"]
+
+
+async def test_an_elements_id_is_one_step_of_its_pointer(world: World) -> None:
+    messages = [{"id": "a/b~c", "body": "hello", "author": "x"}]
+    view = await world.view(THREAD, await world.thread(await world.customer(), messages=messages))
+    assert view.shown["/messages/a~1b~0c/body"] is CLEAR
 
 
 async def test_elements_whose_ids_he_may_not_see_are_withheld_whole(world: World) -> None:
@@ -238,6 +308,7 @@ async def test_a_second_look_asks_the_store_nothing(world: World, monkeypatch: p
         [plain("")],
         [sealed("/a/*/b", FieldClass.CONTACT, CUSTOMER.fields[1].mask)],
         [sealed("/a/*/b", FieldClass.CONTACT, CUSTOMER.fields[1].mask, element_id="id")],
+        [sealed("/a/*/id", FieldClass.CONTACT, CUSTOMER.fields[1].mask, element_id="id")],
         [plain("/a/*/id", element_id="id"), plain("/a/*/b", element_id="key")],
         [FieldSpec("/a", FieldClass.CONTACT, sealed=True)],
     ],

@@ -247,6 +247,8 @@ async def test_wrapped_keys_exchanged(world: World) -> None:
         "subject = (SELECT max(subject) FROM data_key)",
         "cls = 'other'",
         "version = 2",
+        "version = -1",
+        "version = 4294967296",
         "kek_version = 1",
         "kek_version = 7",
     ],
@@ -282,6 +284,27 @@ async def test_a_destroyed_key_opens_nothing_and_is_not_made_again(world: World)
     await sql(world, "SELECT 1")
     with pytest.raises(Exception, match="record-withheld"):
         await world.update(CUSTOMER, record, {"phone": "13900001111"})
+
+
+@pytest.mark.parametrize("mark", ["destroyed_at = 1", "wrapped = NULL"])
+async def test_either_mark_of_destruction_shuts_a_key(world: World, mark: str) -> None:
+    record = await world.customer(income=5)
+    await sql(world, f"UPDATE data_key SET {mark} WHERE cls = 'profile'")
+    view = await world.view(CUSTOMER, record)
+    assert view.document == {"id": "c1", "income": 5}
+    assert set(kinds(view)) == {"key-missing"}
+
+
+async def test_an_older_key_opens_and_does_not_seal_where_a_newer_one_is_shut(world: World) -> None:
+    record = await world.customer()
+    await sql(
+        world,
+        "INSERT INTO data_key SELECT randomblob(16), subject, cls, 2, kek_version, NULL, created, 1"
+        " FROM data_key WHERE cls = 'profile'",
+    )
+    assert (await world.view(CUSTOMER, record)).document["name"] == "张伟"
+    with pytest.raises(Exception, match="record-withheld"):
+        await world.update(CUSTOMER, record, {"name": "李娜"})
 
 
 async def test_key_rows_gone(world: World) -> None:
@@ -368,6 +391,17 @@ async def test_an_exchanged_pseudonym_is_not_said(world: World) -> None:
         "UPDATE subject SET pseudonym = :a WHERE pseudonym = :b",
         a=names[0],
         b=names[1],
+    )
+    assert [(await world.view(CUSTOMER, r)).subject for r in (one, other)] == [None, None]
+
+
+async def test_a_pseudonym_exchanged_with_its_mac_is_not_said(world: World) -> None:
+    one, other = await world.customer(), await world.customer()
+    await sql(
+        world,
+        "CREATE TABLE w AS SELECT id, pseudonym, mac FROM subject",
+        "UPDATE subject SET pseudonym = NULL",
+        "UPDATE subject SET (pseudonym, mac) = (SELECT w.pseudonym, w.mac FROM w WHERE w.id <> subject.id)",
     )
     assert [(await world.view(CUSTOMER, r)).subject for r in (one, other)] == [None, None]
 
