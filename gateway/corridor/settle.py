@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
 
 from audit import AuditEvent, Kind, Log, OpenIntent, RecordPart
-from gateway.corridor.entries import member, value_digest, version_digest
+from gateway.corridor.entries import value_digest, version_digest
+from gateway.corridor.pointers import Pointers
 from gateway.rooms import Alarms, Evidence
 from gateway.words.access import ResourceRef
 from gateway.words.errors import BadAnswer, NoAnswer, NotSent
@@ -176,7 +178,7 @@ class Settler:
             )
         if part["version"] is not None and version_digest(now, self.evidence) == part["version"]:
             return sure and await self._close(intent, Result.NOT_DONE, resource, now)
-        if verb is Verb.UPDATE and self._carries(now, part):
+        if verb is Verb.UPDATE and self._carries(now, resource, part):
             return await self._close(intent, Result.DONE, resource, now)
         return await self._close(intent, Result.UNKNOWABLE, resource, now)
 
@@ -196,10 +198,11 @@ class Settler:
             return ResourceRef(resource.upstream, resource.parent, reference)
         return await self.places.located(resource.upstream, resource.parent, reference)
 
-    def _carries(self, now: ClosedRecord, part: Mapping[str, Any]) -> bool:
+    def _carries(self, now: ClosedRecord, resource: ResourceSpec, part: Mapping[str, Any]) -> bool:
         """True when every member that the change set stands there just as it was sent."""
-        sealed = all(_text_digest(member(now.fields, p)) == digest for p, digest in part["sealed"].items())
-        plain = all(value_digest(member(now.fields, p), self.evidence) == d for p, d in part["plain"].items())
+        at = partial(Pointers(resource, self.evidence).member, now.fields)
+        sealed = all(_text_digest(at(p)) == digest for p, digest in part["sealed"].items())
+        plain = all(value_digest(at(p), self.evidence) == d for p, d in part["plain"].items())
         return sealed and plain
 
     async def _close(
