@@ -326,7 +326,13 @@ class Shelf:
             del self.things[name]
         if self.fails_after is not None:
             raise self.fails_after
-        return Answer(201 if created else 200, self.record(name or ""), created=created, alarms=self.alarms)
+        return Answer(
+            201 if created else 200,
+            self.record(name or ""),
+            headers=self.headers,
+            created=created,
+            alarms=self.alarms,
+        )
 
     async def find(self, ref: ResourceRef, resource: ResourceSpec, marker: str) -> ClosedRecord | None:
         return self.record(self.by_key.get(marker, ""))

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.text import Language
 from gateway.text.problems import problem
-from gateway.words.errors import Code, Denied, GatehouseError
+from gateway.words.errors import Code, Denied, GatehouseError, Refused
 from gateway.words.resource import Verb
 from tests.gate.house import House, call
 
@@ -70,3 +70,34 @@ async def test_a_record_about_a_hidden_one_is_refused_as_one_about_what_is_not_t
     assert house.shelf.forwarded == []
     assert house.lens.pending == set()
     assert (await house.gate.answer(call(Verb.CREATE, body={"owner": "seen"}, below="seen"))).status == 201
+
+
+async def test_what_else_is_wrong_with_a_draft_says_nothing_of_a_hidden_record(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: object) -> None:
+        raise Refused(Code.FIELD_UNKNOWN, field="/bogus")
+
+    monkeypatch.setattr(house.lens, "seal_create", refused)
+    for name in ("seen", "above"):
+        house.shelf.put(name, name="one")
+    house.shelf.put("hidden", name="one", secret=True)
+    told = {}
+    for owner in ("hidden", "absent", "seen"):
+        with pytest.raises(GatehouseError) as refusal:
+            await house.gate.answer(call(Verb.CREATE, body={"owner": owner, "bogus": 1}, below="above"))
+        told[owner] = (refusal.value.code, refusal.value.params["field"])
+    assert told["hidden"] == told["absent"] == (Code.VALUE_REFUSED, "/owner")
+    assert told["seen"] == (Code.FIELD_UNKNOWN, "/bogus")
+
+
+@pytest.mark.parametrize("verb", [Verb.CREATE, Verb.UPDATE])
+async def test_who_may_not_read_what_he_changes_is_told_no_version_and_no_address(
+    house: House, verb: Verb
+) -> None:
+    house.shelf.put("a", name="one")
+    house.shelf.headers = (("etag", '"7"'), ("location", "/shelf/new"))
+    house.policy.unseen = {"thing:read"}
+    reply = await house.gate.answer(call(verb, "a" if verb is Verb.UPDATE else None, body={"name": "two"}))
+    assert reply.body == b""
+    assert {name for name, _ in reply.headers} & {"etag", "location"} <= {"location"}
