@@ -187,28 +187,6 @@ def version_digest(record: ClosedRecord, evidence: Evidence) -> str | None:
     return None if record.version is None else _version_digest(record.version, evidence)
 
 
-def member(document: Json, pointer: str) -> Json:
-    """Gives what stands at a JSON Pointer, None when nothing does (RFC 6901 section 4)."""
-    here = document
-    for step in pointer.split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(here, dict):
-            here = here.get(name)
-        elif isinstance(here, list):
-            here = _element(here, name)
-        else:
-            return None
-    return here
-
-
-def _element(elements: list[Json], name: str) -> Json:
-    """Elements are addressed by their id where they have one, else by their index."""
-    for element in elements:
-        if isinstance(element, dict) and element.get("id") == name:
-            return element
-    return elements[int(name)] if name.isdigit() and int(name) < len(elements) else None
-
-
 def _event(
     kind: Kind,
     what: Addressed,
