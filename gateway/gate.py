@@ -43,7 +43,7 @@ class Gate(Steps):
             try:
                 return await self._recorded(walk)
             except Stale:
-                await self.caches.refresh()
+                await self._renew(walk)
         error = Unavailable(Code.FENCE_MOVING)
         if walk is not None:
             error.entry = (await self._refuse(walk, error)).ref

@@ -157,13 +157,17 @@ class Steps:
             said["unconditional"] = True
         try:
             try:
-                event = entries.outcome(what, seen, walk.intent.seq, said, view, self.evidence)
+                event = entries.outcome(
+                    what, seen, walk.intent.seq, said, view, self.evidence, answer.created
+                )
                 receipt = await self.log.append(event, fence=walk.ruled.fence if view else None)  # 9
                 decision = seen
             except Stale:
                 # Something was revoked since his intent. The change is done and is recorded; of the record he is shown nothing.
                 view = None
-                event = entries.outcome(what, decision, walk.intent.seq, said, None, self.evidence)
+                event = entries.outcome(
+                    what, decision, walk.intent.seq, said, None, self.evidence, answer.created
+                )
                 receipt = await self.log.append(event)
         except (LogBusy, LogUnavailable) as error:
             raise self._unrecorded(walk.intent) from error
@@ -267,6 +271,14 @@ class Steps:
             raise Unavailable(Code.LOG_BUSY, retry_after_seconds=busy.retry_after_seconds) from busy
         except LogUnavailable as unavailable:
             raise Unavailable(Code.LOG_UNAVAILABLE) from unavailable
+
+    async def _renew(self, walk: Walk) -> None:
+        """Reads everything cached anew, for a request that was told that it is stale. What cannot be read is refused, and recorded."""
+        try:
+            await self.caches.refresh()
+        except GatehouseError as error:
+            error.entry = (await self._refuse(walk, error)).ref
+            raise
 
     def _unrecorded(self, intent: Receipt) -> Unavailable:
         error = Unavailable(Code.OUTCOME_UNRECORDED, intent=intent.ref)

@@ -6,11 +6,11 @@ Imported by name, only where it is needed: that half imports the whole ORM, whic
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import text
+from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -98,7 +98,9 @@ class PostgresStore:
                     yield mine
                 finally:
                     if mine:
-                        await connection.execute(_UNLOCK, key)
+                        # Where it cannot be given back the connection is gone, and the lock with it: what was done stands.
+                        with suppress(exc.DBAPIError):
+                            await connection.execute(_UNLOCK, key)
 
     async def close(self) -> None:
         """Closes the pool."""

@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 
+from audit import AuditEvent, Kind
 from gateway.text import Language
 from gateway.text.problems import problem
 from gateway.words.errors import Code, GatehouseError, NotSent, Refused, Unavailable
@@ -150,3 +152,23 @@ async def test_a_record_without_its_version_is_hidden_before_it_is_found_wanting
         with pytest.raises(GatehouseError) as refusal:
             await house.gate.answer(call(Verb.UPDATE, name, body={"name": "two"}))
         assert refusal.value.code is Code.NOT_FOUND
+
+
+async def test_who_is_stale_while_nothing_can_be_read_anew_has_an_entry(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.shelf.put("a", name="one")
+    monkeypatch.setattr(house.keys, "refresh", failing(Unavailable()))
+    await house.log.append(AuditEvent(Kind.NOTE, "req_x", {}, "key:revoke"), raises_fence=True)
+    with pytest.raises(Unavailable) as refusal:
+        await house.gate.answer(call(Verb.READ, "a"))
+    assert refusal.value.entry is not None
+    assert (await house.last())["kind"] == "denied"
+
+
+async def test_an_outcome_names_the_record_that_was_made_though_it_is_not_shown(house: House) -> None:
+    house.policy.unseen.add("thing:read")
+    reply = await house.gate.answer(call(Verb.CREATE, body={"name": "new"}))
+    assert (reply.status, reply.body) == (201, b"")
+    (part,) = (await house.log.entries(0, 1000))[-1].parts
+    assert orjson.loads(part.body)["reference"] == "new0"
