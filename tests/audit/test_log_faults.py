@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -26,7 +27,7 @@ from audit import Kind, Limits, Log, LogUnavailable
 from audit.chain import Entry, leaf, link, prepare
 from audit.event import Head
 from audit.store.base import Batch, NotWritten
-from audit.store.postgres import Deadlines, PostgresStore
+from audit.store.postgres import Deadlines, PostgresStore, PostgresWriter
 from tests.audit.builders import Place, PostgresPlace, SqlitePlace, event
 from tests.conftest import PostgresServer
 
@@ -284,6 +285,25 @@ async def test_commits_wait_for_the_disk_even_where_the_database_says_otherwise(
     name = urlsplit(postgres).path[1:]
     postgres_server.sql(f"ALTER DATABASE {name} SET synchronous_commit = off")
     log = await Log.open(quick(postgres), create=True)
+    assert (await log.append(event())).seq == 1
+    await log.close()
+
+
+@pytest.mark.postgres
+async def test_a_commit_that_the_server_answers_with_a_rollback_is_no_commit(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = PostgresWriter._write
+
+    async def fails_unseen(self: PostgresWriter, connection: Any, batch: Batch) -> None:
+        await write(self, connection, batch)
+        with contextlib.suppress(asyncpg.PostgresError):
+            await connection.execute("SELECT 1 / 0")
+
+    log = await Log.open(quick(postgres), create=True, limits=LIMITS)
+    with monkeypatch.context() as broken:
+        broken.setattr(PostgresWriter, "_write", fails_unseen)
+        assert await acknowledged(log, 1) == []
     assert (await log.append(event())).seq == 1
     await log.close()
 

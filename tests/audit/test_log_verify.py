@@ -98,6 +98,14 @@ def edited_link(place: Place) -> list[Change]:
     return rewrite(3, changed(body_of(place, 3), prev="ab" * 32))
 
 
+def edited_number(place: Place) -> list[Change]:
+    return rewrite(3, changed(body_of(place, 3), seq=9))
+
+
+def edited_stored_hash(place: Place) -> list[Change]:
+    return [("UPDATE entries SET hash = $1 WHERE seq = 3", leaf(b"other"))]
+
+
 def edited_last_with_its_hash(place: Place) -> list[Change]:
     return rewrite(6, body_of(place, 6).replace(b"req_6", b"req_x"))
 
@@ -114,6 +122,10 @@ def deleted_first(place: Place) -> list[Change]:
     return [(f"DELETE FROM {table} WHERE seq = 1",) for table in ("entries", "parts")]
 
 
+def last_renumbered(place: Place) -> list[Change]:
+    return [*shift_all(5, 1), ("UPDATE head SET seq = 7",)]
+
+
 def inserted(place: Place) -> list[Change]:
     forged = body_of(place, 3).replace(b"req_3", b"req_x")
     return [
@@ -124,13 +136,17 @@ def inserted(place: Place) -> list[Change]:
     ]
 
 
-def inserted_without_a_link(place: Place) -> list[Change]:
-    forged = changed(body_of(place, 3), prev="ab" * 32)
+def inserted_without_a_link(place: Place, **more: Any) -> list[Change]:
+    forged = changed(body_of(place, 3), prev="ab" * 32, **more)
     return [
         *shift_all(2, 1),
         ("INSERT INTO entries VALUES (3, $1, $2)", forged, leaf(forged)),
         ("UPDATE head SET seq = 7",),
     ]
+
+
+def inserted_with_a_later_number(place: Place) -> list[Change]:
+    return inserted_without_a_link(place, seq=5)
 
 
 def reordered(place: Place) -> list[Change]:
@@ -173,8 +189,17 @@ def head_rolled_back(place: Place) -> list[Change]:
     return [("UPDATE head SET seq = 4, hash = $1, time = $2", digest, time)]
 
 
+def head_rolled_back_over_an_edit(place: Place) -> list[Change]:
+    edit = ("UPDATE entries SET body = $1 WHERE seq = 5", body_of(place, 5).replace(b"req_5", b"req_x"))
+    return [*head_rolled_back(place), edit]
+
+
 def head_with_another_fence(place: Place) -> list[Change]:
     return [("UPDATE head SET fence = 0",)]
+
+
+def head_with_another_time(place: Place) -> list[Change]:
+    return [("UPDATE head SET time = '2999-01-01T00:00:00.000000Z'",)]
 
 
 def head_gone(place: Place) -> list[Change]:
@@ -203,6 +228,14 @@ def part_of_no_entry(place: Place) -> list[Change]:
     return [("INSERT INTO parts SELECT 99, n, salt, body FROM parts WHERE seq = 5 AND n = 1",)]
 
 
+def part_before_the_first(place: Place) -> list[Change]:
+    return [("INSERT INTO parts SELECT 0, n, salt, body FROM parts WHERE seq = 5 AND n = 1",)]
+
+
+def details_of_no_entry(place: Place) -> list[Change]:
+    return [("INSERT INTO details SELECT 99, body FROM details WHERE seq = 4",)]
+
+
 def details_edited(place: Place) -> list[Change]:
     return [("UPDATE details SET body = $1 WHERE seq = 4", b"other")]
 
@@ -217,24 +250,32 @@ def details_removed(place: Place) -> list[Change]:
         (edited, BreakKind.EDITED, 3),
         (edited_with_its_hash, BreakKind.EDITED, 3),
         (edited_link, BreakKind.EDITED, 3),
+        (edited_number, BreakKind.EDITED, 3),
+        (edited_stored_hash, BreakKind.EDITED, 3),
         (edited_last_with_its_hash, BreakKind.EDITED, 6),
         (deleted, BreakKind.DELETED, 3),
         (deleted_and_closed_up, BreakKind.DELETED, 3),
         (deleted_first, BreakKind.DELETED, 1),
+        (last_renumbered, BreakKind.DELETED, 6),
         (inserted, BreakKind.INSERTED, 3),
         (inserted_without_a_link, BreakKind.INSERTED, 3),
+        (inserted_with_a_later_number, BreakKind.INSERTED, 3),
         (reordered, BreakKind.REORDERED, 3),
         (bodies_swapped, BreakKind.REORDERED, 3),
         (duplicated, BreakKind.DUPLICATED, 4),
         (truncated, BreakKind.TRUNCATED, 5),
         (head_rolled_back, BreakKind.HEAD, 5),
+        (head_rolled_back_over_an_edit, BreakKind.EDITED, 5),
         (head_with_another_fence, BreakKind.HEAD, 6),
+        (head_with_another_time, BreakKind.HEAD, 6),
         (head_gone, BreakKind.HEAD, 0),
         (part_swapped, BreakKind.PART, 5),
         (part_edited, BreakKind.PART, 5),
         (part_removed, BreakKind.PART, 5),
         (part_added, BreakKind.PART, 5),
         (part_of_no_entry, BreakKind.PART, 99),
+        (part_before_the_first, BreakKind.PART, 0),
+        (details_of_no_entry, BreakKind.PART, 99),
         (details_edited, BreakKind.DETAILS, 4),
         (details_removed, BreakKind.DETAILS, 4),
     ],
@@ -304,6 +345,8 @@ def rewritten_tail(place: Place, start: int, **fields: Any) -> list[Change]:
         ({"v": 2}, BreakKind.MALFORMED),
         ({"kind": "other"}, BreakKind.MALFORMED),
         ({"of": 4}, BreakKind.MALFORMED),
+        ({"of": 0}, BreakKind.MALFORMED),
+        ({"seq": "4"}, BreakKind.MALFORMED),
         ({"fence": True}, BreakKind.MALFORMED),
         ({"extra": 1}, BreakKind.MALFORMED),
         ({"upstream": {"took": 0.5}}, BreakKind.MALFORMED),
@@ -333,9 +376,25 @@ def canonical_entry(**fields: Any) -> bytes:
     return changed(json.dumps(base).encode(), **fields)
 
 
-def one_entry(body: bytes) -> Report:
+def one_entry(body: bytes, *parts: tuple[int, bytes, bytes]) -> Report:
     head = HeadRow("ab" * 16, 1, leaf(body).hex(), 0, "2026-09-21T14:13:20.000000Z")
-    return verify(Stored(head, lambda: iter([Row(1, body, leaf(body), (), None)]), lambda: iter(())))
+    return verify(Stored(head, lambda: iter([Row(1, body, leaf(body), parts, None)]), lambda: iter(())))
+
+
+def test_nothing_at_all_is_no_log() -> None:
+    found = verify(Stored(None, lambda: iter(()), lambda: iter(()))).found
+    assert found is not None
+    assert found.kind is BreakKind.HEAD
+
+
+def test_a_part_has_its_own_place_and_a_salt_of_its_length() -> None:
+    salt, data = b"s" * 32, b"{}"
+    body = canonical_entry(records=[hashlib.sha256(b"\x02" + salt + data).hexdigest()])
+    assert one_entry(body, (0, salt, data)).intact
+    for wrong in ((1, salt, data), (0, salt + b"{", b"}")):
+        found = one_entry(body, wrong).found
+        assert found is not None
+        assert found.kind is BreakKind.PART
 
 
 @pytest.mark.parametrize(

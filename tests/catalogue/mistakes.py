@@ -208,4 +208,63 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
         "  buyer:", "which no route reads"),
     "a body's size without body": ("does: delete}", "does: delete, max_body_bytes: 10}", "delete-buyer", "takes no body"),
     "a mode of no update": ("does: delete}", "does: delete, mode: merge}", "delete-buyer", "only for 'does: update'"),
+    "a fragment in the base": (":8443/api", ":8443/api#x", "https://", "has a query, a fragment"),
+    "a port that is none": (":8443/api", ":99999/api", "https://", "is no address"),
+    "a reference with more behind it": ("from: env:SHOP_TOKEN", "from: env:SHOP_TOKEN-1", "credential:", "is not a reference"),
+    "a fixed media type": ("{x-tenant: bank}", "{content-type: a}", "content-type", "cannot be fixed"),
+    "a fixed header in two spellings": ("{x-tenant: bank}", "{x-tenant: a, X-Tenant: b}", "x-tenant", "stands twice"),
+    "a parent of its own": ("parent: buyer", "parent: order", "parent: order", "is no other resource here"),
+    "a read target with a parent too many": (
+        "read: /buyers/{id}",
+        "read: /x/{parent}/buyers/{id}",
+        "read: /x", "where the resource has a parent"),
+    "a parent twice in a target": (
+        "read: /buyers/{parent}/orders/{id}",
+        "read: /buyers/{parent}/{parent}/{id}",
+        "read: /buyers/{parent}/{parent}", "stands twice"),
+    "a subject that is not there": (
+        "{resource: buyer, at: /buyer}",
+        "{resource: byer, at: /buyer}",
+        "resource: byer, at", "did you mean 'buyer'?"),
+    "a subject through itself": ("at: /buyer}", "at: /buyer, through: order}", "through", "leads to no customer"),
+    "a subject of whom there is none": (
+        "  order:\n    parent: buyer\n    subject: {resource: buyer, at: /buyer}",
+        "  place:\n    subject: none\n    read: /places/{id}\n    fields: {/id: {class: public}}\n"
+        "  order:\n    parent: buyer\n    subject: {resource: place, at: /buyer}",
+        "resource: place, at", "'place' is no customer"),
+    "a subject through another's": (
+        "  order:\n    parent: buyer\n    subject: {resource: buyer, at: /buyer}",
+        "  lead:\n    subject: itself\n    read: /leads/{id}\n    fields: {/id: {class: public}}\n"
+        "  call:\n    subject: {resource: lead, at: /lead}\n    read: /calls/{id}\n    fields: {/lead: {class: public}}\n"
+        "  order:\n    parent: buyer\n    subject: {resource: buyer, at: /buyer, through: call}",
+        "through: call", "leads to another resource"),
+    "values of what the server sets": (
+        "/score: {class: internal}",
+        "/score: {class: internal, server_set: true, values: [a]}",
+        "/score:", "says what may be set"),
+    "an element id within two lists": (
+        "/lines/*/text: {class: free_text, sealed: orders, element_id: id}",
+        "/lines/*/parts/*/text: {class: free_text, sealed: orders, element_id: id}",
+        "/parts/", "for a member of a list's elements"),
+    "an element id of a whole list": (
+        "/score: {class: internal}",
+        "/marks/*: {class: internal, element_id: id}",
+        "/marks", "for a member of a list's elements"),
+    "two element ids in one list": (
+        "/lines/*/id: {class: internal}",
+        "/lines/*/id: {class: internal}\n      /lines/*/key: {class: internal, element_id: key}",
+        "/lines/*/key", "differs within one list"),
+    "an element id that is sealed": (
+        "/lines/*/id: {class: internal}",
+        "/lines/*/id: {class: internal, sealed: orders, element_id: id}",
+        "/lines/*/id", "'id' is not an unsealed field"),
+    "a key of ours in a public field": (
+        "idempotency: search\n    lookup: /orders?text={key}\n    lookup_field: /text",
+        "idempotency: field\n    lookup: /orders?b={key}\n    lookup_field: /id",
+        "lookup_field", "not a field that is the gateway's to write"),
+    "a next page that passes": (
+        "{items: /data, item_record: /attributes}",
+        "{items: /data, item_record: /attributes, next: /next, around: {/next: public}}",
+        "list_answer: {items: /data", "is the gateway's own to answer"),
+    "a fixed parameter that pages": ("fixed: {expand: \"1\"}", "fixed: {page: \"1\"}", "fixed:", "is fixed and pages too"),
 }

@@ -66,6 +66,21 @@ def test_two_files_may_not_share_a_name_or_a_prefix(tmp_path: Path) -> None:
     ]
 
 
+def test_a_prefix_above_another_files_overlaps_too(tmp_path: Path) -> None:
+    write(tmp_path, changed("prefix: /shop", "prefix: /shop/more"), "a.yaml")
+    write(tmp_path, changed("upstream: shop", "upstream: other"), "b.yaml")
+    with pytest.raises(Misconfigured, match=r"b\.yaml:2: .* \(a\.yaml:2\) overlap"):
+        load(tmp_path, allowed_hosts=HOSTS)
+
+
+@pytest.mark.parametrize("header", ["x-api-key", "x-auth-token", "x-access-token"])
+def test_a_credential_may_stand_in_a_header_that_is_for_one(tmp_path: Path, header: str) -> None:
+    text = changed("{from: env:SHOP_TOKEN}", f"{{from: env:A, header: {header}}}")
+    credential = shop(tmp_path, text).upstreams["shop"].credential
+    assert credential is not None
+    assert credential.header == header
+
+
 def test_prefixes_that_only_begin_alike_are_two(tmp_path: Path) -> None:
     write(tmp_path, SHOP, "a.yaml")
     write(

@@ -220,6 +220,14 @@ async def test_an_envelope_under_another_key_class(world: World) -> None:
     assert kinds(view) == MISPLACED
 
 
+async def test_an_envelope_of_the_key_class_that_its_field_had_before(world: World) -> None:
+    record = await world.customer(income=1)
+    fields = tuple(replace(f, key_class="profile") if f.pattern == "/income" else f for f in CUSTOMER.fields)
+    view = await world.view(replace(CUSTOMER, fields=fields), record)
+    assert withheld(view.document, "income")
+    assert kinds(view) == MISPLACED
+
+
 # ── in our own database ──────────────────────────────────────────────────────────────────────────────────────────────
 
 

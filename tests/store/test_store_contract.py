@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, StatementError
 
 from gateway.store import Conflict, Exact, Instant, Location, Store, conflict_of, open_store
 from gateway.words.errors import Unavailable
@@ -194,6 +194,11 @@ async def test_a_moment_comes_back_to_the_microsecond_in_utc(made: Store, moment
     back = await made.read(lambda c: c.execute(select(THINGS.c.at)).scalar_one())
     assert back == moment
     assert back.utcoffset() == timedelta(0)
+
+
+async def test_a_moment_without_a_zone_is_not_kept(made: Store) -> None:
+    with pytest.raises(StatementError, match="without a zone"):
+        await made.write(lambda c: c.execute(insert(THINGS), {"id": "m", "at": datetime(2026, 11, 21)}))
 
 
 KILLED = """

@@ -1,6 +1,8 @@
 """Group commit on SQLite: shared commits, separate fates."""
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -92,6 +94,25 @@ async def test_who_is_cancelled_before_his_turn_never_asked(store: Store) -> Non
     with pytest.raises(asyncio.CancelledError):
         await late
     assert await kept(store) == [1]
+
+
+async def test_who_is_cancelled_while_it_commits_keeps_nobody_waiting(store: Store) -> None:
+    begun, go = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(connection: Connection) -> int:
+        loop.call_soon_threadsafe(begun.set)
+        go.wait(10)
+        return insert(1)(connection)
+
+    first, second = (asyncio.ensure_future(store.write(work)) for work in (slow, insert(2)))
+    await begun.wait()
+    first.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await first
+    go.set()
+    async with asyncio.timeout(5):
+        assert await second == 2
 
 
 async def test_a_transaction_and_a_group_take_turns(store: Store) -> None:

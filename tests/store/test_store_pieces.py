@@ -14,7 +14,8 @@ import pytest
 from gateway.store import Location, OwnerLock, open_store
 from gateway.store.postgres import judge
 from gateway.store.sqlite import configure
-from gateway.words.errors import Misconfigured
+from gateway.store.store import SqliteStore
+from gateway.words.errors import Misconfigured, Unavailable
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,22 @@ async def test_a_file_in_another_encoding_refuses_the_start(tmp_path: Path) -> N
     made.close()
     with pytest.raises(Misconfigured, match="not in UTF-8"):
         await open_store(Location.parse(f"sqlite:///{tmp_path}/s.db"))
+
+
+async def test_a_store_that_is_refused_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+    close = SqliteStore.close
+
+    async def noted(self: SqliteStore) -> None:
+        closed.append(self.location.path)
+        await close(self)
+
+    monkeypatch.setattr(SqliteStore, "close", noted)
+    path = tmp_path / "s.db"
+    path.write_bytes(b"no database" * 100)
+    with pytest.raises(Unavailable):
+        await open_store(Location.parse(f"sqlite:///{path}"))
+    assert closed == [path]
 
 
 async def test_the_file_and_its_folder_are_the_owners_alone(tmp_path: Path) -> None:

@@ -78,9 +78,10 @@ async def test_programs_that_start_together_apply_each_step_once(location: Locat
             await store.close()
 
 
-def test_a_gap_a_double_or_a_stray_file_in_a_tree_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["0002_taken_twice.py", "0004_after_a_gap.py", "helper.py"])
+def test_a_gap_a_double_or_a_stray_file_in_a_tree_is_refused(tmp_path: Path, name: str) -> None:
     tree = tree_of(tmp_path / "tree", CREATE, INSERT)
-    (tmp_path / "tree" / "versions" / "0002_taken_twice.py").touch()
+    (tmp_path / "tree" / "versions" / name).touch()
     with pytest.raises(Misconfigured, match="without gap or double"):
         tree.revisions()
 
