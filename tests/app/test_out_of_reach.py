@@ -18,8 +18,18 @@ OWN = "branch:shanghai"
 
 async def told(house: House, key: str, target: str, body: dict[str, str] | None = None) -> tuple[int, bytes]:
     """What the demo's agent is answered; a refusal as the door would write it, under one request's id."""
+    return await answered(house, "GET" if body is None else "POST", key, target, body)
+
+
+async def patched(house: House, key: str, target: str, body: dict[str, str]) -> tuple[int, bytes]:
+    return await answered(house, "PATCH", key, target, body)
+
+
+async def answered(
+    house: House, method: str, key: str, target: str, body: dict[str, str] | None
+) -> tuple[int, bytes]:
     sent = {} if body is None else {"content_type": "application/json"}
-    method, raw = ("GET", b"") if body is None else ("POST", orjson.dumps(body))
+    raw = b"" if body is None else orjson.dumps(body)
     try:
         reply = await ask(house, method, target, key, raw, **sent)
     except GatehouseError as error:
@@ -41,7 +51,7 @@ async def test_another_branchs_thread_and_customer_are_as_if_they_were_not_there
         own = ids[next(c for c in people.customers if c["unit"] == OWN and c["level"] == "standard")["id"]]
         for path in (f"/crm/threads/{thread}", f"/crm/customers/{customer}"):
             assert (await told(house, key, path))[0] == 404
-        message = {"body": "out of reach", "unit": OWN, "author": "a", "author_kind": "staff"}
+        message = {"body": "out of reach", "unit": OWN, "author": "app:demo-agent", "author_kind": "staff"}
         for body in (None, message):
             answers = [
                 await told(house, key, f"/crm/threads/{t}/messages", body) for t in (thread, "thr_none")
@@ -56,3 +66,25 @@ async def test_another_branchs_thread_and_customer_are_as_if_they_were_not_there
         assert answers[0][0] == 422
         assert (await told(house, key, "/crm/threads", made | {"customer_id": own}))[0] == 201
         assert await house.log.open_intents() == []
+
+
+async def test_staff_send_as_themselves_and_nobody_speaks_for_a_customer(tmp_path: Path) -> None:
+    chosen = read({"GATEHOUSE_HOME": str(tmp_path), "GATEHOUSE_PORT": "0"})
+    demo.prepare(chosen)
+    people = sample(customers=9, threads=9, messages=0)
+    async with open_house(chosen) as house:
+        keys = await demo.credentials(house)
+        await demo.load_sample(house, lambda done, total: None, people)
+        ids = orjson.loads((tmp_path / "demo" / "sample.json").read_bytes())["ids"]
+        plain = {c["id"] for c in people.customers if c["unit"] == OWN and c["level"] == "standard"}
+        thread = ids[next(t for t in people.threads if t["customer_id"] in plain)["id"]]
+        place = f"/crm/threads/{thread}/messages"
+        own = {"body": "hi", "unit": OWN, "author": "app:demo-agent", "author_kind": "staff"}
+        for forged in ({"author_kind": "customer", "author": "customer"}, {"author": "app:demo-supervisor"}):
+            assert (await told(house, keys["agent"], place, own | forged))[0] == 403
+        assert (await told(house, keys["agent"], place, own))[0] == 201
+        sent = await told(house, keys["supervisor"], place, own | {"author": "app:demo-supervisor"})
+        target = f"{place}/{orjson.loads(sent[1])['id']}"
+        for forged in ({"author": "app:demo-agent"}, {"author_kind": "customer"}):
+            assert (await patched(house, keys["supervisor"], target, forged))[0] == 403
+        assert (await patched(house, keys["supervisor"], target, {"body": "hello"}))[0] == 200

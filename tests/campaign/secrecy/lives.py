@@ -71,7 +71,7 @@ class Life:
         talk = await self.make(
             "thread", "/crm/threads", thread | {"assignee": "agent.lin", "participants": []}
         )
-        message = {"author_kind": "staff", "author": "agent.lin", "body": self.person.message, **unit}
+        message = {"author_kind": "staff", "author": "app:loader", "body": self.person.message, **unit}
         sent = await self.make("message", f"/crm/threads/{talk}/messages", message)
         targets = (
             f"/crm/customers/{customer}",

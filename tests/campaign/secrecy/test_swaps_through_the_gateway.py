@@ -147,7 +147,7 @@ async def plant(reader: Reader, people: tuple[Person, ...]) -> list[Planted]:
             "region": "cn-east",
         }
         threads = [(await reader.post("/crm/threads", thread))["id"] for _ in range(2)]
-        message = {"author_kind": "staff", "author": "agent.lin", "body": person.message}
+        message = {"author_kind": "staff", "author": "app:loader", "body": person.message}
         message |= {"unit": "branch:shanghai", "region": "cn-east"}
         place = f"/crm/threads/{threads[0]}/messages"
         messages = [(await reader.post(place, message))["id"] for _ in range(2)]

@@ -22,7 +22,7 @@ from tests.campaign.secrecy.people import Person, invent
 
 pytestmark = pytest.mark.campaign
 
-# Who may change what, by the shipped policy; for all others a write-back is refused.
+# Who may change what, by the shipped policy; for all others a write-back is refused. A message only by its own author.
 MAY_UPDATE = {
     "customer": {"clerk", "agent", "supervisor", "manager", "li.wei", "zhang.min"},
     "thread": {"clerk", "agent", "supervisor", "manager", "li.wei", "zhang.min"},
@@ -99,12 +99,18 @@ async def stocked(desk: Desk) -> None:
         }
         thread |= {"status": ("open", "closed")[number % 2], "participants": [], "tags": ["renewal"]}
         made = await _made(desk, "/crm/threads", thread, "thread")
-        message = {"author_kind": "staff", "author": "agent.lin", "body": person.message, **unit}
-        await _made(desk, f"/crm/threads/{made}/messages", message, "message")
+        author = ("supervisor", "manager")[number % 2]
+        message = {
+            "author_kind": "staff",
+            "author": ROLES[author].application,
+            "body": person.message,
+            **unit,
+        }
+        await _made(desk, f"/crm/threads/{made}/messages", message, "message", author)
 
 
-async def _made(desk: Desk, target: str, body: dict[str, Any], kind: str) -> str:
-    said = await desk.as_("all", "POST", target, body)
+async def _made(desk: Desk, target: str, body: dict[str, Any], kind: str, who: str = "all") -> str:
+    said = await desk.as_(who, "POST", target, body)
     assert said.status == 201, said.body
     desk.targets[kind].append(f"{target}/{said.json['id']}")
     return str(said.json["id"])
