@@ -54,9 +54,10 @@ class Change:
 
     set: pointers that change. clear_kept: True when something that the catalogue seals stays in clear upstream.
     Raises Refused from every method: FIELD_UNKNOWN, FIELD_NOT_WRITABLE, MASK_SUBMITTED, VALUE_REFUSED, SUBJECT_CHANGED.
+    Promises: what is withheld from him decides nothing that he can tell: whether it has a value, whether it is the one he sent.
     """
 
-    __slots__ = ("_adopt", "_look", "_sealing", "_show", "_subject", "_write", "clear_kept", "set")
+    __slots__ = ("_adopt", "_fresh", "_look", "_sealing", "_show", "_subject", "_write", "clear_kept", "set")
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class Change:
         self._sealing = sealing
         self._subject = subject
         self._adopt = adopt
+        self._fresh = False
         self.set: list[Pointer] = []
         self.clear_kept = False
 
@@ -82,6 +84,7 @@ class Change:
             raise Refused(Code.VALUE_REFUSED)
         if holds_envelope(sent):  # nobody outside has one to give; one of another record is an attack
             raise Refused(Code.VALUE_REFUSED)
+        self._fresh = not stored
         return self._members(root, "", stored, sent, silence)
 
     # ── containers ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -90,6 +93,10 @@ class Change:
         if node.spec is not None:
             return self._leaf(node.spec, pointer, stored, sent, silence)
         if sent is ABSENT and silence is Silence.KEEPS:
+            return self._untouched(node, pointer, stored)
+        if sent is None and stored is not None:  # a null that stands there was shown to him as one
+            self._sees_all(node)
+        elif (sent == [] or sent == {}) and self._unseen(node, pointer, stored):
             return self._untouched(node, pointer, stored)
         if (stored is ABSENT or stored is None) and (sent is ABSENT or sent is None):
             return stored
@@ -161,7 +168,10 @@ class Change:
         ids, wanted = element_ids(node, stored), element_ids(node, sent)
         if None in wanted:
             raise Refused(Code.VALUE_REFUSED, field=star.pattern)
-        by_index = node.element_id is None
+        unseen = all(e is ABSENT for e in seen) and self._withheld(node) is not None
+        if sent and unseen and node.element_id is None:  # nor how many stand there already
+            raise Refused(Code.FIELD_NOT_WRITABLE, field=star.pattern)
+        by_index = node.element_id is None and not unseen
         visible = [i for i, e in zip(ids, seen, strict=True) if by_index or e is not ABSENT]
         if wanted == visible:
             pairs = dict(zip(wanted, sent, strict=True))
@@ -194,9 +204,32 @@ class Change:
         left = [i for i in wanted if i in set(visible)]
         if left == visible:
             return  # only new ones: each of their fields is asked for below
+        if len(left) < len(visible):
+            self._sees_all(star)
         for spec in star.leaves():
             if not spec.server_set and spec.pattern not in self._write:
                 raise Refused(Code.FIELD_NOT_WRITABLE, field=spec.pattern)
+
+    def _hides(self, spec: FieldSpec) -> bool:
+        """True for a field of which he may see nothing. Of a create nothing is hidden: nothing stands there."""
+        return not self._fresh and self._look.disclosure(spec) is WITHHELD
+
+    def _withheld(self, node: Node) -> FieldSpec | None:
+        """Gives a field of this place that is withheld from him, None where none is."""
+        return next((s for s in node.leaves() if s.cls is not FieldClass.LINK and self._hides(s)), None)
+
+    def _sees_all(self, node: Node) -> None:
+        """What is to go must be his to see, whether or not it is there: a refusal only where it is would tell."""
+        if (spec := self._withheld(node)) is not None:
+            raise Refused(Code.FIELD_NOT_WRITABLE, field=spec.pattern)
+
+    def _unseen(self, node: Node, pointer: Pointer, stored: Maybe) -> bool:
+        """True for elements or members that are not there for all he can tell: they may be, with what is withheld from him."""
+        if node.star is None or self._withheld(node) is None:
+            return False
+        if stored is ABSENT or stored is None or stored == [] or stored == {}:
+            return True
+        return self._show.part(node, pointer, stored) is ABSENT
 
     def _strange(self, node: Node, stored: Maybe, sent: Maybe) -> Maybe:
         """What stands there, or was sent, is not what the catalogue says: it is not his to see, and stays."""
@@ -223,6 +256,8 @@ class Change:
             return self._link(spec, pointer, stored, sent)
         if sent is ABSENT and silence is Silence.KEEPS:
             return self._kept(spec, pointer, stored)
+        if sent is None and self._hides(spec):  # the same answer whether or not it has a value
+            raise Refused(Code.FIELD_NOT_WRITABLE, field=spec.pattern)
         how, shown = (
             (self._look.disclosure(spec), None)
             if stored is ABSENT
