@@ -34,12 +34,22 @@ class Loaded:
     bundle: Bundle
 
 
-def read(folder: Path, hosts: frozenset[str]) -> Loaded:
-    """Gives what lies in the folder. Raises Misconfigured with every problem, by file and line. Blocks; call it off the loop."""
-    found = catalogue.load(folder / "catalogue", allowed_hosts=hosts)
+def sealable(found: Catalogue) -> Catalogue:
+    """Gives it back. Raises Misconfigured: what the lens could not seal is refused now, not at the first record."""
     for upstream in found.upstreams.values():
         for resource in upstream.resources.values():
-            shape_of(resource)  # what the lens could not seal is refused now, not at the first record
+            shape_of(resource)
+    return found
+
+
+def catalogue_of(folder: Path, hosts: frozenset[str]) -> Catalogue:
+    """Gives the catalogue of a policy folder. Raises Misconfigured with every problem, by file and line."""
+    return sealable(catalogue.load(folder / "catalogue", allowed_hosts=hosts))
+
+
+def read(folder: Path, hosts: frozenset[str]) -> Loaded:
+    """Gives what lies in the folder. Raises Misconfigured with every problem, by file and line. Blocks; call it off the loop."""
+    found = catalogue_of(folder, hosts)
     return Loaded(found, policy.load(folder, found))
 
 

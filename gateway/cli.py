@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import re
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -33,9 +34,8 @@ FOUND_WANTING, NOT_DONE = 1, 2
 def main() -> NoReturn:
     """The `gatehouse` command."""
     try:
-        group(standalone_mode=False)
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        # Outside of its standalone mode click gives the code of an Exit back instead of raising it.
+        code = group(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(NOT_DONE)
@@ -54,7 +54,7 @@ def main() -> NoReturn:
         sys.exit(NOT_DONE)
     except KeyboardInterrupt:
         sys.exit(130)
-    sys.exit(0)
+    sys.exit(code or 0)
 
 
 def settings() -> Settings:
@@ -240,12 +240,18 @@ def policy() -> None:
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def policy_check(folder: Path | None, json_: bool) -> None:
     """Load a policy folder as `run` would, lint it and run its cases. Exit code 1 when `run` would refuse it."""
-    from gateway.catalogue import load  # noqa: PLC0415 - as in run
-    from gateway.policy import Severity, check  # noqa: PLC0415 - as in run
+    from gateway.bundles import catalogue_of  # noqa: PLC0415 - as in run
+    from gateway.policy import Finding, Severity, check  # noqa: PLC0415 - as in run
 
     chosen = settings()
     place = folder or chosen.policies
-    findings = check(place, load(place / "catalogue", allowed_hosts=chosen.upstream_hosts))
+    try:
+        findings = check(place, catalogue_of(place, chosen.upstream_hosts))
+    except Misconfigured as error:
+        findings = [
+            Finding(file, line, Severity.ERROR, what, "Nothing could be decided", "`gatehouse catalogue check` says more")
+            for file, line, what in map(_placed, error.problems)
+        ]
     if json_:
         as_json([dataclasses.asdict(finding) for finding in findings])
     else:
@@ -255,6 +261,12 @@ def policy_check(folder: Path | None, json_: bool) -> None:
         raise click.exceptions.Exit(FOUND_WANTING)
     if not json_:
         say("cli.policy.good", warnings=len(findings))
+
+
+def _placed(problem: str) -> tuple[str, int, str]:
+    """Gives a catalogue problem's file, line and what; line 1 of the whole folder where it names none."""
+    found = re.fullmatch(r"([^:\s]+):(\d+): (.*)", problem, re.DOTALL)
+    return (f"catalogue/{found[1]}", int(found[2]), found[3]) if found else ("catalogue", 1, problem)
 
 
 @group.group()
@@ -267,12 +279,14 @@ def catalogue() -> None:
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def catalogue_check(folder: Path | None, json_: bool) -> None:
     """Read a catalogue folder and say everything that is wrong with it, by file and line."""
+    from gateway.bundles import sealable  # noqa: PLC0415 - as in run
     from gateway.catalogue import load  # noqa: PLC0415 - as in run
 
     chosen = settings()
     problems: tuple[str, ...] = ()
     try:
-        found = load(folder or chosen.policies / "catalogue", allowed_hosts=chosen.upstream_hosts)
+        place = folder or chosen.policies / "catalogue"
+        found = sealable(load(place, allowed_hosts=chosen.upstream_hosts))
     except Misconfigured as error:
         problems = error.problems
     else:
