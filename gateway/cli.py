@@ -249,7 +249,14 @@ def policy_check(folder: Path | None, json_: bool) -> None:
         findings = check(place, catalogue_of(place, chosen.upstream_hosts))
     except Misconfigured as error:
         findings = [
-            Finding(file, line, Severity.ERROR, what, "Nothing could be decided", "`gatehouse catalogue check` says more")
+            Finding(
+                file,
+                line,
+                Severity.ERROR,
+                what,
+                "Nothing could be decided",
+                "`gatehouse catalogue check` says more",
+            )
             for file, line, what in map(_placed, error.problems)
         ]
     if json_:
