@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,13 @@ GATEHOUSE = Path(sys.executable).with_name("gatehouse")
 
 
 @pytest.fixture
-async def home(tmp_path: Path) -> AsyncIterator[Path]:
+async def home(tmp_path: Path) -> Path:
     place = tmp_path / "home"
     chosen = read({"GATEHOUSE_HOME": str(place), "GATEHOUSE_PORT": "0"})
     demo.prepare(chosen)
     async with open_house(chosen):
         pass
-    yield place
+    return place
 
 
 def gatehouse(home: Path, *words: str, **more: str) -> tuple[int, str]:
