@@ -12,12 +12,12 @@ from enum import Enum
 
 from gateway.fields.envelope import FieldKey, Unsealable, holds_envelope, is_envelope
 from gateway.fields.look import CLEAR, WITHHELD, Look, unknown_pattern
-from gateway.fields.masks import looks_masked
+from gateway.fields.masks import holds_token, looks_masked
 from gateway.fields.shape import Node, element_ids, escaped
 from gateway.fields.show import ABSENT, Maybe, Show
 from gateway.words.errors import Code, Refused
 from gateway.words.json import Json, JsonObject, Pattern, Pointer
-from gateway.words.resource import FieldClass, FieldSpec
+from gateway.words.resource import FieldClass, FieldSpec, Mask
 
 
 class Silence(Enum):
@@ -269,7 +269,8 @@ class Change:
             return self._kept(spec, pointer, stored)
         if pointer == self._subject and stored is not ABSENT and stored is not None:
             raise Refused(Code.SUBJECT_CHANGED, field=spec.pattern)
-        if (spec.sealed or how is not CLEAR) and looks_masked(spec.mask, sent):
+        masked = spec.sealed or how is not CLEAR or spec.mask is not Mask.NONE
+        if holds_token(sent) or (masked and looks_masked(spec.mask, sent)):
             raise Refused(Code.MASK_SUBMITTED, field=spec.pattern)
         self._may_write(spec)
         if not spec.takes(sent):

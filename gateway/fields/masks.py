@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from gateway.words.json import Json
 from gateway.words.resource import Mask
@@ -57,10 +57,25 @@ def mask(how: Mask, value: Json) -> Json:
 
 
 def looks_masked(how: Mask, value: Json) -> bool:
-    """True for a text that such a mask makes, or a token: what a caller was shown somewhere and sends back as if it were a value."""
-    if not isinstance(value, str):
-        return False
-    text = value.strip()
+    """True where any text in the value is one that such a mask makes, or a token: what a caller was shown somewhere and sends back
+    as if it were a value."""
+    return any(_masked(how, text.strip()) for text in _texts(value))
+
+
+def holds_token(value: Json) -> bool:
+    """True where any text in the value is a token: no field has one for a value."""
+    return any(_TOKEN.fullmatch(text.strip()) for text in _texts(value))
+
+
+def _texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
+
+
+def _masked(how: Mask, text: str) -> bool:
     if _TOKEN.fullmatch(text):
         return True
     if how in (Mask.FREE_TEXT, Mask.NONE):  # people write `**` in texts; a text of stars alone is ours

@@ -13,7 +13,7 @@ from gateway.fields.tables import BINDING, DATA_KEY, SUBJECT
 from gateway.words.draft import Draft
 from gateway.words.errors import Code, Refused
 from gateway.words.record import ClosedRecord
-from gateway.words.resource import Idempotency, IdForm, UpdateMode
+from gateway.words.resource import Idempotency, IdForm, Mask, UpdateMode
 from tests.fields.conftest import (
     CUSTOMER,
     MASKED,
@@ -275,6 +275,10 @@ async def test_a_put_keeps_what_he_cannot_see(world: World) -> None:
         ({}, None, {"phone": "139****0000"}, Code.MASK_SUBMITTED, "/phone"),
         ({"/phone": TOKEN}, None, {"phone": "tok_" + "A" * 22}, Code.MASK_SUBMITTED, "/phone"),
         ({"/unit": MASKED}, None, {"unit": "****"}, Code.MASK_SUBMITTED, "/unit"),
+        ({}, None, {"unit": "tok_" + "A" * 22}, Code.MASK_SUBMITTED, "/unit"),
+        ({}, None, {"tags": ["a", "tok_" + "A" * 22]}, Code.MASK_SUBMITTED, "/tags"),
+        ({}, None, {"phones": ["138****1234"]}, Code.MASK_SUBMITTED, "/phones/*"),
+        ({}, None, {"phones": [{"home": "tok_" + "A" * 22}]}, Code.MASK_SUBMITTED, "/phones/*"),
         ({}, None, {"id": "c2"}, Code.FIELD_NOT_WRITABLE, "/id"),
         ({}, None, {"id": 1}, Code.FIELD_NOT_WRITABLE, "/id"),
         ({}, None, {"nick": 1}, Code.FIELD_UNKNOWN, "/nick"),
@@ -294,6 +298,15 @@ async def test_what_an_update_may_not_do(
         code,
         field,
     )
+
+
+async def test_stars_are_a_value_where_nothing_is_ever_masked(world: World) -> None:
+    rated = replace(CUSTOMER, fields=(*CUSTOMER.fields, plain("/desk", mask=Mask.PHONE)))
+    before = await world.customer()
+    change = await world.update(rated, before, {"unit": "***", "tags": ["138****1234"]}, mode=MERGE)
+    assert change.set == ("/unit", "/tags")
+    work = world.update(rated, before, {"desk": "138****1234"}, mode=MERGE)
+    assert await refusal(work) == (Code.MASK_SUBMITTED, "/desk")
 
 
 async def test_an_envelope_of_his_own_record_is_refused_too(world: World) -> None:

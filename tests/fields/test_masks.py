@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.fields.masks import looks_masked, mask
+from gateway.fields.masks import holds_token, looks_masked, mask
 from gateway.words.resource import Mask
 
 
@@ -173,6 +173,22 @@ def test_values_that_people_write_are_no_masks(how: Mask, value: Any) -> None:
 @pytest.mark.parametrize("value", ["***", "****", "tok_" + "aA-_" * 5 + "zz", " *** ", "＊＊＊"])
 def test_stars_and_tokens_are_known_for_every_kind(how: Mask, value: str) -> None:
     assert looks_masked(how, value)
+
+
+@pytest.mark.parametrize("value", [["1", "138****1234"], {"home": {"phone": "***"}}, [["tok_" + "a" * 22]]])
+def test_masks_and_tokens_are_known_inside_lists_and_objects(value: Any) -> None:
+    assert looks_masked(Mask.PHONE, value)
+
+
+@pytest.mark.parametrize("value", [[], {}, [1, None, True], ["13812345678", {"a*b": "O*Neil"}]])
+def test_lists_and_objects_of_values_are_no_masks(value: Any) -> None:
+    assert not looks_masked(Mask.PHONE, value)
+
+
+def test_a_token_is_one_whole_text() -> None:
+    token = "tok_" + "aA-_" * 5 + "zz"
+    assert all(holds_token(value) for value in (token, f" {token}\n", [token], {"a": [token]}))
+    assert not any(holds_token(value) for value in ("***", f"see {token}", token + "A", {token: 1}, None, 7))
 
 
 def test_nothing_that_counts_as_printable_is_unsafe() -> None:
