@@ -7,6 +7,7 @@ links. What does not fit the catalogue is BadAnswer; nothing of a body that is n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import deepcopy
 from urllib.parse import quote
 
@@ -56,6 +57,7 @@ class Adapter:
         headers = self._onward(place, what)
         raw = await place.send(method, to.path, to.raw_query, added=route.fixed, headers=headers)
         if not _done(raw):
+            await self._as_long(place, what.resource, what.ref, raw)
             return Answer(raw.status)
         reading = Reading(place, what.resource, raw, self._told)
         record = reading.record(place.cut(route.shape, what.resource), reading.document(), what.ref)
@@ -70,6 +72,7 @@ class Adapter:
         place = self._places.of(what.upstream.name)
         raw = await _ask(place, what.resource.read_target, what.ref)
         if not _done(raw):
+            await self._as_long(place, what.resource, what.ref, raw)
             return Answer(raw.status)
         reading = Reading(place, what.resource, raw, self._told)
         shape = place.shape_of(what.resource, Verb.READ) or what.route.shape
@@ -83,6 +86,7 @@ class Adapter:
         place = self._places.of(ref.upstream)
         raw = await _ask(place, resource.read_target, ref)
         if raw.status in _GONE:
+            await self._as_long(place, resource, ref, raw)
             return None
         if not _done(raw):
             raise BadAnswer(raw.status)
@@ -99,6 +103,15 @@ class Adapter:
         if not _done(raw):
             raise BadAnswer(raw.status)
         return Reading(place, resource, raw, self._told).holds(ref)
+
+    async def _as_long(self, place: Place, resource: ResourceSpec, ref: ResourceRef, raw: RawAnswer) -> None:
+        """Asks for a record that is not there what is asked for one that is: how long an answer takes does not tell them apart.
+
+        What the upstream says of it, or that it says nothing, changes nothing: its 404 stands.
+        """
+        if resource.present_target is not None and raw.status in _GONE:
+            with suppress(BadAnswer, NoAnswer, NotSent):
+                await self._present(place, resource, ref)
 
     async def page(self, what: Addressed, work: List, position: str | None) -> Answer:
         """Reads one run of a list. Every run asks for the route's own size, so that a position means the same each time."""

@@ -44,6 +44,21 @@ async def test_a_record_that_was_only_disabled_is_not_there(upstream):
     assert [a.target for a in upstream.asked[:2]] == ["/customers/c1", "/customers?id=c1"]
 
 
+@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("present", [(200, {"items": [], "total": 0}), (404, {}), (500, {}), (200, THERE)])
+async def test_a_record_that_is_not_there_costs_as_many_calls(upstream, status, present):
+    spec = upstream.load(DISABLES)
+    for _ in range(3):
+        upstream.says(status)
+        upstream.says(*present)
+    what = addressed(spec, Verb.READ, "/customers/c1", "c1")
+
+    assert await upstream.adapter.fetch(what) == Answer(status)
+    assert await upstream.adapter.before(what) == Answer(status)
+    assert await upstream.adapter.look(ref("c1"), DISABLING) is None
+    assert [a.target for a in upstream.asked] == ["/customers/c1", "/customers?id=c1"] * 3
+
+
 async def test_a_record_that_its_list_holds_is_there(upstream):
     spec = upstream.load(DISABLES)
     for _ in range(3):
