@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 
 from gateway import demo
 from gateway.app import House, open_house, serve
-from gateway.edge import Server
+from gateway.edge import Server, probe
 from gateway.identity.demo import DemoIssuer
 from gateway.observe import keep_memory_private
 from gateway.settings import Settings
+from gateway.stores import any_store
 from gateway.words.errors import Misconfigured
 
 Say = Callable[..., None]
@@ -22,9 +23,8 @@ async def serve_forever(settings: Settings) -> None:
     """Serves with what is configured; makes nothing that an operator should have made."""
     keep_memory_private()
     if not settings.keys.exists():
-        raise Misconfigured(
-            f"there is no key file {settings.keys.name}: restore it, or for a new installation make one with `gatehouse keys create`"
-        )
+        raise _no_keys(settings)
+    probe(settings.host, settings.port)
     async with open_house(settings) as house:
         await serve(house, started=lambda _: None)
 
@@ -36,6 +36,9 @@ async def serve_demo(settings: Settings, say: Say) -> None:
         raise Misconfigured(
             "the demo's credentials are for this machine only: set GATEHOUSE_HOST to 127.0.0.1, or use `gatehouse run`"
         )
+    if not settings.keys.exists() and await any_store(settings):
+        raise _no_keys(settings)
+    probe(settings.host, settings.port)
     issuer = demo.prepare(settings)
     async with open_house(settings, issuers=(issuer.terms(),)) as house:
         keys = await demo.credentials(house)
@@ -43,6 +46,13 @@ async def serve_demo(settings: Settings, say: Say) -> None:
             say("demo.loaded")
         example = await demo.example(house)
         await serve(house, started=lambda server: _welcome(server, house, keys, issuer, example, say))
+
+
+def _no_keys(settings: Settings) -> Misconfigured:
+    """Gives the refusal of a start without keys: new ones would open nothing of what is there."""
+    return Misconfigured(
+        f"there is no key file {settings.keys.name}: restore it, or for a new installation make one with `gatehouse keys create`"
+    )
 
 
 class _Progress:

@@ -44,7 +44,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             fresh = None
         else:
             stack.enter_context(OwnerLock(settings.home / "owner.lock"))
-            files = [settings.home / name for name in (LOG_FILE, STATE_FILE, RECORDS_FILE)]
+            files = _files(settings)
             beginning = settings.home / BEGINNING
             fresh = beginning.exists() or _fresh(files)
             if fresh:
@@ -71,6 +71,24 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         if not settings.database_url:
             (settings.home / BEGINNING).unlink(missing_ok=True)
         yield Stores(log, state, records, new)
+
+
+async def any_store(settings: Settings) -> bool:
+    """Tells whether a store is there already, whole or not: what lies in it was sealed under a key of its own time."""
+    if not settings.database_url:
+        return any(path.exists() and path.stat().st_size > 0 for path in _files(settings))
+    for name in ("state", "records"):
+        store = await open_store(Location.parse(settings.database_url, schema=name))
+        try:
+            if await store.read(lambda connection, tree=name: version_of(connection, Tree.of(tree))) is not None:  # type: ignore[misc]  # bound at once
+                return True
+        finally:
+            await store.close()
+    return False
+
+
+def _files(settings: Settings) -> list[Path]:
+    return [settings.home / name for name in (LOG_FILE, STATE_FILE, RECORDS_FILE)]
 
 
 def _fresh(files: list[Path]) -> bool:

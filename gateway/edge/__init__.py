@@ -3,6 +3,6 @@
 from gateway.edge.asgi import App
 from gateway.edge.dispatch import Dispatcher
 from gateway.edge.door import Corridor, Door
-from gateway.edge.server import Listener, Server
+from gateway.edge.server import Listener, Server, probe
 
-__all__ = ["App", "Corridor", "Dispatcher", "Door", "Listener", "Server"]
+__all__ = ["App", "Corridor", "Dispatcher", "Door", "Listener", "Server", "probe"]

@@ -61,7 +61,7 @@ class Server:
         self._sockets: list[socket.socket] = []
         try:
             for listener in listeners:
-                self._sockets.append(_bind(listener))
+                self._sockets.append(_bind(listener.host, listener.port))
         except Misconfigured:
             self.close()
             raise
@@ -110,18 +110,23 @@ class Server:
         started()
 
 
-def _bind(listener: Listener) -> socket.socket:
-    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+def probe(host: str, port: int) -> None:
+    """Raises Misconfigured where that address could not be bound now. Nothing stays bound: a start asks before its long work."""
+    _bind(host, port).close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((listener.host, listener.port))
+        bound.bind((host, port))
         bound.listen(_BACKLOG)
     except OSError as error:
         bound.close()
         raise Misconfigured(
-            f"cannot listen on {listener.host}:{listener.port} ({error.strerror}): "
-            "stop what is using the address, or choose another port"
+            f"cannot listen on {host}:{port} ({error.strerror}): "
+            f"stop what uses port {port}, or set GATEHOUSE_PORT to another"
         ) from error
     bound.setblocking(False)
     return bound

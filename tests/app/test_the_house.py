@@ -1,6 +1,7 @@
 """A start: what it refuses, what it puts in force, what it settles."""
 
-from collections.abc import Mapping
+import socket
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import orjson
@@ -10,6 +11,7 @@ from audit.verify import verify_sqlite
 from gateway import demo
 from gateway.app import House, open_house, sum_up
 from gateway.doctor import examine
+from gateway.keys import create_key_file
 from gateway.records import sample
 from gateway.serving import serve_demo, serve_forever
 from gateway.settings import Settings, read
@@ -169,3 +171,30 @@ async def test_a_first_start_that_was_killed_half_way_goes_on(tmp_path: Path) ->
     async with open_house(chosen) as house:
         assert await kinds(house) == ["gateway:start", "bundle:activate"]
     assert not (tmp_path / BEGINNING).exists()
+
+
+async def test_the_demo_makes_no_new_keys_over_stores_that_are_there(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    demo.prepare(chosen)
+    async with open_house(chosen):
+        pass
+    (tmp_path / "keys.json").rename(tmp_path / "lost.json")
+    with pytest.raises(Misconfigured) as of_run:
+        await serve_forever(chosen)
+    with pytest.raises(Misconfigured) as of_demo:
+        await serve_demo(chosen, lambda *_, **__: None)
+    assert of_demo.value.problems == of_run.value.problems
+    assert not (tmp_path / "keys.json").exists()
+
+
+@pytest.mark.parametrize("start", [serve_forever, lambda chosen: serve_demo(chosen, lambda *_, **__: None)])
+async def test_a_busy_port_is_noticed_before_anything_is_made(
+    tmp_path: Path, start: Callable[[Settings], Awaitable[None]]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        chosen = settings(tmp_path, GATEHOUSE_PORT=str(port))
+        create_key_file(chosen.keys)
+        with pytest.raises(Misconfigured, match=f"port {port}, or set GATEHOUSE_PORT"):
+            await start(chosen)
+    assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]

@@ -308,7 +308,7 @@ def test_two_listeners_run_in_one_process_and_offer_different_things(
 
 
 def test_an_address_in_use_is_a_sentence_not_a_traceback(house: House) -> None:
-    with pytest.raises(Misconfigured, match="another port"):
+    with pytest.raises(Misconfigured, match="set GATEHOUSE_PORT to another"):
         Server([Listener(*house.address, Dispatcher(Door(Echo(), house.metrics), None, list))])
 
 
