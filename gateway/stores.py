@@ -80,7 +80,10 @@ async def any_store(settings: Settings) -> bool:
     for name in ("state", "records"):
         store = await open_store(Location.parse(settings.database_url, schema=name))
         try:
-            if await store.read(lambda connection, tree=name: version_of(connection, Tree.of(tree))) is not None:  # type: ignore[misc]  # bound at once
+            if (
+                await store.read(lambda connection, tree=name: version_of(connection, Tree.of(tree)))
+                is not None
+            ):  # type: ignore[misc]  # bound at once
                 return True
         finally:
             await store.close()
