@@ -60,8 +60,11 @@ def _kind(name: str, prefix: str, table: Table, fields: tuple[Field, ...], sorta
     )
 
 
-FROM_THREAD = ("unit", "region")
-"""What a message repeats of its thread, so that it can be filtered by it; the store keeps both alike."""
+FROM_CUSTOMER = ("level", "owner")
+"""What a thread repeats of its customer, so that what is decided by it is decided alike; the store keeps both alike."""
+
+FROM_THREAD = ("unit", "region", *FROM_CUSTOMER)
+"""What a message repeats of its thread, likewise."""
 
 CUSTOMER = _kind(
     "customer",
@@ -89,6 +92,7 @@ THREAD = _kind(
         Field("participants", Form.LIST),
         Field("unit"),
         Field("region"),
+        *(Field(name, fixed=True) for name in FROM_CUSTOMER),  # fixed for callers: they follow the customer's
         Field("tags", Form.LIST),
     ),
     ("customer_id", "channel", "status", "assignee", "unit", "region"),

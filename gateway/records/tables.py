@@ -70,7 +70,7 @@ threads = Table(
     metadata,
     *_own(),
     Column("customer_id", Exact, ForeignKey("customers.id"), nullable=False),
-    *_text("title", "channel", "status", "assignee", "unit", "region"),
+    *_text("title", "channel", "status", "assignee", "unit", "region", "level", "owner"),
     Column("participants", Listing),
     Column("tags", Listing),
 )
@@ -81,7 +81,7 @@ messages = Table(
     *_own(),
     Column("thread_id", Exact, ForeignKey("threads.id"), nullable=False),
     Column("customer_id", Exact, ForeignKey("customers.id"), nullable=False),
-    *_text("unit", "region", "author_kind", "author", "body", "sent_at"),
+    *_text("unit", "region", "level", "owner", "author_kind", "author", "body", "sent_at"),
 )
 
 # A key outlives its record: a create that is repeated after a deletion must not bring the record back.

@@ -27,7 +27,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.records.document import Document
 from gateway.records.filter import render
-from gateway.records.kinds import CUSTOMER, FROM_THREAD, KINDS, MESSAGE, THREAD, Kind
+from gateway.records.kinds import CUSTOMER, FROM_CUSTOMER, FROM_THREAD, KINDS, MESSAGE, THREAD, Kind
 from gateway.records.problem import Problem
 from gateway.records.query import Listing, Place, beyond, ordering
 from gateway.records.tables import creation_keys
@@ -69,7 +69,7 @@ def find(connection: Connection, kind: Kind, record: str, parent: str | None = N
 
 
 def implied(connection: Connection, kind: Kind, customer: object, parent: str | None) -> dict[str, Any]:
-    """Gives the fields that a new record takes from its place: a message's thread, that thread's customer, unit and region.
+    """Gives the fields that a new record takes from another: a thread's from its customer, a message's from its thread.
 
     Raises Problem: not-found (no such thread), reference (no such customer).
     """
@@ -82,13 +82,11 @@ def implied(connection: Connection, kind: Kind, customer: object, parent: str | 
             "customer_id": thread["customer_id"],
             **{n: thread[n] for n in FROM_THREAD},
         }
-    if (
-        kind is THREAD
-        and isinstance(customer, str)
-        and _storable(customer)
-        and find(connection, CUSTOMER, customer) is None
-    ):
-        raise Problem("reference", field="customer_id")
+    if kind is THREAD and isinstance(customer, str) and _storable(customer):
+        person = find(connection, CUSTOMER, customer)
+        if person is None:
+            raise Problem("reference", field="customer_id")
+        return {n: person[n] for n in FROM_CUSTOMER}
     return {}
 
 
@@ -105,8 +103,7 @@ def create(connection: Connection, kind: Kind, record: Record, key: str | None) 
         row = {"key": key, "kind": kind.name, "record_id": record["id"]}
         if connection.execute(_NEW_KEY, row).rowcount == 0:
             return _earlier(connection, kind, record, key), False
-    if kind is MESSAGE:
-        record = {**record, **_of_thread(connection, [record["thread_id"]]).get(record["thread_id"], {})}
+    (record,) = _told(connection, kind, [record])
     try:
         connection.execute(insert(kind.table), dict(record))
     except IntegrityError as error:
@@ -145,28 +142,39 @@ def change(connection: Connection, kind: Kind, record: str, version: int, values
     statement = update(table).where(table.c.id == record, table.c.version == version).values(values)
     if connection.execute(statement).rowcount == 0:
         return False
+    if kind is CUSTOMER:
+        _tell(connection, THREAD, "customer_id", record, FROM_CUSTOMER, values)
+        _tell(connection, MESSAGE, "customer_id", record, FROM_CUSTOMER, values)
     if kind is THREAD:
-        _tell_messages(connection, record, values)
+        _tell(connection, MESSAGE, "thread_id", record, FROM_THREAD, values)
     return True
 
 
-def _tell_messages(connection: Connection, thread: str, values: Document) -> None:
-    """Brings a thread's unit and region to its messages. It is a change of theirs: whoever holds the old version reads again."""
-    table = MESSAGE.table
-    followed = {name: values[name] for name in FROM_THREAD}
+def _tell(
+    connection: Connection, kind: Kind, by: str, above: str, names: Iterable[str], values: Document
+) -> None:
+    """Brings what records below repeat of this one to them. It is a change of theirs: whoever holds the old version reads again."""
+    table = kind.table
+    followed = {name: values[name] for name in names}
     differs = or_(*(table.c[name].is_distinct_from(value) for name, value in followed.items()))
     changed = {**followed, "version": table.c.version + 1, "updated_at": values["updated_at"]}
-    connection.execute(update(table).where(table.c.thread_id == thread, differs).values(changed))
+    connection.execute(update(table).where(table.c[by] == above, differs).values(changed))
 
 
-def _of_thread(connection: Connection, threads: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Gives what messages repeat of each thread, and keeps it from changing until the transaction ends."""
-    table = THREAD.table
-    columns = [table.c[name] for name in FROM_THREAD]
-    statement = select(table.c.id, *columns).where(table.c.id.in_(set(threads))).with_for_update(read=True)
-    return {
-        row.id: {name: row._mapping[name] for name in FROM_THREAD} for row in connection.execute(statement)
-    }
+def _told(connection: Connection, kind: Kind, records: Iterable[Record]) -> list[Record]:
+    """Gives the records with what they repeat of the ones above, and keeps that from changing until the transaction ends."""
+    rows = list(records)
+    if kind is CUSTOMER:
+        return rows
+    above, by, names = (
+        (THREAD, "thread_id", FROM_THREAD) if kind is MESSAGE else (CUSTOMER, "customer_id", FROM_CUSTOMER)
+    )
+    table = above.table
+    wanted = {row[by] for row in rows}
+    columns = [table.c[name] for name in names]
+    statement = select(table.c.id, *columns).where(table.c.id.in_(wanted)).with_for_update(read=True)
+    known = {row.id: {name: row._mapping[name] for name in names} for row in connection.execute(statement)}
+    return [{**row, **known.get(row[by], {})} for row in rows]
 
 
 def remove(connection: Connection, kind: Kind, record: str, version: int) -> bool:
@@ -211,10 +219,7 @@ def page(
 def insert_all(connection: Connection, kind: Kind, records: Iterable[Record]) -> int:
     """Inserts whole records, leaving those whose id is there already; gives how many were new."""
     before = connection.execute(select(func.count()).select_from(kind.table)).scalar_one()
-    rows = [dict(record) for record in records]
-    if kind is MESSAGE:
-        known = _of_thread(connection, (row["thread_id"] for row in rows))
-        rows = [row | known.get(row["thread_id"], {}) for row in rows]
+    rows = [dict(record) for record in _told(connection, kind, records)]
     if rows:
         connection.execute(_if_new(kind.table, "id"), rows)
     return int(connection.execute(select(func.count()).select_from(kind.table)).scalar_one()) - int(before)

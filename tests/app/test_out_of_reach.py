@@ -6,7 +6,7 @@ import orjson
 
 from gateway import demo
 from gateway.app import House, open_house
-from gateway.records import sample
+from gateway.records import Sample, sample
 from gateway.settings import read
 from gateway.text import Language
 from gateway.text.problems import problem
@@ -88,3 +88,37 @@ async def test_staff_send_as_themselves_and_nobody_speaks_for_a_customer(tmp_pat
         for forged in ({"author": "app:demo-agent"}, {"author_kind": "customer"}):
             assert (await patched(house, keys["supervisor"], target, forged))[0] == 403
         assert (await patched(house, keys["supervisor"], target, {"body": "hello"}))[0] == 200
+
+
+def _talking(people: Sample) -> set[object]:
+    return {thread["customer_id"] for thread in people.threads}
+
+
+async def test_what_belongs_to_a_hidden_vip_is_hidden_with_him(tmp_path: Path) -> None:
+    chosen = read({"GATEHOUSE_HOME": str(tmp_path), "GATEHOUSE_PORT": "0"})
+    demo.prepare(chosen)
+    people = sample(customers=30, threads=60, messages=120)
+    first = next(c for c in people.customers if c["unit"] == OWN and c["id"] in _talking(people))
+    first["level"] = "vip"
+    async with open_house(chosen) as house:
+        keys = await demo.credentials(house)
+        await demo.load_sample(house, lambda done, total: None, people)
+        ids = orjson.loads((tmp_path / "demo" / "sample.json").read_bytes())["ids"]
+        thread = next(t for t in people.threads if t["customer_id"] == first["id"])
+        place, his = f"/crm/threads/{ids[thread['id']]}", ids[thread["customer_id"]]
+        message = next(m for m in people.messages if m["thread_id"] == thread["id"])
+        own = {"body": "hi", "unit": OWN, "author": "app:demo-agent", "author_kind": "staff"}
+        for target in (place, f"{place}/messages", f"{place}/messages/{ids[message['id']]}"):
+            assert (await told(house, keys["agent"], target))[0] == 404
+            assert (await told(house, keys["supervisor"], target))[0] == 200
+        assert (await told(house, keys["agent"], f"{place}/messages", own))[0] == 404
+        assert (await patched(house, keys["agent"], place, {"title": "t"}))[0] == 404
+        for key, listed in ((keys["agent"], False), (keys["supervisor"], True)):
+            answer = orjson.loads((await told(house, key, "/crm/threads?limit=500"))[1])
+            assert (his in {item["customer_id"] for item in answer["items"]}) is listed
+        plain = {c["id"] for c in people.customers if c["unit"] == OWN and c["level"] == "standard"}
+        seen = next(t for t in people.threads if t["customer_id"] in plain)
+        target, customer = f"/crm/threads/{ids[seen['id']]}", f"/crm/customers/{ids[seen['customer_id']]}"
+        assert (await told(house, keys["agent"], target))[0] == 200
+        assert (await patched(house, keys["supervisor"], customer, {"level": "vip"}))[0] == 200
+        assert (await told(house, keys["agent"], target))[0] == 404

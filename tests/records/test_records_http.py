@@ -382,6 +382,41 @@ async def test_a_message_sent_while_its_thread_moves_ends_in_the_threads_unit(cl
         assert {item["unit"] for item in items} == {f"u{turn}"}
 
 
+async def test_threads_and_messages_follow_their_customers_level_and_owner(client: Client) -> None:
+    customer = await client.made("/customers", {"name": "a", "level": "vip", "owner": "o"})
+    one, other = f"/customers/{customer['id']}", await client.made("/customers", {"name": "b"})
+    thread = await client.made("/threads", {"customer_id": customer["id"], "owner": "o"})
+    place = f"/threads/{thread['id']}"
+    message = await client.made(f"{place}/messages", {"author_kind": "staff", "body": "x"})
+    below = (place, f"{place}/messages/{message['id']}")
+    assert {(made["level"], made["owner"]) for made in (thread, message)} == {("vip", "o")}
+    for refused in (
+        await client.post("/threads", {"customer_id": customer["id"], "level": "standard"}),
+        await client.post(f"{place}/messages", {"author_kind": "staff", "body": "x", "owner": "p"}),
+        *[await client.patch(target, {"level": None}, '"1"') for target in below],
+    ):
+        assert refused.problem == "field-read-only"
+    assert (await client.patch(one, {"note": "n"}, '"1"')).status == 200
+    assert [(await client.get(target)).json["version"] for target in below] == [1, 1]
+    assert (await client.patch(one, {"level": "gold", "owner": None}, '"2"')).status == 200
+    for target in below:
+        followed = (await client.get(target)).json
+        assert (followed["level"], followed["owner"], followed["version"]) == ("gold", None, 2)
+        assert (await client.patch(target, {"region": None}, '"1"')).status == 412
+    apart = await client.made("/threads", {"customer_id": other["id"]})
+    assert (apart["level"], apart["owner"]) == (None, None)
+
+
+async def test_a_thread_begun_while_its_customer_rises_carries_his_level(client: Client) -> None:
+    customer = await client.made("/customers", {"name": "a", "level": "l0"})
+    for turn in range(1, 8):
+        rise = client.patch(f"/customers/{customer['id']}", {"level": f"l{turn}"}, "*")
+        begun = (client.post("/threads", {"customer_id": customer["id"]}) for _ in range(3))
+        await asyncio.gather(*begun, rise)
+        items = (await client.get("/threads?limit=500")).json["items"]
+        assert {item["level"] for item in items} == {f"l{turn}"}
+
+
 async def test_a_record_does_not_change_hands(client: Client) -> None:
     one, two = [await client.made("/customers", {"name": n}) for n in "ab"]
     thread = await client.made("/threads", {"customer_id": one["id"]})
