@@ -138,8 +138,8 @@ class Adapter:
     async def find(self, ref: ResourceRef, resource: ResourceSpec, marker: str) -> ClosedRecord | None:
         """Looks for the record that a create with this marker made; None when it certainly is not there.
 
-        Raises BadAnswer also where several are found, or where the search may have more pages; NoAnswer for a resource that
-        cannot be searched (Idempotency.NONE): what became of the create cannot be told.
+        Raises BadAnswer also where several are found, or where the search may have more pages or did not hear the marker; NoAnswer
+        for a resource that cannot be searched (Idempotency.NONE): what became of the create cannot be told.
         """
         if resource.idempotency is Idempotency.NONE or resource.lookup is None:
             raise NoAnswer

@@ -127,7 +127,9 @@ class Reading:
         """Gives the records in a lookup's answer: of a list those whose `lookup_field` is the marker, else the single one.
 
         A single record may stand in the document as the resource's read route shows it, or one member deeper, as an answer
-        that also says of which kind it is. A list that goes on is refused: what is not on this page may be on the next.
+        that also says of which kind it is. A list that goes on is refused: what is not on this page may be on the next. So is one
+        without the marker's record that holds what no search for the marker finds: it may be a first page of everything. (A search
+        by parts of a text finds texts that hold the marker; those are no answer, and no reason for doubt.)
         """
         document = self.document()
         listed = self._place.shape_of(self._resource, Verb.LIST)
@@ -137,7 +139,13 @@ class Reading:
             if run.next is not None or (run.total is not None and run.total > len(run.pieces)):
                 raise self._bad
             records = [self.closed(piece, ref.record_of(piece.id or "")) for piece in run.pieces]
-            return [r for r in records if lookup_field is None or _text(r, lookup_field) == marker]
+            if lookup_field is None:
+                return records
+            texts = [_text(record, lookup_field) for record in records]
+            found = [record for record, text in zip(records, texts, strict=True) if text == marker]
+            if not found and not all(isinstance(text, str) and marker in text for text in texts):
+                raise self._bad
+            return found
         single = self._place.cut(self._place.shape_of(self._resource, Verb.READ) or Shape(), self._resource)
         deeper = list(document.values()) if isinstance(document, dict) else []
         for candidate in (document, *deeper):

@@ -238,6 +238,10 @@ async def test_a_create_is_found_again_by_its_envelopes_exact_text(upstream):
     [
         (200, {"collection": [{"id": "1", "title": "mark"}, {"id": "2", "title": "mark"}]}),
         (200, {"collection": [], "@total_size": 30}),
+        (200, {"collection": [{"id": "1", "title": "another"}]}),
+        (200, {"collection": [{"id": "1", "title": "x-mark-x"}, {"id": "2", "title": "another"}]}),
+        (200, {"collection": [{"id": "1", "title": "x-mark-x"}, {"id": "2"}]}),
+        (200, {"collection": [{"id": "1", "title": None}]}),
         (200, {"attributes": {"title": "mark"}}),
         (404, {}),
         (500, {}),
@@ -253,6 +257,10 @@ async def test_a_search_that_does_not_tell_for_certain_is_bad(upstream, status, 
 async def test_a_search_that_finds_nothing_is_none(upstream):
     upstream.load(ROUNDUP)
     upstream.says(200, {"data": {"collection": [], "@total_size": 0}})
+    assert await upstream.adapter.find(ResourceRef("crm", "issue"), ISSUE, "mark") is None
+
+    upstream.load(ROUNDUP)
+    upstream.says(200, {"data": {"collection": [{"id": "1", "title": "x-mark-x"}], "@total_size": 1}})
     assert await upstream.adapter.find(ResourceRef("crm", "issue"), ISSUE, "mark") is None
 
     upstream.load(CRM)
