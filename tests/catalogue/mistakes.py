@@ -57,6 +57,10 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "a sealed link": ("/at: {class: public}", "/at: {class: link, sealed: profile}", "/at:", "does not go with class 'link'"),
     "sealed and set by the server": ("mask: name, ", "mask: name, server_set: true, ", "/name:", "does not go with sealed"),
     "a personal fact": ("mask: name, ", "mask: name, fact: name, ", "/name:", "on a personal or sealed field"),
+    "a personal fact in clear": (
+        "/score: {class: internal}",
+        "/score: {class: contact, fact: score}",
+        "/score:", "on a personal or sealed field"),
     "a sealed fact": (
         "/score: {class: internal}",
         "/score: {class: internal, sealed: profile, fact: s}",

@@ -177,9 +177,10 @@ async def test_what_is_bound_or_forgotten_is_not_remembered_as_looked_for(house:
     for comes in (True, False):
         await silent(house)
         await settler(house).round(timedelta(0))
+        await late.round(timedelta(0), NOW)
         if comes:
             arrives(house)
-        await late.round(timedelta(0), NOW)
+        await late.round(timedelta(0), NOW + timedelta(minutes=61))
         assert len(late.looked) == (0 if comes else 1)
     await late.round(timedelta(0), NOW + timedelta(days=31))
     assert late.looked == {}
@@ -245,11 +246,12 @@ async def test_a_silent_upstream_is_asked_again_an_hour_later(
     await silent(house)
     await settler(house).round(timedelta(0))
     arrives(house)
-
+    late = latecomers(house)
     with monkeypatch.context() as broken:
         broken.setattr(house.shelf, "find", raising(error))
-        assert await latecomers(house).round(timedelta(0), NOW) == 0
-    assert await latecomers(house).round(timedelta(0), NOW) == 1
+        assert await late.round(timedelta(0), NOW) == 0
+    assert await late.round(timedelta(0), NOW + timedelta(minutes=59)) == 0
+    assert await late.round(timedelta(0), NOW + timedelta(minutes=61)) == 1
 
 
 async def test_a_record_that_somebody_else_is_bound_to_is_an_alarm(house: House) -> None:

@@ -22,6 +22,16 @@ async def test_on_postgresql_one_has_the_name_and_the_next_gets_it_after_him(pos
 
 
 @pytest.mark.postgres
+async def test_a_name_is_of_one_schema(postgres: str) -> None:
+    one = await open_store(Location.parse(postgres, schema="state"))
+    other = await open_store(Location.parse(postgres, schema="records"))
+    async with one.alone("settle") as mine, other.alone("settle") as too:
+        assert (mine, too) == (True, True)
+    await one.close()
+    await other.close()
+
+
+@pytest.mark.postgres
 async def test_a_raise_inside_gives_it_back(postgres: str) -> None:
     store = await open_store(Location.parse(postgres, schema="state"))
     with pytest.raises(RuntimeError):

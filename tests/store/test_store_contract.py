@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.exc import IntegrityError, ProgrammingError, StatementError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, StatementError
 
 from gateway.store import Conflict, Exact, Instant, Location, Store, conflict_of, open_store
 from gateway.words.errors import Unavailable
@@ -164,6 +164,18 @@ async def test_a_mistake_of_ours_is_not_called_an_outage(postgres: str) -> None:
     with pytest.raises(ProgrammingError):
         await store.read(lambda c: c.execute(text("SELECT * FROM nowhere")))
     await store.close()
+
+
+async def test_a_database_that_fails_is_an_outage_whichever_way_it_is_asked(made: Store) -> None:
+    def fails(connection: Connection) -> None:
+        raise OperationalError("full", {}, Exception())
+
+    for way in (made.read, made.scan, made.write):
+        with pytest.raises(Unavailable):
+            await way(fails)
+    with pytest.raises(Unavailable):
+        async with made.transaction() as connection:
+            await connection.run_sync(fails)
 
 
 async def test_no_parameter_stands_in_an_error(made: Store) -> None:

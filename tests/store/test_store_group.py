@@ -68,6 +68,31 @@ async def test_work_that_raises_is_undone_alone(store: Store) -> None:
     assert await kept(store) == [1, 2, 5]
 
 
+async def test_a_broken_constraint_undoes_what_came_before_it_in_its_work(store: Store) -> None:
+    await store.write(insert(5))
+
+    def half(connection: Connection) -> int:
+        insert(90)(connection)
+        return insert(5)(connection)
+
+    results = await asyncio.gather(store.write(half), store.write(insert(1)), return_exceptions=True)
+    assert isinstance(results[0], exc.IntegrityError)
+    assert await kept(store) == [1, 5]
+
+
+async def test_work_under_which_the_database_failed_is_tried_again_alone(store: Store) -> None:
+    tried = []
+
+    def fails_once(connection: Connection) -> int:
+        tried.append(1)
+        if len(tried) == 1:
+            raise exc.OperationalError("busy", {}, Exception())
+        return insert(1)(connection)
+
+    assert await asyncio.gather(store.write(fails_once), store.write(insert(2))) == [1, 2]
+    assert await kept(store) == [1, 2]
+
+
 async def test_a_failing_database_takes_nobody_down_with_another(store: Store) -> None:
     def broken(connection: Connection) -> int:
         connection.execute(
@@ -93,7 +118,8 @@ async def test_who_is_cancelled_before_his_turn_never_asked(store: Store) -> Non
     await first
     with pytest.raises(asyncio.CancelledError):
         await late
-    assert await kept(store) == [1]
+    await store.write(insert(3))
+    assert await kept(store) == [1, 3]
 
 
 async def test_who_is_cancelled_while_it_commits_keeps_nobody_waiting(store: Store) -> None:
