@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import audit
@@ -77,13 +78,10 @@ async def any_store(settings: Settings) -> bool:
     """Tells whether a store is there already, whole or not: what lies in it was sealed under a key of its own time."""
     if not settings.database_url:
         return any(path.exists() and path.stat().st_size > 0 for path in _files(settings))
-    for name in ("state", "records"):
-        store = await open_store(Location.parse(settings.database_url, schema=name))
+    for tree in (Tree.of("state"), Tree.of("records")):
+        store = await open_store(Location.parse(settings.database_url, schema=tree.name))
         try:
-            if (
-                await store.read(lambda connection, tree=name: version_of(connection, Tree.of(tree)))
-                is not None
-            ):  # type: ignore[misc]  # bound at once
+            if await store.read(partial(version_of, tree=tree)) is not None:
                 return True
         finally:
             await store.close()
