@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.catalogue.pointers import value_at
 from gateway.words.decision import Facts, FactValue, may_be_fact
 from gateway.words.draft import Draft
+from gateway.words.errors import Code, Refused
 from gateway.words.json import Json
 from gateway.words.record import ClosedRecord
 from gateway.words.resource import PERSONAL, ResourceSpec
@@ -16,8 +17,15 @@ def of_record(resource: ResourceSpec, record: ClosedRecord, known: Facts) -> Fac
 
 
 def of_draft(resource: ResourceSpec, draft: Draft, known: Facts) -> Facts:
-    """Gives the facts that a record about to be created would have."""
-    return _joined(resource, draft.inside(), known)
+    """Gives the facts that a record about to be created would have.
+
+    Raises Refused(VALUE_REFUSED) naming a required field without a value: it says of the draft alone, and of no record.
+    """
+    document = draft.inside()
+    for field in resource.fields:
+        if field.required and value_at(document, field.pattern) is None:
+            raise Refused(Code.VALUE_REFUSED, field=field.pattern)
+    return _joined(resource, document, known)
 
 
 def _joined(resource: ResourceSpec, document: Json, known: Facts) -> Facts:
@@ -25,7 +33,8 @@ def _joined(resource: ResourceSpec, document: Json, known: Facts) -> Facts:
     for field in resource.fields:
         # The loader refuses personal facts; a spec made otherwise is held to the same here, where values are taken.
         if field.fact is not None and not field.sealed and field.cls not in PERSONAL:
-            values[field.fact] = _fact(value_at(document, field.pattern))
+            value = value_at(document, field.pattern)
+            values[field.fact] = _fact(value) if field.holds.fits(value) else None
     return Facts(values=values, floors=known.floors)
 
 

@@ -40,7 +40,19 @@ RESOURCE = frozenset(
 )
 SUBJECT = frozenset({"resource", "at", "through"})
 FIELD = frozenset(
-    {"class", "sealed", "mask", "element_id", "clear_until", "fact", "server_set", "values", "form"}
+    {
+        "class",
+        "sealed",
+        "mask",
+        "element_id",
+        "clear_until",
+        "fact",
+        "server_set",
+        "values",
+        "form",
+        "holds",
+        "required",
+    }
 )
 ANSWER = frozenset({"record", "items", "item_record", "id", "next", "total", "around", "body"})
 ROUTE = frozenset(

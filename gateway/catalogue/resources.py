@@ -18,6 +18,7 @@ from gateway.words.resource import (
     PERSONAL,
     FieldClass,
     FieldSpec,
+    Holds,
     Idempotency,
     IdForm,
     Mask,
@@ -104,6 +105,8 @@ def _field(pattern: str, section: Section) -> FieldSpec:
         server_set=section.flag("server_set"),
         values=section.texts("values"),
         form=section.choice("form", IdForm, IdForm.ANY) if section.has("form") else None,
+        holds=section.choice("holds", Holds, Holds.ANY),
+        required=section.flag("required"),
     )
     if section.ok:
         _check_field(spec, section)
@@ -157,6 +160,12 @@ def _check_field(spec: FieldSpec, section: Section) -> None:
             section.wrong(
                 key, "says what may be set, and this field is sealed or the upstream's", "remove it"
             )
+    if spec.holds is Holds.TEXTS and (spec.values or spec.form):
+        section.wrong("holds", "does not go with values or form, which are about one text", "keep one")
+    if spec.required and (spec.server_set or ANY in split(spec.pattern)):
+        section.wrong(
+            "required", "asks the caller for what the upstream sets, or for each element", "remove it"
+        )
     if spec.clear_until and not spec.sealed:
         section.wrong(
             "clear_until", "is about a sealed field, and this one is not", "seal it, or remove the date"

@@ -142,6 +142,7 @@ def _message(dice: Random, thread: JsonObject, person: JsonObject, turn: int) ->
         "customer_id": person["id"],
         "author_kind": "customer" if asks else "staff",
         "author": "customer" if asks else thread["assignee"],
+        "unit": thread["unit"],
         "body": body,
         "sent_at": message["created_at"],
     }

@@ -65,6 +65,22 @@ _ID_FORMS = {
 }
 
 
+class Holds(StrEnum):
+    """What type of value a field holds; a value of another type is not set, and is no fact."""
+
+    ANY = "any"
+    TEXT = "text"
+    TEXTS = "texts"
+
+    def fits(self, value: object) -> bool:
+        """True for a value of the type."""
+        if self is Holds.TEXT:
+            return isinstance(value, str)
+        if self is Holds.TEXTS:
+            return isinstance(value, list) and all(isinstance(one, str) for one in value)
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
     """One field of a resource.
@@ -76,6 +92,8 @@ class FieldSpec:
     fact:        the name under which its value is a fact for decisions (never for a personal class).
     server_set:  the upstream sets it (id, timestamps, version); a write that names it is refused unless unchanged.
     values, form: what may be set: an upstream that takes `resolved`, ` 8` and `8` for one value gives a decision three names for it.
+    holds:       the only type that may be set, and that a fact may have.
+    required:    a create must bring a value.
     """
 
     pattern: Pattern
@@ -89,9 +107,13 @@ class FieldSpec:
     server_set: bool = False
     values: tuple[str, ...] = ()  # empty: any
     form: IdForm | None = None
+    holds: Holds = Holds.ANY
+    required: bool = False
 
     def takes(self, value: object) -> bool:
         """True for a value that may be set here; what is neither listed nor of the form is another spelling of something."""
+        if value is not None and not self.holds.fits(value):
+            return False
         if value is None or not (self.values or self.form):
             return True
         if not isinstance(value, str) or (self.values and value not in self.values):

@@ -16,17 +16,19 @@ from tests.app.asking import ask
 OWN = "branch:shanghai"
 
 
-async def told(house: House, key: str, target: str, body: dict[str, str] | None = None) -> tuple[int, bytes]:
+async def told(
+    house: House, key: str, target: str, body: dict[str, object] | None = None
+) -> tuple[int, bytes]:
     """What the demo's agent is answered; a refusal as the door would write it, under one request's id."""
     return await answered(house, "GET" if body is None else "POST", key, target, body)
 
 
-async def patched(house: House, key: str, target: str, body: dict[str, str]) -> tuple[int, bytes]:
+async def patched(house: House, key: str, target: str, body: dict[str, object]) -> tuple[int, bytes]:
     return await answered(house, "PATCH", key, target, body)
 
 
 async def answered(
-    house: House, method: str, key: str, target: str, body: dict[str, str] | None
+    house: House, method: str, key: str, target: str, body: dict[str, object] | None
 ) -> tuple[int, bytes]:
     sent = {} if body is None else {"content_type": "application/json"}
     raw = b"" if body is None else orjson.dumps(body)
@@ -82,6 +84,11 @@ async def test_staff_send_as_themselves_and_nobody_speaks_for_a_customer(tmp_pat
         own = {"body": "hi", "unit": OWN, "author": "app:demo-agent", "author_kind": "staff"}
         for forged in ({"author_kind": "customer", "author": "customer"}, {"author": "app:demo-supervisor"}):
             assert (await told(house, keys["agent"], place, own | forged))[0] == 403
+        for missing in ("author_kind", "author", "unit", "body"):
+            status, body = await told(
+                house, keys["agent"], place, {k: v for k, v in own.items() if k != missing}
+            )
+            assert (status, orjson.loads(body)["params"]) == (422, {"field": f"/{missing}"})
         assert (await told(house, keys["agent"], place, own))[0] == 201
         sent = await told(house, keys["supervisor"], place, own | {"author": "app:demo-supervisor"})
         target = f"{place}/{orjson.loads(sent[1])['id']}"
@@ -120,5 +127,8 @@ async def test_what_belongs_to_a_hidden_vip_is_hidden_with_him(tmp_path: Path) -
         seen = next(t for t in people.threads if t["customer_id"] in plain)
         target, customer = f"/crm/threads/{ids[seen['id']]}", f"/crm/customers/{ids[seen['customer_id']]}"
         assert (await told(house, keys["agent"], target))[0] == 200
+        for name, value in (("tags", "x"), ("tags", 5), ("tags", [1]), ("level", {})):
+            status, body = await patched(house, keys["supervisor"], customer, {name: value})
+            assert (status, orjson.loads(body)["params"]) == (422, {"field": f"/{name}"})
         assert (await patched(house, keys["supervisor"], customer, {"level": "vip"}))[0] == 200
         assert (await told(house, keys["agent"], target))[0] == 404

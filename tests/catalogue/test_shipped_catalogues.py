@@ -12,7 +12,7 @@ import pytest
 from gateway.catalogue import Catalogue, load
 from gateway.catalogue.keys import SECTIONS
 from gateway.catalogue.tree import canonical, read
-from gateway.records.kinds import KINDS
+from gateway.records.kinds import CUSTOMER, FROM_CUSTOMER, KINDS
 from gateway.words.resource import PERSONAL, Idempotency, Verb, Versioning
 from gateway.words.work import List
 from tests.catalogue.builders import SHOP, call, principal
@@ -85,6 +85,7 @@ def test_the_embedded_store_knows_every_field_that_is_listed_and_the_other_way_r
         resource = crm.upstreams["crm"].resources[name]
         assert {field.pattern.removeprefix("/") for field in resource.fields} == set(kind.fields)
         own = {field.name for field in kind.fields.values() if field.own}
+        own |= set() if kind is CUSTOMER else set(FROM_CUSTOMER)
         assert {field.pattern.removeprefix("/") for field in resource.fields if field.server_set} == own
 
 
