@@ -117,7 +117,10 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a verification found. `entries` counts those that are sound, from the first on; `intact` is the verdict."""
+    """What a verification found. `entries` counts those that are sound, from the first on; `intact` is the verdict.
+
+    stated: how many the head row names. anchor: the last entry that a receipt given vouches for, 0 where none does.
+    """
 
     log: str
     entries: int
@@ -127,6 +130,8 @@ class Report:
     last_time: str
     found: Break | None
     window: str
+    stated: int = 0
+    anchor: int = 0
 
     @property
     def intact(self) -> bool:
@@ -302,7 +307,10 @@ def _report(stored: Stored, last: _Last, found: Break | None, known: dict[int, s
         if last.seq > anchor
         else "Nothing rests on the store alone: the receipts given reach to the last entry."
     )
-    return Report(log, last.seq, last.hash, last.fence, last.first_time, last.time, found, window)
+    stated = stored.head.seq if stored.head else 0
+    return Report(
+        log, last.seq, last.hash, last.fence, last.first_time, last.time, found, window, stated, anchor
+    )
 
 
 # What the whole store says about one row. Run only once something is wrong, so a scan is affordable.
@@ -476,15 +484,19 @@ def verify_sqlite(path: Path | str, receipts: Sequence[str] = ()) -> Report:
 
 def text(report: Report) -> str:
     """A report for people, in a few lines."""
-    lines = [f"log      {report.log}", f"entries  {report.entries}, up to {report.entries}:{report.hash}"]
+    lines = [f"log      {report.log}"]
     if report.entries:
         lines.append(f"time     {report.first_time} to {report.last_time}, fence {report.fence}")
     if report.found is not None:
         found = report.found
         lines.append(f"BROKEN   {found.kind.value} at entry {found.seq}: {found.evidence}")
-        lines.append(f"         entries 1 to {report.entries} before it are sound")
+        lines.append(
+            f"         sound before it: {report.entries} of the {report.stated} entries that the head row names, "
+            f"up to {report.entries}:{report.hash}; the check ended there"
+        )
     else:
         lines.append("INTACT   every entry, link, record part and the head agree")
+        lines.append(f"entries  {report.entries}, up to {report.entries}:{report.hash}")
     return "\n".join([*lines, f"window   {report.window}"])
 
 

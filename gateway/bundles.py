@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from gateway.words.ids import new_id
 
 # Connections of bundles that were in force before: a request that began under one ends on them.
 _KEPT = 3
+# Problems of a refused bundle that are logged one by one; the rest are in the count.
+_TOLD = 20
 SYSTEM = {"application": "system:gatehouse", "person": None, "roles": [], "proven": ["process"]}
 
 
@@ -121,7 +124,7 @@ class Bundles:
             except (LogBusy, LogUnavailable):
                 self._seen = None  # looked at again, until its refusal stands in the log
                 raise
-            event("bundle-refused", bundle=self.digest, count=len(error.problems))
+            _tell(error.problems, self.digest)
             return
         await self.enter(held, ruled, digest, self.digest)
 
@@ -142,6 +145,14 @@ class Bundles:
         return Ruled(
             0, loaded.catalogue, PolicyDecider(loaded.bundle), upstream, Lister(upstream, facts, lens, seals)
         )
+
+
+def _tell(problems: tuple[str, ...], kept: str) -> None:
+    """Writes what was refused, where each problem stands, and which bundle goes on instead."""
+    event("bundle-refused", logging.ERROR, count=len(problems))
+    for problem in problems[:_TOLD]:
+        event("bundle-problem", logging.ERROR, at=":".join(problem.split(":", 2)[:2]))
+    event("bundle-kept", logging.WARNING, bundle=kept)
 
 
 def _event(action: str, digest: str, before: str | None, **said: int) -> AuditEvent:

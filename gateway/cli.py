@@ -18,8 +18,7 @@ import click
 import orjson
 
 from audit import AuditError
-from audit.verify import Unreadable, verify_sqlite
-from audit.verify import text as report_text
+from audit.verify import Report, Unreadable, verify_sqlite
 from gateway import __version__
 from gateway.keys import Keyring, create_key_file, from_file
 from gateway.observe import configure
@@ -29,6 +28,8 @@ from gateway.text import Language, text
 from gateway.words.errors import GatehouseError, Misconfigured
 
 FOUND_WANTING, NOT_DONE = 1, 2
+MOST = 1_000
+"""Entries that one reading of the log gives; a test holds it to trail's own number, which only the running house loads."""
 
 
 def main() -> NoReturn:
@@ -124,15 +125,14 @@ def doctor(json_: bool) -> None:
     """Check everything that a start needs, and say what to do about what is missing."""
     from gateway.doctor import examine  # noqa: PLC0415 - as in run
 
-    checks = examine(os.environ)
+    # JSON is for scripts: its words are the same in every language.
+    checks = examine(os.environ, Language.ENGLISH if json_ else language())
     if json_:
         as_json([dataclasses.asdict(check) for check in checks])
     else:
         for check in checks:
-            click.echo(
-                f"{'ok     ' if check.good else 'MISSING'} {check.what}"
-                + (f": {check.todo}" if check.todo else "")
-            )
+            mark = text("doctor.ok" if check.good else "doctor.missing", language())
+            click.echo(f"{mark} {check.what}" + (f": {check.todo}" if check.todo else ""))
     if not all(check.good for check in checks):
         raise click.exceptions.Exit(FOUND_WANTING)
 
@@ -165,14 +165,51 @@ def verify(file: Path | None, receipt: tuple[str, ...], json_: bool) -> None:
     if json_:
         as_json({"intact": report.intact, **dataclasses.asdict(report)})
     else:
-        click.echo(report_text(report))
+        click.echo(report_text(report, language()))
     if not report.intact:
         raise click.exceptions.Exit(FOUND_WANTING)
 
 
+def report_text(report: Report, chosen: Language) -> str:
+    """Gives a report for people. The evidence is numbers and hashes, as the verifier says them."""
+    whole: dict[str, str | int] = {
+        "log": report.log,
+        "entries": report.entries,
+        "hash": report.hash,
+        "stated": report.stated,
+    }
+    lines = [text("verify.log", chosen, **whole)]
+    if report.entries:
+        times: dict[str, str | int] = {
+            "first": report.first_time,
+            "last": report.last_time,
+            "fence": report.fence,
+        }
+        lines.append(text("verify.time", chosen, **times))
+    if (found := report.found) is None:
+        lines.append(text("verify.intact", chosen, **whole))
+    else:
+        broken: dict[str, str | int] = {
+            "kind": found.kind.value,
+            "seq": found.seq,
+            "evidence": found.evidence,
+        }
+        lines.append(text("verify.broken", chosen, **broken))
+        lines.append(text("verify.sound", chosen, **whole))
+    if report.anchor < report.entries:
+        lines.append(text("verify.window", chosen, first=report.anchor + 1, last=report.entries))
+    else:
+        lines.append(text("verify.anchored", chosen))
+    return "\n".join(lines)
+
+
 @audit.command()
-@click.option("--limit", default=20, show_default=True, help="How many entries.")
-@click.option("--after", type=int, help="Entries above this number; without it, the last ones.")
+@click.option(
+    "--limit", type=click.IntRange(1, MOST), default=20, show_default=True, help="How many entries."
+)
+@click.option(
+    "--after", type=click.IntRange(min=0), help="Entries above this number; without it, the last ones."
+)
 @click.option(
     "--json", "json_", is_flag=True, help="Print each entry as one line of JSON, its record parts opened."
 )

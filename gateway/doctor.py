@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from gateway import settings as table
 from gateway.bundles import read
+from gateway.edge import probe
 from gateway.identity import read_issuers
 from gateway.keys import from_file
 from gateway.settings import Settings
 from gateway.stores import LOG_FILE, RECORDS_FILE, STATE_FILE
+from gateway.text import Language, text
 from gateway.words.errors import Misconfigured
 
+Say = Callable[..., str]
 DISK_FLOOR_BYTES = 256 * 1024 * 1024
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 
@@ -30,15 +33,19 @@ class Check:
     todo: str = ""
 
 
-def examine(environment: Mapping[str, str]) -> list[Check]:
-    """Gives every check, in the order in which a start would meet them. Never raises for what it checks."""
-    checks = list(_machine())
+def examine(environment: Mapping[str, str], language: Language = Language.ENGLISH) -> list[Check]:
+    """Gives every check, in the order in which a start would meet them. Never raises for what it checks.
+
+    What a load says about a file's line is passed on as it is, in English.
+    """
+    say = partial(text, language=language)
+    checks = list(_machine(say))
     try:
         settings = table.read(environment)
     except Misconfigured as error:
-        return [*checks, Check("settings", False, "; ".join(error.problems))]
-    checks.append(Check("settings", True))
-    for what, work in _checks(settings):
+        return [*checks, Check(say("doctor.settings"), False, "; ".join(error.problems))]
+    checks.append(Check(say("doctor.settings"), True))
+    for what, work in _checks(settings, say):
         try:
             work()
         except Misconfigured as error:
@@ -50,71 +57,57 @@ def examine(environment: Mapping[str, str]) -> list[Check]:
     return checks
 
 
-def _machine() -> Iterator[Check]:
+def _machine(say: Say) -> Iterator[Check]:
     good = sys.platform != "win32"
-    yield Check("system", good, "" if good else "Windows cannot keep the log's promises: use Linux")
+    yield Check(say("doctor.system"), good, "" if good else say("doctor.windows"))
     good = sys.version_info >= (3, 11)
-    yield Check("Python 3.11 or later", good, "" if good else "install a newer Python")
+    yield Check(say("doctor.python"), good, "" if good else say("doctor.old-python"))
     good = sqlite3.sqlite_version_info >= OLDEST_SQLITE
-    yield Check("SQLite 3.35 or later", good, "" if good else "install a newer SQLite library")
+    yield Check(say("doctor.sqlite"), good, "" if good else say("doctor.old-sqlite"))
 
 
-def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
-    yield "home folder", lambda: _home(settings)
-    yield "key file", lambda: _keys(settings)
-    yield "policy folder", lambda: read(settings.policies, settings.upstream_hosts)
-    yield "stores", lambda: _stores(settings)
+def _checks(settings: Settings, say: Say) -> Iterator[tuple[str, Callable[[], object]]]:
+    yield say("doctor.home"), lambda: _home(settings, say)
+    yield say("doctor.keys"), lambda: _keys(settings, say)
+    yield say("doctor.policies"), lambda: read(settings.policies, settings.upstream_hosts)
+    yield say("doctor.stores"), lambda: _stores(settings, say)
     if settings.issuers_file is not None:
         path = settings.issuers_file
-        yield "issuers of persons' tokens", lambda: read_issuers(path, settings.audience)
-    yield f"port {settings.port}", lambda: _port(settings)
+        yield say("doctor.issuers"), lambda: read_issuers(path, settings.audience)
+    yield say("doctor.port", port=settings.port), lambda: _port(settings, say)
 
 
-def _home(settings: Settings) -> None:
+def _home(settings: Settings, say: Say) -> None:
     place = settings.home
     while not place.exists():
         place = place.parent
     if shutil.disk_usage(place).free < DISK_FLOOR_BYTES:
-        raise Misconfigured(
-            "less than 256 MiB are free where the home folder is: make room, or set GATEHOUSE_HOME"
-        )
+        raise Misconfigured(say("doctor.disk-full"))
     open_files = [path.name for path in settings.home.glob("*.sqlite*") if path.stat().st_mode & 0o077]
     if open_files:
-        raise Misconfigured(
-            f"others on this machine may read {', '.join(sorted(open_files))}: chmod 600 them"
-        )
+        raise Misconfigured(say("doctor.readable", files=", ".join(sorted(open_files))))
 
 
-def _keys(settings: Settings) -> None:
+def _keys(settings: Settings, say: Say) -> None:
     if not settings.keys.exists():
-        raise Misconfigured(
-            "there is none: `gatehouse keys create` makes it; after a loss restore the copy instead"
-        )
+        raise Misconfigured(say("doctor.no-keys"))
     from_file(settings.keys)
 
 
-def _stores(settings: Settings) -> None:
+def _stores(settings: Settings, say: Say) -> None:
     if settings.database_url:
         if not settings.database_url.startswith(("postgresql://", "postgres://")):
-            raise Misconfigured("GATEHOUSE_DATABASE_URL is not a postgresql:// address")
+            raise Misconfigured(say("doctor.database-url"))
         return
     files = [settings.home / name for name in (LOG_FILE, STATE_FILE, RECORDS_FILE)]
     there = [path.name for path in files if path.exists()]
     if there and len(there) < len(files):
         missing = ", ".join(path.name for path in files if path.name not in there)
-        raise Misconfigured(
-            f"{missing} is missing beside {', '.join(there)}: restore it from the same backup"
-        )
+        raise Misconfigured(say("doctor.store-missing", missing=missing, there=", ".join(there)))
 
 
-def _port(settings: Settings) -> None:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise Misconfigured(
-                f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): if that is Gatehouse itself, all is well; "
-                "else stop what uses it or set GATEHOUSE_PORT"
-            ) from error
+def _port(settings: Settings, say: Say) -> None:
+    try:
+        probe(settings.host, settings.port)
+    except Misconfigured as error:
+        raise Misconfigured(say("doctor.port-taken", host=settings.host, port=settings.port)) from error

@@ -1,6 +1,7 @@
 """A policy folder that changes under a running gateway, while the log can and cannot be written."""
 
 import asyncio
+import logging
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -100,3 +101,18 @@ async def test_a_refusal_that_could_not_be_recorded_is_recorded_when_it_can(
     actions = [orjson.loads(e.bytes)["action"] for e in await house.log.entries(0, 1000)]
     assert actions.count("bundle:refuse") == 1
     assert house.bundles.refused
+
+
+async def test_a_refused_bundle_is_an_error_in_the_log_lines_with_every_problems_place(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = len((POLICIES / "policy.csv").read_text().splitlines())
+    change(house, "p, nobody\n")
+    with caplog.at_level(logging.INFO, "gatehouse"):
+        await watch(house)
+    said = [(r.levelname, r.msg, r.gatehouse_fields) for r in caplog.records if r.name == "gatehouse"]  # type: ignore[attr-defined]  # our own lines have them
+    assert said[0] == ("ERROR", "bundle-refused", {"count": 1})
+    assert said[1:] == [
+        ("ERROR", "bundle-problem", {"at": f"policy.csv:{lines + 1}"}),
+        ("WARNING", "bundle-kept", {"bundle": in_force(house)}),
+    ]

@@ -1,0 +1,72 @@
+"""What the command line prints: in the language that is set for people, in the same words for scripts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway import cli, demo
+from gateway.app import open_house
+from gateway.settings import read
+from gateway.text import Language
+from gateway.trail.reading import MAX_ENTRIES
+
+
+def settings(home: Path) -> dict[str, str]:
+    return {"GATEHOUSE_HOME": str(home), "GATEHOUSE_PORT": "0"}
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> Path:
+    chosen = read(settings(tmp_path))
+    demo.prepare(chosen)
+    async with open_house(chosen):
+        pass
+    return tmp_path
+
+
+def printed(home: Path, *words: str, language: str = "en") -> Result:
+    return CliRunner().invoke(cli.group, words, env=settings(home) | {"GATEHOUSE_LANGUAGE": language})
+
+
+@pytest.mark.parametrize(
+    "words", [("doctor",), ("audit", "verify"), ("audit", "verify", "--receipt", f"2:{'0' * 64}")]
+)
+def test_people_read_their_language_and_scripts_always_the_same(home: Path, words: tuple[str, ...]) -> None:
+    english, chinese = (printed(home, *words, language=language).stdout for language in ("en", "zh"))
+    assert english.isascii()
+    assert all(not line.isascii() for line in chinese.splitlines())
+    in_english, in_chinese = (
+        json.loads(printed(home, *words, "--json", language=language).stdout) for language in ("en", "zh")
+    )
+    assert in_english == in_chinese
+
+
+def test_a_check_that_ended_early_does_not_say_how_long_the_log_is(home: Path) -> None:
+    told = printed(home, "audit", "verify", "--receipt", f"2:{'0' * 64}").stdout
+    assert "1 of the 2 entries that the head row names" in told
+    assert not [line for line in told.splitlines() if line.startswith("entries")]
+
+
+def test_the_verifier_alone_says_the_same_as_the_command(home: Path) -> None:
+    from audit.verify import text, verify_sqlite  # noqa: PLC0415 - beside the command, which has a text of its own
+
+    for receipt in ((), (f"2:{'0' * 64}",), (f"9:{'0' * 64}",)):
+        report = verify_sqlite(home / "audit.sqlite", receipt)
+        assert cli.report_text(report, Language.ENGLISH) == text(report)
+
+
+@pytest.mark.parametrize("limit", ["0", "-5", "99999999"])
+def test_a_limit_out_of_its_range_is_named_with_the_range(home: Path, limit: str) -> None:
+    refused = printed(home, "audit", "tail", "--limit", limit)
+    assert refused.exit_code == 2
+    assert f"1<=x<={cli.MOST}" in refused.stderr
+    assert "--limit" in refused.stderr
+    assert f"1<=x<={cli.MOST}" in printed(home, "audit", "tail", "--help").stdout
+
+
+def test_the_range_is_what_the_running_house_gives() -> None:
+    assert cli.MOST == MAX_ENTRIES
