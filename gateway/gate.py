@@ -145,7 +145,7 @@ class Gate(Steps):
 
     async def _update(self, walk: Walk, what: Addressed, work: Update, asked: Prepared) -> Reply:
         before, decision = await self._before(walk, what, asked, work.condition)  # 4, 5
-        sealed = await self.lens.seal_update(what, work.draft, before, decision, walk.principal)
+        sealed = await self._seal_update(walk, what, work.draft, before, decision)
         if sealed.same:
             return await self._unchanged(walk, what, before, decision)
         becoming = asked.decide(await self._facts(what, after(before, sealed, work.mode)))

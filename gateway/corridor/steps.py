@@ -25,7 +25,7 @@ from gateway.rooms import (
     Reply,
 )
 from gateway.words.access import ResourceRef
-from gateway.words.decision import Decision, Facts
+from gateway.words.decision import NOTHING_SHOWN, Decision, Facts
 from gateway.words.draft import Draft
 from gateway.words.errors import BadAnswer, Code, Denied, GatehouseError, NotSent, Refused, Unavailable
 from gateway.words.record import Alarm, ClosedRecord, SealedChange, View
@@ -82,6 +82,14 @@ class Steps:
             return reply(204, None, receipt, decision, versions)
         document = walk.ruled.upstream.compose(what, views, Answer(200, before), following=None, total=None)
         return reply(200, document, receipt, decision, versions)
+
+    async def _seal_update(
+        self, walk: Walk, what: Addressed, draft: Draft, before: ClosedRecord, decision: Decision
+    ) -> SealedChange:
+        """Seals what changes. Who may not read the record changes it blindly: what he sends tells him nothing by changing nothing."""
+        if not self._may_read(walk, what, decision):
+            decision = replace(decision, read=NOTHING_SHOWN)
+        return await self.lens.seal_update(what, draft, before, decision, walk.principal)
 
     async def _intend(
         self,
@@ -175,10 +183,10 @@ class Steps:
             walk.ruled.upstream.compose(what, [view], answer, following=None, total=None) if view else None
         )
         status = answer.status if document is not None or answer.status in (201, 202) else 204
-        # Without a view he is told no version either, and no address: an id may be a value.
+        # Without a view he is told no version either; of what he made himself, where it is.
         passing = answer.headers
         if view is None:
-            passing = tuple(h for h in passing if h[0] == "location" and what.resource.id_public)
+            passing = tuple(h for h in passing if h[0] == "location" and answer.created is not None)
         return reply(status, document, receipt, decision, passing)  # 10
 
     async def _undone(

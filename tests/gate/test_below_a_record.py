@@ -1,10 +1,14 @@
 """Below a record that he may not read there is nothing for him, as if that record were not there."""
 
+from typing import Any
+
 import pytest
 
 from gateway.text import Language
 from gateway.text.problems import problem
+from gateway.words.decision import NOTHING_SHOWN, Decision, FieldView
 from gateway.words.errors import Code, Denied, GatehouseError, Refused
+from gateway.words.record import SealedChange
 from gateway.words.resource import Verb
 from tests.gate.house import House, call
 
@@ -91,13 +95,31 @@ async def test_what_else_is_wrong_with_a_draft_says_nothing_of_a_hidden_record(
     assert told["seen"] == (Code.FIELD_UNKNOWN, "/bogus")
 
 
-@pytest.mark.parametrize("verb", [Verb.CREATE, Verb.UPDATE])
-async def test_who_may_not_read_what_he_changes_is_told_no_version_and_no_address(
-    house: House, verb: Verb
+@pytest.mark.parametrize(("verb", "told"), [(Verb.CREATE, {"location"}), (Verb.UPDATE, set())])
+async def test_who_may_not_read_what_he_changes_is_told_no_version_and_only_where_his_own_is(
+    house: House, verb: Verb, told: set[str]
 ) -> None:
     house.shelf.put("a", name="one")
     house.shelf.headers = (("etag", '"7"'), ("location", "/shelf/new"))
     house.policy.unseen = {"thing:read"}
     reply = await house.gate.answer(call(verb, "a" if verb is Verb.UPDATE else None, body={"name": "two"}))
     assert reply.body == b""
-    assert {name for name, _ in reply.headers} & {"etag", "location"} <= {"location"}
+    assert {name for name, _ in reply.headers} & {"etag", "location"} == told
+
+
+@pytest.mark.parametrize("may_read", [True, False])
+async def test_who_may_not_read_what_he_changes_changes_it_blindly(
+    house: House, monkeypatch: pytest.MonkeyPatch, may_read: bool
+) -> None:
+    seen: list[FieldView] = []
+    seal_update = house.lens.seal_update
+
+    async def sealed(what: Any, draft: Any, before: Any, decision: Decision, principal: Any) -> SealedChange:
+        seen.append(decision.read)
+        return await seal_update(what, draft, before, decision, principal)
+
+    monkeypatch.setattr(house.lens, "seal_update", sealed)
+    house.shelf.put("a", name="one")
+    house.policy.unseen = set() if may_read else {"thing:read"}
+    await house.gate.answer(call(Verb.UPDATE, "a", body={"name": "two"}))
+    assert [view == NOTHING_SHOWN for view in seen] == [not may_read]

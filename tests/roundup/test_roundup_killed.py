@@ -6,6 +6,7 @@ import http.client
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from audit.verify import verify_sqlite
 from tests.roundup.wire import Hold
@@ -36,10 +37,16 @@ def test_what_was_under_way_is_found_in_roundup_and_settled(world: World) -> Non
             thread.join()
     world.gateway = world.launcher.start()
 
+    at_start = by_the_reconciler(world.entries()[settled_so_far:])
+    assert sorted(upstream["result"] for upstream in at_start.values()) == ["done"] * 5
+    # What is not there is said to be undone once Roundup's own deadlines are over: until then it may come yet.
+    deadline = time.monotonic() + 60
+    while len(by_the_reconciler(world.entries()[settled_so_far:])) < 6 and time.monotonic() < deadline:
+        time.sleep(0.5)
+
     entries = world.entries()[settled_so_far:]
-    outcomes = {
-        e["of"]: e["upstream"] for e in entries if e["kind"] == "outcome" and (e["upstream"] or {}).get("by")
-    }
+    outcomes = by_the_reconciler(entries)
+
     results = sorted(
         (e["action"], outcomes[e["seq"]]["result"])
         for e in entries
@@ -70,6 +77,13 @@ def test_what_was_under_way_is_found_in_roundup_and_settled(world: World) -> Non
     assert world.ask("supervisor", "GET", to_retire.path).status == 404
     again = world.create("supervisor", "/tracker/user", lost)
     assert world.ask("supervisor", "GET", f"/tracker/user/{again}").fields == lost
+
+
+def by_the_reconciler(entries: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Intent → what the reconciler said of it."""
+    return {
+        e["of"]: e["upstream"] for e in entries if e["kind"] == "outcome" and (e["upstream"] or {}).get("by")
+    }
 
 
 def unanswered(work: Callable[[], object]) -> None:
