@@ -68,15 +68,16 @@ def add_version(path: Path, *, now: datetime | None = None) -> int:
 def from_file(path: Path) -> Material:
     """Reads a key file. Raises Misconfigured unless it is a plain file of ours that nobody else can read or write."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise Misconfigured(
             f"key file {path.name}: cannot be opened ({error.strerror}); make one with `gatehouse`"
         ) from error
+    about = os.fstat(handle)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(handle)
+        raise Misconfigured(f"key file {path.name}: not a plain file")
     with os.fdopen(handle, "rb") as opened:
-        about = os.fstat(opened.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            raise Misconfigured(f"key file {path.name}: not a plain file")
         if stat.S_IMODE(about.st_mode) & 0o077:
             raise Misconfigured(f"key file {path.name}: others may read or write it; `chmod 600` it")
         if about.st_uid not in (os.geteuid(), 0):

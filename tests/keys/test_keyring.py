@@ -110,9 +110,14 @@ def test_what_a_crash_left_beside_a_key_file_does_not_stop_the_next_version(tmp_
     assert add_version(path) == 2
 
 
-def test_a_device_is_no_key_file() -> None:
+@pytest.mark.parametrize("kind", ["device", "folder", "pipe"])
+def test_only_a_plain_file_is_a_key_file(tmp_path: Path, kind: str) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    places = {"device": Path("/dev/null"), "folder": tmp_path, "pipe": tmp_path / "pipe"}
+    before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(Misconfigured, match="not a plain file"):
-        from_file(Path("/dev/null"))
+        from_file(places[kind])
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_the_environment_holds_what_a_file_holds(tmp_path: Path) -> None:
