@@ -23,7 +23,7 @@ from gateway.corridor.inforce import InForce
 from gateway.corridor.late import Latecomers
 from gateway.corridor.settle import Settler
 from gateway.corridor.turns import Turns
-from gateway.credentials import Keys, KeySettlement
+from gateway.credentials import Declared, Keys, KeySettlement
 from gateway.edge import App, Dispatcher, Door, Listener, Server
 from gateway.fetching import fetch
 from gateway.fields import FieldLens
@@ -32,6 +32,7 @@ from gateway.identity import Identity, Issuer, keyed_hash, read_issuers
 from gateway.jobs import Loops
 from gateway.keys import KeyedEvidence, Keyring, SealedTexts, from_file
 from gateway.observe import Alarms, Metrics, event, place_of
+from gateway.policy import PolicyDecider
 from gateway.records import create_records
 from gateway.settings import Settings
 from gateway.stores import Stores, open_stores
@@ -138,6 +139,15 @@ def in_force(held: InForce) -> Catalogue:
     return addresser
 
 
+def _declared(held: InForce) -> Declared:
+    decider = held.now.decider
+    bundle = decider.bundle if isinstance(decider, PolicyDecider) else None
+    if bundle is None:
+        return Declared()
+    known = bundle.vocabulary
+    return Declared(frozenset(known.roles), frozenset(known.purposes), frozenset(known.units))
+
+
 @asynccontextmanager
 async def open_house(
     settings: Settings,
@@ -210,7 +220,7 @@ async def open_house(
         latecomers = Latecomers(stores.log, sight, fields, evidence, alarms, patience=patience)
         turned_away: Counter[Code] = Counter()
         door = Door(gate, metrics, now=clock, stranger=lambda code: turned_away.update([code]))
-        keys = Keys(desk, hashing, reload)
+        keys = Keys(desk, hashing, reload, lambda: _declared(held))
         house = House(
             settings,
             stores,

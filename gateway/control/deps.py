@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -22,6 +23,10 @@ T = TypeVar("T")
 AnyRequest = Request[Any, Any, Any]
 
 MAX_BODY_BYTES = 64 * 1024
+# How msgspec says where: "… - at `$.roles[0].unit`", or which member of the whole is absent.
+_AT = re.compile(r" - at `\$\.(\w+)[^`]*`\Z", re.ASCII)
+_ABSENT = re.compile(r"Object missing required field `(\w+)`\Z", re.ASCII)
+
 PURPOSE_HEADER = "gatehouse-purpose"
 
 
@@ -67,9 +72,15 @@ def body_of(call: Call, shape: type[T]) -> T:
         raise Refused(Code.BODY_TOO_LARGE)
     try:
         return msgspec.convert(parse(call.body), shape, strict=True)
-    except msgspec.ValidationError:
-        # Its text quotes a member's name as it was sent; the schema at /schema/openapi.json says what fits.
-        raise Refused(Code.VALUE_REFUSED) from None
+    except msgspec.ValidationError as error:
+        raise Refused(Code.VALUE_REFUSED, **_member(str(error), shape)) from None
+
+
+def _member(said: str, shape: type[Any]) -> dict[str, str]:
+    """Gives which member of ours does not fit. A name that the caller brought is not repeated: it may be anything."""
+    found = _AT.search(said) or _ABSENT.match(said)
+    name = found[1] if found else ""
+    return {"field": f"/{name}"} if name in shape.__struct_fields__ else {}
 
 
 def param(call: Call, name: str) -> str | None:

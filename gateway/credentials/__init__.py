@@ -3,10 +3,11 @@
 from gateway.credentials.keys import MAX_LISTED, Issued, Keys, Listed, Page, bound_to
 from gateway.credentials.settle import KeySettlement
 from gateway.credentials.who import Who, whoami
-from gateway.credentials.wish import Wish
+from gateway.credentials.wish import Declared, Wish
 
 __all__ = [
     "MAX_LISTED",
+    "Declared",
     "Issued",
     "KeySettlement",
     "Keys",

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 from audit import Kind, Receipt
 from gateway.corridor.desk import Asker, Desk, Visit
-from gateway.credentials.wish import Wish
+from gateway.credentials.wish import Declared, Wish
 from gateway.identity import (
     SECRET_BYTES,
     ApiKey,
@@ -69,11 +69,13 @@ class Keys:
     """The service.
 
     reload: reads this process's credentials anew, without the log: a revocation holds here even where its outcome cannot be recorded.
+    declared: gives the names that the policy in force knows.
     """
 
     desk: Desk
     keyed_hash: KeyedHash
     reload: Callable[[], Awaitable[None]]
+    declared: Callable[[], Declared]
     dice: Callable[[int], bytes] = os.urandom
 
     async def issue(self, asker: Asker, read: Callable[[], Wish]) -> Issued:
@@ -86,7 +88,7 @@ class Keys:
         async def work(visit: Visit) -> Issued:
             visit.decide(self.desk.clock())
             wish = read()
-            wish.check(self.desk.clock())
+            wish.check(self.desk.clock(), self.declared())
             text, key = self._mint(wish)
             visit.record = key.id
             part = {"verb": "create", "reference": key.id, "subject": None, "bound": bound_to(key)}

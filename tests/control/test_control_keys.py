@@ -125,6 +125,31 @@ BODIES: dict[str, tuple[Any, dict[str, str], int, str]] = {
 }
 
 
+NAMED: dict[str, tuple[Any, dict[str, str] | None]] = {
+    "nothing in it": ({}, {"field": "/application"}),
+    "no roles": (without("roles"), {"field": "/roles"}),
+    "half a role": (without(roles=[{"unit": "*"}]), {"field": "/roles"}),
+    "another type": (without(purposes=[5]), {"field": "/purposes"}),
+    "no moment": (without(expires="x"), {"field": "/expires"}),
+    "a member of his": (without(**{"13800139999": 1}), None),
+    "no purpose": (without(purposes=[]), {"field": "/purposes"}),
+    "a purpose that no policy knows": (without(purposes=["service", "zzz"]), {"field": "/purposes"}),
+    "a role that no policy knows": (without(roles=[{"role": "role:zzz"}]), {"field": "/roles"}),
+    "a unit that no policy knows": (
+        without(roles=[{"role": "role:agent", "unit": "branch:zzz"}]),
+        {"field": "/roles"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NAMED)
+async def test_the_member_that_does_not_fit_is_named(plane: Plane, case: str) -> None:
+    body, params = NAMED[case]
+    said = await plane.ask("POST", "/v1/keys", await plane.desks.admin(), body)
+    assert (said.status, said.problem, said.json.get("params")) == (422, "value-refused", params)
+    assert "intent" not in await plane.desks.kinds()
+
+
 @pytest.mark.parametrize("case", BODIES)
 async def test_a_body_is_read_in_one_way_or_refused_and_changes_nothing(plane: Plane, case: str) -> None:
     body, headers, status, problem = BODIES[case]

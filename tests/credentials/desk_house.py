@@ -20,7 +20,7 @@ import audit
 from gateway.corridor.desk import Asker, Desk
 from gateway.corridor.inforce import InForce
 from gateway.corridor.walk import Ruled
-from gateway.credentials import Issued, Keys, KeySettlement, Wish
+from gateway.credentials import Declared, Issued, Keys, KeySettlement, Wish
 from gateway.identity import Identity, insert_key, keyed_hash, write_key_text
 from gateway.identity.store import ApiKey, confirm_key
 from gateway.keys import Keyring, create_key_file, from_file
@@ -150,6 +150,13 @@ class Desks:
         return True
 
 
+DECLARED = Declared(
+    frozenset({"role:agent", "role:app-desk"}),
+    frozenset({"service", "audit"}),
+    frozenset({"branch:shanghai"}),
+)
+
+
 def wish(**change: Any) -> Wish:
     wanted = {
         "application": "app:desk",
@@ -185,7 +192,7 @@ async def open_desks(folder: Path, *, log: Any = None, store: Any = None) -> Asy
     inforce = InForce(written, reload, first)
     await inforce.refresh()
     desk = Desk(written, inforce, state, lambda: NOW)
-    keys = Keys(desk, hashing, reload)
+    keys = Keys(desk, hashing, reload, lambda: DECLARED)
     try:
         yield Desks(real, kept, identity, rules, inforce, keys, KeySettlement(desk, reload))
     finally:
