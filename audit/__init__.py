@@ -5,6 +5,7 @@ Checking a log is `audit.verify` (one file, shares no code with what is here) an
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 from audit.errors import AuditError, EventRefused, LogBusy, LogRefused, LogUnavailable, Stale
@@ -12,15 +13,6 @@ from audit.event import AuditEvent, Head, Kind, OpenIntent, Receipt, RecordPart,
 from audit.log import Limits, Log
 from audit.store.base import Store, StoreDown
 from audit.store.sqlite import SqliteStore
-
-try:
-    from audit.store.postgres import PostgresStore
-except ModuleNotFoundError as _error:
-    if _error.name != "asyncpg":
-        raise
-    _NO_POSTGRES = True  # asyncpg comes with the extra `postgres`; a log in SQLite needs none of it
-else:
-    _NO_POSTGRES = False
 
 __all__ = [
     "AuditError",
@@ -53,9 +45,17 @@ def sqlite(path: Path | str) -> Store:
 
 def postgres(dsn: str, schema: str = "audit") -> Store:
     """A log in one schema of a PostgreSQL database, which many processes may share. Raises: LogRefused without asyncpg."""
-    if _NO_POSTGRES:
-        raise LogRefused("a log in PostgreSQL needs the extra `postgres`: install gatehouse[postgres]")
-    return PostgresStore(dsn, schema)
+    try:
+        # By name, when it is asked for: a log in SQLite neither needs asyncpg nor waits for it.
+        module = import_module("audit.store.postgres")
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise LogRefused(
+            "a log in PostgreSQL needs the extra `postgres`: install gatehouse[postgres]"
+        ) from error
+    store: Store = module.PostgresStore(dsn, schema)
+    return store
 
 
 def tail(store: Store, count: int) -> list[StoredEntry]:

@@ -22,6 +22,8 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
     SequenceStartEvent,
 )
+from ruamel.yaml.parser import Parser
+from ruamel.yaml.scanner import Scanner
 
 MAX_DEPTH = 20
 MAX_CHARACTERS = 1_048_576
@@ -86,7 +88,12 @@ def read(text: str) -> Node:
     if text.startswith("\ufeff"):
         raise Unreadable(1, "the file begins with a byte order mark", "save it as UTF-8 without BOM")
     try:
-        nodes = list(_documents(YAML(typ="rt", pure=True).parse(text)))
+        yaml = YAML(typ="rt", pure=True)
+        yaml.Scanner, yaml.Parser = (
+            Scanner,
+            Parser,
+        )  # those of the round trip gather comments, which nobody reads here
+        nodes = list(_documents(yaml.parse(text)))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = 1 if mark is None else mark.line + 1

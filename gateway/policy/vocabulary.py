@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.parser import Parser
+from ruamel.yaml.scanner import Scanner
 
 from gateway.policy.condition import SUBJECT_NAMES, valid_fact_name
 from gateway.policy.finding import Finding, error
@@ -43,7 +45,12 @@ class Vocabulary:
 def read_yaml(text: str) -> object:
     """Gives the document with line numbers (`lc`). Raises YAMLError for anything malformed; duplicate keys are such an error."""
     try:
-        return YAML(typ="rt").load(StringIO(text))
+        yaml = YAML(typ="rt", pure=True)
+        yaml.Scanner, yaml.Parser = (
+            Scanner,
+            Parser,
+        )  # those of the round trip gather comments, which nobody reads here
+        return yaml.load(StringIO(text))
     except (ValueError, RecursionError) as exc:  # a date that is none, brackets without end
         raise YAMLError from exc
 
