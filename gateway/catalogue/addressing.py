@@ -19,6 +19,8 @@ from gateway.words.resource import IdForm, ParamSpec, ResourceSpec, RouteSpec, U
 from gateway.words.work import Addressed, Create, Delete, Forward, List, Read, Send, Update, Work
 
 PURPOSE_HEADER = "gatehouse-purpose"
+OTHER_CONDITIONS = ("if-none-match", "if-modified-since", "if-unmodified-since", "if-range")
+"""What a change may not be made to hang on: passed over unseen, the guard that its caller believes in would not be there."""
 
 # One entity-tag (RFC 9110 section 8.8.3), ASCII only.
 _ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e]{0,254}"')
@@ -73,7 +75,8 @@ class Catalogue:
         """Gives the question and the work.
 
         Raises Refused: NOT_FOUND (no route), METHOD_NOT_LISTED (`allow` names those that are), PURPOSE_NOT_HELD, PURPOSE_MISSING,
-        PARAMETER_UNKNOWN, PARAMETER_MALFORMED, MEDIA_TYPE, BODY_MALFORMED, BODY_TOO_LARGE, HEADER_MALFORMED (If-Match);
+        PARAMETER_UNKNOWN, PARAMETER_MALFORMED, MEDIA_TYPE, BODY_MALFORMED, BODY_TOO_LARGE, HEADER_MALFORMED (If-Match, or
+        another condition on a change);
         nothing else, whatever the call.
         """
         head = call.method == "HEAD"
@@ -189,6 +192,8 @@ def _work(listed: _Listed, call: Call, head: bool) -> Work:
         query = read_query(call, listed.params)
         return List(to=_forward(listed, call, raw_pairs(query.passing)), query=query, head=head)
     read_flags(call, listed.params)
+    if route.verb is not Verb.READ:
+        _no_other_condition(call)
     to = _forward(listed, call, call.raw_query)
     match route.verb:
         case Verb.READ:
@@ -210,6 +215,12 @@ def _forward(listed: _Listed, call: Call, raw_query: str) -> Forward:
         raw_query=raw_query,
         headers=tuple(pair for pair in call.headers if pair[0] in passing) if passing else (),
     )
+
+
+def _no_other_condition(call: Call) -> None:
+    for name in OTHER_CONDITIONS:
+        if call.header(name) is not None:
+            raise Refused(Code.HEADER_MALFORMED, header=name)
 
 
 def _condition(call: Call) -> str | None:

@@ -32,9 +32,9 @@ def read_draft(call: Call, route: RouteSpec) -> Draft:
     """
     accepted = (JSON, MERGE_PATCH) if route.method == "PATCH" else (JSON,)
     if not _is_of(call.header("content-type"), accepted):
-        raise Refused(Code.MEDIA_TYPE, expected=accepted[0])
+        raise Refused(Code.MEDIA_TYPE, expected=" or ".join(accepted))
     if call.header("content-encoding") not in (None, "identity"):
-        raise Refused(Code.MEDIA_TYPE, expected=accepted[0])
+        raise Refused(Code.MEDIA_TYPE, expected=" or ".join(accepted))
     if len(call.body) > route.max_body_bytes:
         raise Refused(Code.BODY_TOO_LARGE, limit=route.max_body_bytes)
     record = _below(wire.parse(call.body), route.shape.body_root)

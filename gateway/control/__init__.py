@@ -7,6 +7,7 @@ every plane by one function, counts it and knows the request's id and language.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from litestar import Litestar
@@ -48,23 +49,41 @@ def create_control(deps: ControlDeps) -> Litestar:
 
 async def _before(request: AnyRequest) -> None:
     """Closes two doors that Litestar opens by itself: OPTIONS on every route, and a path with a slash at its end."""
-    if request.method == "OPTIONS":
-        raise Refused(Code.METHOD_NOT_LISTED)
-    if call_of(request).path.endswith("/"):
+    call = call_of(request)
+    if call.path.endswith("/"):
         raise Refused(Code.NOT_FOUND)
+    if request.method == "OPTIONS":
+        raise _not_offered(sorted(_beside(request)))
+    if call.query and call.segments[0] != "v1":  # /v1 says which it takes, once it knows who asks
+        raise Refused(Code.PARAMETER_UNKNOWN)
+
+
+def _beside(request: AnyRequest) -> set[str]:
+    """Gives every method of the routes at the request's place."""
+    here = request.scope["path_template"]
+    return {
+        method
+        for route in request.app.routes
+        if route.path_format == here
+        for method in getattr(route, "methods", ())
+    }
+
+
+def _not_offered(methods: Iterable[str]) -> Refused:
+    offered = ", ".join(name for name in methods if name and name != "OPTIONS")
+    return Refused(Code.METHOD_NOT_LISTED, **({"allow": offered} if offered else {}))
 
 
 def _up(_: AnyRequest, error: Exception) -> NoReturn:
     raise error
 
 
-def _translated(_: AnyRequest, error: HTTPException) -> NoReturn:
+def _translated(request: AnyRequest, error: HTTPException) -> NoReturn:
     """Routing is all that Litestar can refuse here; anything else of its own is a defect of ours."""
+    if isinstance(error, NotFoundException) or call_of(request).path.endswith("/"):
+        raise Refused(Code.NOT_FOUND) from None
     if isinstance(error, MethodNotAllowedException):
         allowed: dict[str, Any] = dict(error.headers or {})
         allow = allowed.get("Allow") or allowed.get("allow")
-        methods = ", ".join(name for name in str(allow or "").split(", ") if name and name != "OPTIONS")
-        raise Refused(Code.METHOD_NOT_LISTED, **({"allow": methods} if methods else {})) from None
-    if isinstance(error, NotFoundException):
-        raise Refused(Code.NOT_FOUND) from None
+        raise _not_offered(str(allow or "").split(", ")) from None
     raise error

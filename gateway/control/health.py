@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
-from litestar import Response, get
+from litestar import Response, route
 from litestar.di import NamedDependency
 
 from audit import AuditError
@@ -61,13 +61,13 @@ async def _there(look: Awaitable[object]) -> bool:
     return True
 
 
-@get("/healthz", name="alive")
+@route("/healthz", http_method=["GET", "HEAD"], name="alive")
 async def alive(request: AnyRequest) -> Response[bytes]:
     """Answers while the process lives, whatever it lacks."""
     return answer(call_of(request), 200, Alive(), None)
 
 
-@get("/readyz", name="ready")
+@route("/readyz", http_method=["GET", "HEAD"], name="ready")
 async def ready(request: AnyRequest, readiness: NamedDependency[Readiness]) -> Response[bytes]:
     """Answers 200 when all is there, else 503 naming what is not."""
     down = await readiness.down()

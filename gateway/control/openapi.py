@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from litestar import Response, get
+from litestar import Response, route
 
 from gateway import __version__
 from gateway.control import shapes
@@ -34,7 +34,7 @@ _BODY = (Code.BODY_MALFORMED, Code.BODY_TOO_LARGE, Code.MEDIA_TYPE, Code.VALUE_R
 _QUERY = (Code.PARAMETER_UNKNOWN, Code.PARAMETER_MALFORMED)
 
 
-@get("/schema/openapi.json", name="openapi")
+@route("/schema/openapi.json", http_method=["GET", "HEAD"], name="openapi")
 async def openapi(request: AnyRequest) -> Response[bytes]:
     """Gives the description of this door."""
     headers = {"gatehouse-request": call_of(request).id}

@@ -211,6 +211,25 @@ def test_a_body_said_to_be_json_is_taken(catalogue: Catalogue, kind: str) -> Non
     assert isinstance(catalogue.address(what, principal("service")).work, Create)
 
 
+def test_a_patch_is_told_both_types_that_it_takes(catalogue: Catalogue) -> None:
+    code, params = refusal(catalogue, call("PATCH", "/shop/buyers/b_1", b"{}", content_type="text/plain"))
+    assert (code, params) == ("media-type", {"expected": f"{JSON} or application/merge-patch+json"})
+
+
+@pytest.mark.parametrize("name", ["if-none-match", "if-modified-since", "if-unmodified-since", "if-range"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_a_guard_that_would_not_be_kept_is_refused(catalogue: Catalogue, method: str, name: str) -> None:
+    place = "/shop/buyers" if method == "POST" else "/shop/buyers/b_1"
+    sent = {} if method == "DELETE" else {"body": b"{}", "content_type": JSON}
+    what = call(method, place, **sent, **{name.replace("-", "_"): '"1"'})
+    assert refusal(catalogue, what) == ("header-malformed", {"header": name})
+
+
+def test_a_reads_conditions_are_dropped(catalogue: Catalogue) -> None:
+    what = call("GET", "/shop/buyers/b_1", if_none_match='"1"')
+    assert catalogue.address(what, principal("service")).work.to.headers == ()
+
+
 def test_a_merge_patch_is_taken_by_patch_only(catalogue: Catalogue) -> None:
     kind = "application/merge-patch+json"
     assert catalogue.address(

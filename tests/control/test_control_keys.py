@@ -199,6 +199,9 @@ async def test_a_parameter_that_is_not_known_or_does_not_fit_is_refused_with_an_
         ("OPTIONS", "/v1/keys", 405),
         ("OPTIONS", "/v1/keys/key_1", 405),
         ("POST", "/healthz", 405),
+        ("GET", "/healthz/", 404),
+        ("POST", "/healthz/", 404),
+        ("OPTIONS", "/healthz/", 404),
     ],
 )
 async def test_only_what_is_described_is_offered(plane: Plane, method: str, target: str, status: int) -> None:
@@ -206,6 +209,34 @@ async def test_only_what_is_described_is_offered(plane: Plane, method: str, targ
     assert said.status == status
     if method != "HEAD":
         assert said.problem == ("not-found" if status == 404 else "method-not-listed")
+
+
+@pytest.mark.parametrize(
+    ("target", "allow"),
+    [
+        ("/healthz", {"GET", "HEAD"}),
+        ("/readyz", {"GET", "HEAD"}),
+        ("/schema/openapi.json", {"GET", "HEAD"}),
+        ("/v1/keys", {"GET", "POST"}),
+        ("/v1/keys/key_1", {"DELETE"}),
+    ],
+)
+async def test_an_offer_that_is_refused_names_what_is_offered(
+    plane: Plane, target: str, allow: set[str]
+) -> None:
+    for method in ("OPTIONS", "PUT"):
+        said = await plane.ask(method, target)
+        assert (said.status, set(said.headers["allow"].split(", "))) == (405, allow)
+
+
+@pytest.mark.parametrize("target", ["/healthz", "/readyz", "/schema/openapi.json"])
+async def test_what_is_read_without_a_credential_answers_head_as_get_and_takes_no_parameter(
+    plane: Plane, target: str
+) -> None:
+    got, head = await plane.ask("GET", target), await plane.ask("HEAD", target)
+    assert (head.status, head.headers["content-type"]) == (200, got.headers["content-type"])
+    asked = await plane.ask("GET", f"{target}?x=1")
+    assert (asked.status, asked.problem) == (400, "parameter-unknown")
 
 
 async def test_a_purpose_that_is_not_held_is_refused(plane: Plane) -> None:
