@@ -71,6 +71,8 @@ def lines(base: str, keys: Mapping[str, str], ids: Mapping[str, str]) -> list[st
             customer,
             "-X PATCH -H 'Content-Type: application/json' -d '{\"phone\":\"13800139999\"}' ",
         ),
+        # Roundup answers a change without the record (204): this shows what came of it.
+        curl("supervisor", customer),
         # Roundup would retire the issue; the gateway takes it for what it is, a POST to a place that takes none.
         curl("agent", issue, "-X POST -H 'X-HTTP-Method-Override: DELETE' "),
         curl("agent-beijing", customer),
