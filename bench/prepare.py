@@ -1,9 +1,9 @@
 """Makes a Gatehouse home whose customers lie in the bench's own upstream: each created through the corridor, as anybody's would be.
 
-    python -m bench.prepare < '{"home": …, "policies": …, "upstream": PORT, "customers": 200}'
+    python -m bench.prepare < '{"home": …, "policies": …, "upstream": PORT, "customers": 200, "rules": 1000}'
 
-Prints one JSON line: the supervisor's key, the customers' paths, how many rules the policy has. Whoever serves that home
-afterwards is the ordinary `gatehouse run`.
+rules: how many the policy shall have, null for the shipped one as it is. Prints one JSON line: the supervisor's key, the customers'
+paths, how many rules the policy has. Whoever serves that home afterwards is the ordinary `gatehouse run`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,53 @@ from gateway.app import open_house
 from gateway.observe import configure
 from gateway.settings import ROOT, read
 
+RULES = 1000
+"""As many as the measured policy has: `p` rows, the roles' links not counted."""
+# What a role of another department may do: about the very resource, purpose and actions that are measured, so that nothing but the
+# role tells these rules from those that count. {unit}: every second role's rules hold in one branch only.
+OTHERS = (
+    "{role}, {unit}, crm/customer, customer:list, -, service, True, allow",
+    "{role}, {unit}, crm/customer, customer:read, -, service, True, allow",
+    '{role}, {unit}, crm/customer, customer:update, -, service, r.rec.level != "vip", allow',
+    '{role}, {unit}, crm/customer, customer:*, -, *, "closed-account" in r.rec.tags, deny',
+    "{role}, {unit}, crm/customer, show:clear, public, service, True, allow",
+    "{role}, {unit}, crm/customer, show:clear, internal, service, True, allow",
+    "{role}, {unit}, crm/customer, show:clear, /name, service, True, allow",
+    "{role}, {unit}, crm/customer, show:masked, contact, service, True, allow",
+    "{role}, {unit}, crm/customer, show:clear, contact, service, r.rec.owner == r.sub.id, allow",
+    '{role}, {unit}, crm/customer, set, internal, service, r.rec.level == "standard", allow',
+)
 
-def policies(folder: Path, upstream: int) -> int:
-    """Copies the shipped policy with its catalogue's address changed; gives the number of rules."""
+
+def padded(policy: str, vocabulary: str, count: int) -> tuple[str, str]:
+    """Gives policy.csv with `count` rules and the vocabulary that names their roles. The added ones are valid, and no caller of ours
+    holds their roles; half of them stand before the shipped rules, half behind."""
+    missing = count - rules_of(policy)
+    if missing < 0:
+        raise SystemExit(f"the shipped policy has more than {count} rules already: {rules_of(policy)}")
+    rows, names = [], []
+    for number in range(missing):
+        at, template = divmod(number, len(OTHERS))
+        role = f"role:other-{at:03d}"
+        if not template:
+            names.append(role)
+        unit = ("*", "branch:beijing")[at % 2]
+        rows.append("p, " + OTHERS[template].format(role=role, unit=unit))
+    half = len(rows) // 2
+    labels = "".join(f"  {name}: {{zh: 其他部门, en: another department}}\n" for name in names)
+    declared = vocabulary.replace("\nroles:\n", f"\nroles:\n{labels}")
+    if names and declared == vocabulary:
+        raise SystemExit("the shipped vocabulary no longer has its roles where we look for them")
+    return "\n".join([*rows[:half], policy.rstrip("\n"), *rows[half:]]) + "\n", declared
+
+
+def rules_of(policy: str) -> int:
+    """Counts the rules of a policy.csv."""
+    return sum(line.startswith("p,") for line in policy.splitlines())
+
+
+def policies(folder: Path, upstream: int, count: int | None = None) -> int:
+    """Copies the shipped policy with its catalogue's address changed and `count` rules; gives the number of rules."""
     shutil.copytree(ROOT / "policies", folder, dirs_exist_ok=True)
     catalogue = folder / "catalogue" / "crm.yaml"
     text = catalogue.read_text()
@@ -32,7 +76,12 @@ def policies(folder: Path, upstream: int) -> int:
     if changed == text:
         raise SystemExit("the shipped catalogue no longer names the embedded store where we look for it")
     catalogue.write_text(changed)
-    return sum(line.startswith(("p,", "g,")) for line in (folder / "policy.csv").read_text().splitlines())
+    policy, vocabulary = folder / "policy.csv", folder / "vocabulary.yaml"
+    if count is not None:
+        rules, names = padded(policy.read_text(), vocabulary.read_text(), count)
+        policy.write_text(rules)
+        vocabulary.write_text(names)
+    return rules_of(policy.read_text())
 
 
 def settings(home: Path, folder: Path, upstream: int) -> dict[str, str]:
@@ -45,9 +94,11 @@ def settings(home: Path, folder: Path, upstream: int) -> dict[str, str]:
     }
 
 
-async def prepare(home: Path, folder: Path, upstream: int, customers: int) -> dict[str, Any]:
+async def prepare(
+    home: Path, folder: Path, upstream: int, customers: int, count: int | None
+) -> dict[str, Any]:
     """Makes it."""
-    rules = policies(folder, upstream)
+    rules = policies(folder, upstream, count)
     made = read(settings(home, folder, upstream))
     demo.prepare(made)
     async with open_house(made) as house:
@@ -63,7 +114,13 @@ def main() -> None:
     asked = orjson.loads(sys.stdin.buffer.read())
     configure()
     answer = asyncio.run(
-        prepare(Path(asked["home"]), Path(asked["policies"]), asked["upstream"], asked["customers"])
+        prepare(
+            Path(asked["home"]),
+            Path(asked["policies"]),
+            asked["upstream"],
+            asked["customers"],
+            asked["rules"],
+        )
     )
     print(orjson.dumps(answer).decode())
 

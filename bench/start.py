@@ -12,11 +12,17 @@ from bench.children import CORES, asked, serving
 from bench.prepare import settings
 
 
-def starts(scratch: Path, count: int) -> dict[str, Any]:
-    """Gives the seconds of each start and the memory of the last, the demonstration's customers behind it."""
+def starts(scratch: Path, count: int, rules: int | None = None) -> dict[str, Any]:
+    """Gives the seconds of each start and the memory of the last. rules: how many the policy has, None for the shipped one."""
     with serving([sys.executable, "-m", "bench.upstream"], cores=set(CORES)) as upstream:
-        home, policies = scratch / "start", scratch / "start-policies"
-        question = {"home": str(home), "policies": str(policies), "upstream": upstream.port, "customers": 20}
+        home, policies = scratch / f"start-{rules}", scratch / f"start-policies-{rules}"
+        question = {
+            "home": str(home),
+            "policies": str(policies),
+            "upstream": upstream.port,
+            "customers": 20,
+            "rules": rules,
+        }
         made = asked("bench.prepare", question)
         seconds, memory = [], 0.0
         for _ in range(count):
@@ -33,4 +39,4 @@ def starts(scratch: Path, count: int) -> dict[str, Any]:
                     answer.read()
                 seconds.append(perf_counter() - began)
                 memory = house.memory_mib()
-    return {"seconds": seconds, "memory_mib": memory}
+    return {"rules": made["rules"], "seconds": seconds, "memory_mib": memory}

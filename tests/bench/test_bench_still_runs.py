@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bench.children import CORES, asked, serving
+import pytest
+
+from bench.children import CORES, asked, free_port, serving
 from bench.machine import described
 from bench.start import starts
 
@@ -32,3 +34,31 @@ def test_figures_say_where_they_were_taken() -> None:
     assert {"time", "commit", "dirty", "cpu", "cores", "python", "versions", "load_average"} <= set(
         described()
     )
+
+
+def test_a_program_is_measured_with_the_processes_below_it() -> None:
+    below = (
+        "import os, time\n"
+        "parent = os.getpid()\n"
+        "if os.fork():\n"
+        "    time.sleep(60)\n"
+        "while time.process_time() < 0.3: pass\n"
+        "print('port 9', flush=True)\n"
+        "while os.getppid() == parent: time.sleep(0.02)\n"
+    )
+    alone = "print('port 9', flush=True); import time; time.sleep(60)"
+    with (
+        serving([sys.executable, "-c", below], cores=set(CORES)) as two,
+        serving([sys.executable, "-c", alone], cores=set(CORES)) as one,
+    ):
+        assert two.cpu_seconds() >= 0.3 > one.cpu_seconds()
+        assert two.memory_mib() > one.memory_mib() * 1.3
+
+
+def test_a_program_that_ends_instead_of_serving_is_quoted() -> None:
+    command = [sys.executable, "-c", "raise SystemExit('unknown ' + 'directive')"]
+    with (
+        pytest.raises(SystemExit, match="unknown directive"),
+        serving(command, cores=set(CORES), port=free_port()),
+    ):
+        pass
