@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ def _port(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    number = float(text)
+    number = -1.0
+    with suppress(ValueError):  # its text would repeat the value
+        number = float(text)
     if not 0 < number <= 86_400:  # NaN is in no order, so it is refused too
         raise ValueError("seconds are a number above 0, at most 86400")
     return number
@@ -49,7 +52,10 @@ def _count(text: str) -> int:
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser().resolve()
+    try:
+        return Path(text).expanduser().resolve()
+    except RuntimeError:
+        raise ValueError("there is no user of that name whose home this could be") from None
 
 
 def _optional_path(text: str) -> Path | None:

@@ -100,6 +100,8 @@ def read(text: str) -> Node:
         raise Unreadable(line, f"this is not YAML: {error.problem}", "correct the syntax") from error
     except YAMLError as error:
         raise Unreadable(1, "the file holds characters that YAML does not allow", "remove them") from error
+    except (ArithmeticError, ValueError) as error:  # an escape beyond Unicode, a version without end
+        raise Unreadable(1, "the file holds an escape or a number that means nothing", "remove it") from error
     if not nodes:
         raise Unreadable(1, "the file is empty", "describe an upstream in it or remove it")
     return nodes[0]
@@ -129,6 +131,8 @@ def _node(event: Any, events: Iterator[Any], depth: int) -> Node:
             line, f"nested deeper than {MAX_DEPTH}", "a catalogue is shallow: check the brackets"
         )
     if isinstance(event, ScalarEvent):
+        if any("\ud800" <= mark <= "\udfff" for mark in event.value):
+            raise Unreadable(line, "an escape of half a character", "write the character itself")
         return Scalar(line, event.value if event.style else _plain(event.value))
     if isinstance(event, SequenceStartEvent):
         items = []

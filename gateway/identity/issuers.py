@@ -91,6 +91,8 @@ def read_issuers(path: Path, audience: str) -> tuple[Issuer, ...]:
 
 
 def _issuer(path: Path, number: int, entry: _Terms, audience: str) -> Issuer:
+    if "\0" in entry.jwks:
+        raise Misconfigured(f"{path.name}, issuer {number}: `jwks` is no file's name and no address")
     try:
         return Issuer(
             issuer=entry.issuer,

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 
 SECRET_BYTES = 32
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
-_SHAPE = re.compile(rf"gh_([{_DIGITS}]{{26}})_([A-Za-z0-9_-]{{43}})([{_DIGITS}]{{7}})", re.ASCII)
+# Of the secret's last character two bits are idle, and zero.
+_SHAPE = re.compile(
+    rf"gh_([{_DIGITS}]{{26}})_([A-Za-z0-9_-]{{42}}[AEIMQUYcgkosw048])([{_DIGITS}]{{7}})", re.ASCII
+)
 _LENGTH = 3 + 26 + 1 + 43 + 7
 
 

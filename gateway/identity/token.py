@@ -113,15 +113,15 @@ def _issued_for(claims: Mapping[str, Any], issuer: Issuer) -> str | None:
     """
     if "act" in claims:
         actor = claims["act"]
-        names = {actor.get("sub")} if isinstance(actor, dict) else set()
+        name = actor.get("sub") if isinstance(actor, dict) else None
+        names = {name} if isinstance(name, str) else set()
     else:
         names = {claims[name] for name in ("azp", "client_id") if isinstance(claims.get(name), str)}
         if any(name in claims and not isinstance(claims[name], str) for name in ("azp", "client_id")):
             return None
     if len(names) != 1:
         return None
-    (name,) = names
-    return issuer.application_of(name) if isinstance(name, str) else None
+    return issuer.application_of(*names)
 
 
 def _audiences(value: Any) -> list[str]:

@@ -138,8 +138,10 @@ class _Book:
 
     def _case(self, value: object, line: int) -> list[CaseFailure]:
         node = _mapping(value, line, {"principal", "record", "allow"}, {"at", "why"})
-        principal = self._principals.get(str(node["principal"]))
-        record = self._records.get(str(node["record"]))
+        if not isinstance(node["principal"], str) or not isinstance(node["record"], str):
+            raise _Unreadable(line, "`principal` and `record` are names")
+        principal = self._principals.get(node["principal"])
+        record = self._records.get(node["record"])
         if principal is None or record is None:
             raise _Unreadable(line, f"no principal `{node['principal']}` or no record `{node['record']}`")
         now = _time(str(node["at"]), line_of(node, "at")) if "at" in node else self._now

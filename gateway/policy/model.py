@@ -142,6 +142,13 @@ def _matcher(value: str, line: int, findings: list[Finding]) -> tuple[list[Condi
             error(MODEL_FILE, line, "the matcher is no expression", "Every decision raises", "Mend it")
         )
         return [], True
+    try:
+        ast.unparse(tree)
+    except RecursionError:
+        findings.append(
+            error(MODEL_FILE, line, "the matcher nests too deep", "Every decision raises", "Write it flat")
+        )
+        return [], True
     if not isinstance(tree, ast.BoolOp) or not isinstance(tree.op, ast.And):
         findings.append(
             error(

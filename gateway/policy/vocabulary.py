@@ -51,8 +51,8 @@ def read_yaml(text: str) -> object:
             Parser,
         )  # those of the round trip gather comments, which nobody reads here
         return yaml.load(StringIO(text))
-    except (ValueError, RecursionError) as exc:  # a date that is none, brackets without end
-        raise YAMLError from exc
+    except (ArithmeticError, LookupError, ValueError, RecursionError) as exc:
+        raise YAMLError from exc  # a date or a boolean that is none, a character beyond Unicode, brackets without end
 
 
 def line_of(node: object, key: object = None) -> int:
