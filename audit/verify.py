@@ -243,11 +243,11 @@ def _beside(row: Row, entry: dict[str, Any]) -> Break | None:
         digest = hashlib.sha256(b"\x02" + salt + body).hexdigest()
         if len(salt) != 32 or digest != committed:
             return Break(
-                BreakKind.PART, row.seq, f"part {place} hashes to {digest}, committed is {committed}"
+                BreakKind.PART, row.seq, f"part {place} hashes to {digest}, committed is {_said(committed)}"
             )
     digest_or_none = None if row.details is None else hashlib.sha256(row.details).hexdigest()
     if digest_or_none != entry["details"]:
-        text = f"details hash to {digest_or_none}, committed is {entry['details']}"
+        text = f"details hash to {digest_or_none}, committed is {_said(entry['details'])}"
         return Break(BreakKind.DETAILS, row.seq, text)
     return None
 
@@ -425,6 +425,12 @@ def _receipt(text: str) -> tuple[int, str]:
     return int(match[1]), match[2]
 
 
+def _said(digest: object) -> str:
+    """A digest as a report may hold it: nothing that a store made by somebody else says in its place."""
+    is_one = isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest)
+    return str(digest) if is_one or digest is None else "of an unknown form"
+
+
 def _short(log: str) -> str:
     return log if re.fullmatch(r"[0-9a-f]{32}", log) else "of an unknown form"
 
@@ -443,12 +449,13 @@ def sqlite_snapshot(path: Path | str) -> Iterator[Stored]:
     )
     try:
         connection.execute("BEGIN")
-        found = connection.execute("SELECT log, seq, hash, fence, time FROM head").fetchall()
-        head = (
-            HeadRow(found[0][0], found[0][1], found[0][2].hex(), *found[0][3:]) if len(found) == 1 else None
+        yield Stored(
+            _sqlite_head(connection), lambda: _sqlite_rows(connection), lambda: _sqlite_strays(connection)
         )
-        yield Stored(head, lambda: _sqlite_rows(connection), lambda: _sqlite_strays(connection))
-    except sqlite3.Error as error:
+    except (
+        sqlite3.Error,
+        UnicodeDecodeError,
+    ) as error:  # the second: its word on a damaged schema quotes that
         raise Unreadable(
             "the file is not a log, or SQLite cannot read it: try its own integrity check"
         ) from error
@@ -456,11 +463,35 @@ def sqlite_snapshot(path: Path | str) -> Iterator[Stored]:
         connection.close()
 
 
+def _sqlite_head(connection: sqlite3.Connection) -> HeadRow | None:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not {"head", "entries", "parts", "details"} <= tables:  # a view may have no end
+        raise Unreadable("the file is not a log: a table of it is missing, or is a view")
+    found = connection.execute("SELECT log, seq, hash, fence, time FROM head").fetchall()
+    if len(found) != 1:
+        return None
+    log, seq, digest, fence, time = _typed(found[0], (str, int, bytes, int, str))
+    return HeadRow(log, seq, digest.hex(), fence, time)
+
+
+def _typed(row: Sequence[Any], types: tuple[type | tuple[type, ...], ...]) -> Sequence[Any]:
+    """The row, where its columns are of the types of the log's own tables, which hold nothing else."""
+    if not all(map(isinstance, row, types)):
+        raise Unreadable("a column holds another type than the log's own tables can: somebody made this file")
+    return row
+
+
+def _sqlite_parts(connection: sqlite3.Connection) -> Iterator[Sequence[Any]]:
+    for row in connection.execute("SELECT seq, n, salt, body FROM parts ORDER BY seq, n"):
+        yield _typed(row, (int, int, bytes, bytes))
+
+
 def _sqlite_rows(connection: sqlite3.Connection) -> Iterator[Row]:
-    parts = iter(connection.execute("SELECT seq, n, salt, body FROM parts ORDER BY seq, n"))
+    parts = _sqlite_parts(connection)
     part = next(parts, None)
     query = "SELECT e.seq, e.body, e.hash, d.body FROM entries e LEFT JOIN details d ON d.seq = e.seq ORDER BY e.seq"
-    for seq, body, digest, details in connection.execute(query):
+    for row in connection.execute(query):
+        seq, body, digest, details = _typed(row, (int, bytes, bytes, (bytes, type(None))))
         mine = []
         while part is not None and part[0] <= seq:
             if part[0] == seq:
@@ -484,7 +515,7 @@ def verify_sqlite(path: Path | str, receipts: Sequence[str] = ()) -> Report:
 
 def text(report: Report) -> str:
     """A report for people, in a few lines."""
-    lines = [f"log      {report.log}"]
+    lines = [f"log      {_short(report.log)}"]
     if report.entries:
         lines.append(f"time     {report.first_time} to {report.last_time}, fence {report.fence}")
     if report.found is not None:
