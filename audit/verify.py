@@ -299,7 +299,7 @@ def _after(row: Row, last: _Last) -> _Last:
 
 
 def _report(stored: Stored, last: _Last, found: Break | None, known: dict[int, str]) -> Report:
-    log = stored.head.log if stored.head else ""
+    log = _short(stored.head.log) if stored.head else ""  # what somebody else wrote there is not repeated
     anchor = max((seq for seq in known if seq <= last.seq), default=0) if found is None else 0
     window = (
         f"Entries {anchor + 1} to {last.seq} rest on the store alone: without a checkpoint kept outside, "
@@ -515,7 +515,7 @@ def verify_sqlite(path: Path | str, receipts: Sequence[str] = ()) -> Report:
 
 def text(report: Report) -> str:
     """A report for people, in a few lines."""
-    lines = [f"log      {_short(report.log)}"]
+    lines = [f"log      {report.log}"]
     if report.entries:
         lines.append(f"time     {report.first_time} to {report.last_time}, fence {report.fence}")
     if report.found is not None:
