@@ -227,7 +227,7 @@ async def test_a_broken_folder_changes_nothing_while_the_gateway_runs(tmp_path: 
     }
     assert counted["bundle:activate"] == 1
     refused = [line for line in watch.opened.lines if line["event"] == "bundle-refused"]
-    assert len(refused) == counted["bundle:refuse"] == len(chosen)
+    assert len(refused) == counted["bundle:refuse"] >= len(chosen)
     print(
         f"proof: {len(chosen)} broken policy folders refused, each with an entry, "
         f"{len(watch.answers)} answers meanwhile by the good one"
