@@ -135,7 +135,7 @@ def write(results: list[dict[str, object]]) -> None:
         "",
         "The campaigns at their full counts, written by `make proof`. Each line is a test; `make test` runs the same with small counts.",
         "",
-        "A result stands while the sources that its campaign depends on are those of the commit that it names.",
+        "Each result is that of the commit in its row; `make proof` runs again whatever depends on sources that have changed since.",
         "",
         f"Written at commit `{commit()}`, seed {SEED}, Python {platform.python_version()} on {platform.system()} "
         f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d', time.gmtime())}.",
