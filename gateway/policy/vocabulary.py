@@ -9,17 +9,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta, timezone, tzinfo
-from io import StringIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.parser import Parser
-from ruamel.yaml.scanner import Scanner
 
 from gateway.policy.condition import SUBJECT_NAMES, valid_fact_name
 from gateway.policy.finding import Finding, error
+from gateway.wire.yaml import Table, Unreadable, line_of, plain, read
 
 FILE = "vocabulary.yaml"
 _SECTIONS = frozenset({"clock", "purposes", "roles", "units", "attributes"})
@@ -42,40 +36,13 @@ class Vocabulary:
     zone: tzinfo
 
 
-def read_yaml(text: str) -> object:
-    """Gives the document with line numbers (`lc`). Raises YAMLError for anything malformed; duplicate keys are such an error."""
-    try:
-        yaml = YAML(typ="rt", pure=True)
-        yaml.Scanner, yaml.Parser = (
-            Scanner,
-            Parser,
-        )  # those of the round trip gather comments, which nobody reads here
-        return yaml.load(StringIO(text))
-    except (ArithmeticError, LookupError, ValueError, RecursionError) as exc:
-        raise YAMLError from exc  # a date or a boolean that is none, a character beyond Unicode, brackets without end
-
-
-def line_of(node: object, key: object = None) -> int:
-    """Gives the 1-based line of a node, or of one of its keys or items; 1 where unknown."""
-    lc = getattr(node, "lc", None)
-    if lc is None:
-        return 1
-    if key is not None and lc.data and key in lc.data:
-        return int(lc.data[key][0]) + 1
-    return int(lc.line or 0) + 1
-
-
 def parse_vocabulary(text: str) -> tuple[Vocabulary | None, list[Finding]]:
     """Gives the vocabulary, or None and what is wrong with it."""
     try:
-        document = read_yaml(text)
-    except YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        line = 1 if mark is None else mark.line + 1
-        return None, [
-            error(FILE, line, "it is no YAML", "No name would be known", "Mend the line or restore the file")
-        ]
-    if not isinstance(document, CommentedMap):
+        document = plain(read(text))
+    except Unreadable as exc:
+        return None, [error(FILE, exc.line, exc.what, "No name would be known", exc.do)]
+    if not isinstance(document, Table):
         return None, [
             error(FILE, 1, "it is empty or no mapping", "No name would be known", "Restore the file")
         ]
@@ -95,10 +62,10 @@ def parse_vocabulary(text: str) -> tuple[Vocabulary | None, list[Finding]]:
 
 
 def _names(
-    document: CommentedMap, section: str, shape: re.Pattern[str], findings: list[Finding]
+    document: Table, section: str, shape: re.Pattern[str], findings: list[Finding]
 ) -> dict[str, Labels]:
     named = document.get(section)
-    if not isinstance(named, CommentedMap) or not named:
+    if not isinstance(named, Table) or not named:
         findings.append(
             error(FILE, line_of(document, section), f"`{section}` names nothing", "No rule fits", "Name them")
         )
@@ -120,7 +87,7 @@ def _names(
                     "Rename",
                 )
             )
-        elif not isinstance(labels, CommentedMap) or set(labels) != {"zh", "en"}:
+        elif not isinstance(labels, Table) or set(labels) != {"zh", "en"}:
             where = line_of(named, name)
             findings.append(
                 error(FILE, where, f"`{name}` lacks labels", "It would be shown bare", "Give zh and en")
@@ -130,7 +97,7 @@ def _names(
     return made
 
 
-def _attributes(document: CommentedMap, findings: list[Finding]) -> frozenset[str]:
+def _attributes(document: Table, findings: list[Finding]) -> frozenset[str]:
     listed = document.get("attributes", [])
     if not isinstance(listed, list) or not all(
         isinstance(name, str) and valid_fact_name(name) and name not in SUBJECT_NAMES for name in listed
@@ -143,7 +110,7 @@ def _attributes(document: CommentedMap, findings: list[Finding]) -> frozenset[st
     return frozenset(listed)
 
 
-def _zone(document: CommentedMap, findings: list[Finding]) -> tzinfo:
+def _zone(document: Table, findings: list[Finding]) -> tzinfo:
     text = document.get("clock")
     offset = _OFFSET.match(text) if isinstance(text, str) else None
     if offset is not None:

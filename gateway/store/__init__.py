@@ -7,7 +7,7 @@ from gateway.store.location import Dialect, Location
 from gateway.store.owner import OwnerLock
 from gateway.store.schema import Tree, migrate, version_of
 from gateway.store.store import Store, open_store, touch
-from gateway.store.tables import NAMING, Exact, Instant, metadata
+from gateway.store.tables import NAMING, Exact, Instant, insert_unless_there, metadata
 
 __all__ = [
     "NAMING",
@@ -21,6 +21,7 @@ __all__ = [
     "Store",
     "Tree",
     "conflict_of",
+    "insert_unless_there",
     "metadata",
     "migrate",
     "open_store",

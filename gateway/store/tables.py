@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BigInteger, Dialect, MetaData, Text, TypeDecorator
+from sqlalchemy import BigInteger, Dialect, MetaData, Table, Text, TextClause, TypeDecorator, bindparam, text
 from sqlalchemy.types import TypeEngine
 
 # Every constraint has the same name on both engines, so that a migration can name it.
@@ -18,6 +18,18 @@ NAMING = {
 
 metadata = MetaData(naming_convention=NAMING)
 """The state store: identity, catalogue, keys, bindings, jobs. The records store and the log have their own."""
+
+
+def insert_unless_there(table: Table) -> TextClause:
+    """Gives the insert of a whole row that does nothing where a constraint of the table says that the row is there.
+
+    Both engines read the same text; through SQLAlchemy's own constructs each start would load the other engine's dialect.
+    """
+    names = [column.name for column in table.columns]
+    values = ", ".join(f":{name}" for name in names)
+    clause = text(f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({values}) ON CONFLICT DO NOTHING")  # noqa: S608 - names of our own tables
+    return clause.bindparams(*(bindparam(column.name, type_=column.type) for column in table.columns))
+
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -12,7 +12,7 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "a tag": ("prefix: /shop", "prefix: !!str /shop", "!!str", "a tag (!…)"),
     "an object's tag": ("prefix: /shop", "prefix: !!python/name:os.system x", "!!python", "a tag (!…)"),
     "a second document": ("upstream: shop", "upstream: shop\n---", "---", "a second document"),
-    "a directive": ("upstream: shop", "%YAML 1.1\n---\nupstream: shop", "---", "a YAML directive"),
+    "a directive": ("upstream: shop", "%YAML 1.1\n---\nupstream: shop", "%YAML", "a YAML directive"),
     "no YAML": ("prefix: /shop", "prefix: [/shop", "base:", "this is not YAML"),
     "a list where names belong": ("headers: {x-tenant: bank}", "headers: [a]", "headers:", "is not a mapping"),
     "a reserved prefix": ("prefix: /shop", "prefix: /v1", "/v1", "reserved for the gateway"),

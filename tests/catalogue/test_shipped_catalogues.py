@@ -11,8 +11,8 @@ import pytest
 
 from gateway.catalogue import Catalogue, load
 from gateway.catalogue.keys import SECTIONS
-from gateway.catalogue.tree import canonical, read
 from gateway.records.kinds import CUSTOMER, FROM_CUSTOMER, KINDS
+from gateway.wire.yaml import canonical, read
 from gateway.words.resource import PERSONAL, Idempotency, Verb, Versioning
 from gateway.words.work import List
 from tests.catalogue.builders import SHOP, call, principal

@@ -263,7 +263,7 @@ def test_a_chain_that_leaves_a_unit_and_comes_back_is_refused() -> None:
         ("{zh: 甲, en: a}", "{zh: 甲}", "`role:a` lacks labels"),
         ("service: {", "none: {", "`none` is no name for purposes"),
         ("purposes:", "purposes: {}\nx:", "`purposes` names nothing"),
-        ("purposes:", "purposes: [", "it is no YAML"),
+        ("purposes:", "purposes: [", "this is not YAML"),
     ],
 )
 def test_a_broken_vocabulary_is_refused(old: str, new: str, what: str) -> None:

@@ -23,7 +23,7 @@ ROOMS = {
     "sqlite3": ("audit/", "gateway/store/", "gateway/doctor.py"),
     "uvicorn": ("gateway/edge/",),
     "httptools": ("gateway/edge/", "gateway/upstream/"),
-    "ruamel": ("gateway/catalogue/", "gateway/policy/"),
+    "yaml": ("gateway/wire/yaml.py",),
     "click": ("gateway/cli.py",),
 }
 
