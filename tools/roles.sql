@@ -23,9 +23,9 @@ SET LOCAL log_statement = 'none';
 SET LOCAL log_min_error_statement = 'panic';
 SET LOCAL log_min_duration_statement = -1;
 
--- CREATEROLE: the log's first migration asks for audit_writer itself, and passes over that it is there already.
-CREATE ROLE gatehouse_owner LOGIN CREATEROLE PASSWORD :'owner_password';
+CREATE ROLE gatehouse_owner LOGIN PASSWORD :'owner_password';
 CREATE ROLE gatehouse LOGIN PASSWORD :'gateway_password';
+-- The log's migration would make it, and could not: its owner may not make roles.
 CREATE ROLE audit_writer NOLOGIN;
 GRANT audit_writer TO gatehouse_owner WITH ADMIN OPTION;
 GRANT audit_writer TO gatehouse;

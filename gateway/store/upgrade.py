@@ -5,14 +5,30 @@ from __future__ import annotations
 from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import ProgrammingError
 
 from gateway.store.schema import Tree, pending, version_of
 from gateway.store.store import Store
 from gateway.words.errors import Misconfigured
 
 
+_INSUFFICIENT_PRIVILEGE = "42501"  # PostgreSQL, appendix A
+
+
 async def upgrade(store: Store, tree: Tree) -> None:
-    """Applies every pending revision. Promises as `schema.migrate`."""
+    """Applies every pending revision. Promises as `schema.migrate`. Raises Misconfigured where this login may not."""
+    try:
+        await _upgrade(store, tree)
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
+            raise
+        raise Misconfigured(
+            f"the {tree.name} store is not at this program's revision, and this login may not migrate it: "
+            "run `python -m tools.prepare` as the role that owns the stores (docs/deploy.md)"
+        ) from error
+
+
+async def _upgrade(store: Store, tree: Tree) -> None:
     async with store.transaction() as connection:
         if store.dialect == "postgresql":
             await connection.execute(text("SET LOCAL statement_timeout = 0"))

@@ -2,10 +2,16 @@
 -- search_path set to the log's schema and {writer} replaced by the name of the role that the service appends as.
 
 DO $$ BEGIN
-  CREATE ROLE {writer} NOLOGIN;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{writer}') THEN  -- making one needs CREATEROLE, using one does not
+    CREATE ROLE {writer} NOLOGIN;
+  END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;  -- roles belong to the whole server
 END $$;
-GRANT {writer} TO CURRENT_USER;
+DO $$ BEGIN
+  IF NOT pg_has_role(CURRENT_USER, '{writer}', 'MEMBER') THEN
+    GRANT {writer} TO CURRENT_USER;
+  END IF;
+END $$;
 
 CREATE TABLE entries (
   seq  bigint PRIMARY KEY CHECK (seq > 0),
