@@ -11,7 +11,6 @@ from gateway.store.schema import Tree, pending, version_of
 from gateway.store.store import Store
 from gateway.words.errors import Misconfigured
 
-
 _INSUFFICIENT_PRIVILEGE = "42501"  # PostgreSQL, appendix A
 
 
