@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from gateway.words.json import Pattern, Pointer
+from gateway.words.decision import Unfit, as_fact
+from gateway.words.json import Json, Pattern, Pointer
 
 
 class FieldClass(StrEnum):
@@ -66,7 +67,7 @@ _ID_FORMS = {
 
 
 class Holds(StrEnum):
-    """What type of value a field holds; a value of another type is not set, and is no fact."""
+    """What type of value a field holds; a value of another type is not set, and a rule that asks for it cannot be answered."""
 
     ANY = "any"
     TEXT = "text"
@@ -110,15 +111,28 @@ class FieldSpec:
     holds: Holds = Holds.ANY
     required: bool = False
 
-    def takes(self, value: object) -> bool:
-        """True for a value that may be set here; what is neither listed nor of the form is another spelling of something."""
+    def takes(self, value: Json) -> bool:
+        """True for a value that may be set here; what is neither listed nor of the form is another spelling of something.
+
+        A field that is a fact takes only what can be one: whoever may set it could else take it away from the rules.
+        """
         if value is not None and not self.holds.fits(value):
+            return False
+        if self.fact is not None and not _may_decide(value):
             return False
         if value is None or not (self.values or self.form):
             return True
         if not isinstance(value, str) or (self.values and value not in self.values):
             return False
         return self.form is None or self.form.fits(value)
+
+
+def _may_decide(value: Json) -> bool:
+    try:
+        as_fact(value)
+    except Unfit:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
