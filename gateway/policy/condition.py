@@ -24,6 +24,7 @@ _PREFIXED = re.compile(r"\w[\"']")
 # row at commas and brackets whatever the quotes: none of their characters is allowed, and `.` only where no `p` or `r` precedes it.
 _LITERAL = re.compile(r"[\w:./@ *+=-]*\Z")
 _REWRITTEN = re.compile(r"\b[pr]\d*\.")
+_WRITTEN = re.compile(r"\br\.(?=\w)")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 _DICT_METHODS = frozenset(name for name in dir(dict) if not name.startswith("_"))
@@ -127,8 +128,12 @@ def _tree(text: str) -> ast.expr:
         tree = ast.parse(casbin_spelling(text).strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
         raise Malformed("it is no expression") from exc
-    if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
+    nodes = list(ast.walk(tree))
+    if len(nodes) > MAX_NODES:
         raise Malformed(f"it has more than {MAX_NODES} parts")
+    # Casbin rewrites the text `r.` alone: of `r .pur` or `(r).pur` it would raise, where we would read a name.
+    if sum(isinstance(node, ast.Name) for node in nodes) != len(_WRITTEN.findall(bare)):
+        raise Malformed("`r` is not followed by its dot")
     return tree
 
 
