@@ -108,10 +108,11 @@ def valid_fact_name(name: str) -> bool:
 
 def parse(text: str) -> Condition:
     """Gives the condition of a policy row. Raises Malformed with the reason."""
-    return _condition(text, _tree(text))
+    return _condition(text, tree_of(text))
 
 
-def _tree(text: str) -> ast.expr:
+def tree_of(text: str) -> ast.expr:
+    """Gives the condition's expression, of the right characters and size. Raises Malformed with the reason."""
     if not text or len(text) > MAX_TEXT:
         raise Malformed(f"a condition has 1 to {MAX_TEXT} characters")
     bare = _STRING.sub('""', text)

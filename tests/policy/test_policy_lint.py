@@ -179,7 +179,7 @@ def test_a_condition_outside_the_language_is_refused(condition: str) -> None:
         ("g = _, _, _", "g = _ _, _", "`g` is not the gateway's"),
         ("e = some(where", "e = so me(where", "`e` is not the gateway's"),
         ("e = some(where (p", "e = some(where(p", "`e` is not the gateway's"),
-        (" && eval(p.cond)", ' && r .pur != "x" && eval(p.cond)', "stock Casbin reads other columns"),
+        (" && eval(p.cond)", ' && r .pur != "audit" && eval(p.cond)', "stock Casbin reads other columns"),
         ("p.res == r.res", "p.res == (r).res", "stock Casbin reads other columns"),
         ("[matchers]", "[matchers]\nm = True && True", "`m` stands here a second time"),
         ("[matchers]", "[enforce]\nenable_enforce = false\n[matchers]", "enable_enforce"),
