@@ -228,14 +228,16 @@ class UpdateMode(StrEnum):
 
 
 class ParamUse(StrEnum):
-    """What a query parameter does. All but PASS refer to fields, or to the page that the gateway owns."""
+    """What a query parameter does. All but PASS refer to fields, or to the page that the gateway owns.
+
+    None chooses which fields are shown: the policy does, and a caller gets what his role may see.
+    """
 
     FILTER = "filter"  # value: compared with `field`
     SORT = "sort"  # value: a field's name, `-` before it for descending; names from `sort_fields`
     LIMIT = "limit"
     CURSOR = "cursor"
     COUNT = "count"
-    SELECT = "select"  # value: comma-separated names from `select_fields`
     PASS = "pass"  # noqa: S105 - a harmless flag: goes on as it is when its value is listed in `values`
 
 
@@ -257,9 +259,7 @@ class ParamSpec:
     field: Pattern | None = None
     op: str = "eq"
     values: tuple[str, ...] = ()
-    names: Mapping[str, Pattern] = dataclasses.field(
-        default_factory=dict
-    )  # for SORT and SELECT: name as sent → field
+    names: Mapping[str, Pattern] = dataclasses.field(default_factory=dict)  # for SORT: name as sent → field
     type: ParamType = ParamType.TEXT
 
 
