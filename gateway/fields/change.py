@@ -307,7 +307,7 @@ class Change:
         return self._sealing.seal(spec, pointer, stored)
 
     def _link(self, spec: FieldSpec, pointer: Pointer, stored: Maybe, sent: Maybe) -> Maybe:
-        """A link was rewritten to our own address on its way here: it is never set (`without_links` keeps it from being sent)."""
+        """A link is the upstream's to say: never set, and kept as it stands there, whether or not he was shown it."""
         if sent is not ABSENT and sent is not None:
             how, shown = (WITHHELD, None) if stored is ABSENT else self._look.show(spec, pointer, stored)
             if how is WITHHELD or not same(shown, sent):
@@ -341,21 +341,3 @@ def difference(old: JsonObject, new: JsonObject) -> JsonObject:
         elif not same(before, value) and not (before is None and value is None):
             patch[name] = value
     return patch
-
-
-def without_links(node: Node, document: Json) -> Json:
-    """Gives the document without its links: they were rewritten to our own address, which is nothing to send to an upstream."""
-    if isinstance(document, dict):
-        out: JsonObject = {}
-        for name, value in document.items():
-            below = node.child(name)
-            if below is None:
-                out[name] = value
-            elif below.spec is None:
-                out[name] = without_links(below, value)
-            elif below.spec.cls is not FieldClass.LINK:
-                out[name] = value
-        return out
-    if isinstance(document, list) and node.star is not None:
-        return [without_links(node.star, element) for element in document]
-    return document

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from gateway.fields.bindings import new_seal
-from gateway.fields.change import Change, Sealing, Silence, difference, without_links
+from gateway.fields.change import Change, Sealing, Silence, difference
 from gateway.fields.envelope import about_record
 from gateway.fields.fetch import (
     Fetcher,
@@ -46,7 +46,7 @@ from gateway.words.errors import Code, Refused
 from gateway.words.json import Json, JsonObject, Pattern
 from gateway.words.principal import Principal
 from gateway.words.record import Alarm, AlarmKind, ClosedRecord, SealedChange, View
-from gateway.words.resource import FieldClass, Idempotency, ResourceSpec, UpdateMode
+from gateway.words.resource import Idempotency, ResourceSpec, UpdateMode
 from gateway.words.work import Addressed, Update
 
 UNKNOWN_LIMIT = 1_000
@@ -61,9 +61,9 @@ class Asking:
     today: date
     token: Callable[[Pattern, Json], Json]
 
-    def look(self, place: Place, decision: Decision) -> Look:
+    def look(self, place: Place, decision: Decision, links: Mapping[str, str]) -> Look:
         """Gives the eye for one record."""
-        return Look(self.resource, place, decision.read, self.today, self.token)
+        return Look(self.resource, place, decision.read, self.today, self.token, links)
 
 
 class FieldLens:
@@ -121,7 +121,7 @@ class FieldLens:
         self, asking: Asking, found: Found, record: ClosedRecord, decision: Decision
     ) -> tuple[View, bool]:
         resource = asking.resource
-        look = asking.look(place_of(resource, found, record), decision)
+        look = asking.look(place_of(resource, found, record), decision, record.links)
         show = Show(look)
         document = show.record(shape_of(resource), record.fields)
         subject = subject_of(resource, found, record)
@@ -220,7 +220,7 @@ class FieldLens:
     def _created(
         self, asking: Asking, sent: Json, decision: Decision, sealing: Sealing, subject: str | None
     ) -> SealedChange:
-        change = Change(asking.look(Place(), decision), decision.write, sealing, subject=None)
+        change = Change(asking.look(Place(), decision, {}), decision.write, sealing, subject=None)
         document = change.record(shape_of(asking.resource), {}, sent, Silence.REMOVES_SEEN)
         marker = _marker(asking.resource, document, self._dice)
         if asking.resource.idempotency is Idempotency.FIELD and marker is not None:
@@ -267,7 +267,11 @@ class FieldLens:
         def walk(*, adopt: bool) -> tuple[JsonObject, Change, Sealing]:
             sealing = Sealing(partial(current_key, place.keys), place.about, self._dice)
             change = Change(
-                asking.look(place, decision), decision.write, sealing, subject=pointer, adopt=adopt
+                asking.look(place, decision, before.links),
+                decision.write,
+                sealing,
+                subject=pointer,
+                adopt=adopt,
             )
             return change.record(shape_of(resource), before.fields, sent, silence), change, sealing
 
@@ -279,9 +283,7 @@ class FieldLens:
             # The whole record goes upstream: what should be sealed there and is not yet is sealed on the way.
             target, change, sealing = walk(adopt=True)
         document = target if replaces else difference(before.fields, target)
-        return SealedChange(
-            _sendable(resource, document), tuple(change.set), sealing.digests, not change.set, subject
-        )
+        return SealedChange(document, tuple(change.set), sealing.digests, not change.set, subject)
 
     # ── pending and bound ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -316,13 +318,6 @@ class FieldLens:
         return await self._store.read(
             lambda c: self._fetcher.bindings.located(c, upstream, resource, reference)
         )
-
-
-def _sendable(resource: ResourceSpec, document: JsonObject) -> JsonObject:
-    if not any(spec.cls is FieldClass.LINK for spec in resource.fields):
-        return document
-    cleaned = without_links(shape_of(resource), document)
-    return cleaned if isinstance(cleaned, dict) else {}
 
 
 def _marker(resource: ResourceSpec, document: JsonObject, dice: Callable[[int], bytes]) -> str | None:

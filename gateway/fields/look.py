@@ -6,7 +6,7 @@ A closed field is opened only to be shown in some way; WITHHELD opens nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -18,7 +18,7 @@ from gateway.fields.subjects import SubjectKeys
 from gateway.words.decision import Disclosure, FieldView
 from gateway.words.json import Json, Pattern, Pointer
 from gateway.words.record import Alarm, AlarmKind
-from gateway.words.resource import FieldSpec, ResourceSpec
+from gateway.words.resource import FieldClass, FieldSpec, ResourceSpec
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_@$][A-Za-z_.$-]{0,47}[0-9]{0,2}")
 
@@ -37,7 +37,7 @@ class Place:
 class Look:
     """One record under one decision. Gathers alarms, one a kind and pattern. `reload`: an envelope names a key that is not cached."""
 
-    __slots__ = ("_alarms", "_place", "_resource", "_today", "_token", "_view", "adopted", "reload")
+    __slots__ = ("_alarms", "_links", "_place", "_resource", "_today", "_token", "_view", "adopted", "reload")
 
     def __init__(
         self,
@@ -46,12 +46,14 @@ class Look:
         view: FieldView,
         today: date,
         token: Callable[[Pattern, Json], Json],
+        links: Mapping[str, str],
     ) -> None:
         self._resource = resource
         self._place = place
         self._view = view
         self._today = today
         self._token = token
+        self._links = links
         self._alarms: dict[tuple[AlarmKind, Pattern | None], Alarm] = {}
         self.adopted = 0
         self.reload = False
@@ -88,7 +90,25 @@ class Look:
         if holds_envelope(stored):
             self.alarm(AlarmKind.ENVELOPE_MISPLACED, spec.pattern)
             return WITHHELD, None
+        if spec.cls is FieldClass.LINK and stored is not None:
+            stored = self._linked(spec, stored)
+            if stored is None:
+                return WITHHELD, None
         return how, self._as(spec, how, stored)
+
+    def _linked(self, spec: FieldSpec, stored: Json) -> Json:
+        """Gives a link's address here; None for one that leads past the gateway. An array of links keeps its length."""
+        if isinstance(stored, str):
+            return self._links.get(stored)
+        if not spec.pattern.endswith("/*"):
+            return None
+        if isinstance(stored, list):
+            return [self._links.get(link) if isinstance(link, str) else None for link in stored]
+        if isinstance(stored, dict):
+            found = {name: self._links.get(link) for name, link in stored.items() if isinstance(link, str)}
+            nulls = {name for name, link in stored.items() if link is None}
+            return {name: found.get(name) for name in stored if found.get(name) is not None or name in nulls}
+        return None
 
     def unknown(self, parent: Pattern, name: str) -> None:
         """Notes a member that the catalogue does not name."""
