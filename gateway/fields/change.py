@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from gateway.fields.envelope import FieldKey, Unsealable, holds_envelope, is_envelope
-from gateway.fields.look import CLEAR, WITHHELD, Look, unknown_pattern
+from gateway.fields.look import CLEAR, WITHHELD, Look, listed, unknown_pattern
 from gateway.fields.masks import holds_token, looks_masked
 from gateway.fields.shape import Node, element_ids, escaped
 from gateway.fields.show import ABSENT, Maybe, Show
@@ -273,7 +273,7 @@ class Change:
         if holds_token(sent) or (masked and looks_masked(spec.mask, sent)):
             raise Refused(Code.MASK_SUBMITTED, field=spec.pattern)
         self._may_write(spec)
-        if not spec.takes(sent):
+        if not spec.takes(sent) or not (spec.sealed or listed(spec, sent)):  # nor would it be shown
             raise Refused(Code.VALUE_REFUSED, field=spec.pattern)
         self.set.append(pointer)
         return self._sealing.seal(spec, pointer, sent) if spec.sealed else sent

@@ -94,6 +94,9 @@ class Look:
             stored = self._linked(spec, stored)
             if stored is None:
                 return WITHHELD, None
+        elif not listed(spec, stored) or not _fits(spec, stored):
+            self.alarm(AlarmKind.FIELD_UNKNOWN, spec.pattern)
+            return WITHHELD, None
         return how, self._as(spec, how, stored)
 
     def _linked(self, spec: FieldSpec, stored: Json) -> Json:
@@ -118,6 +121,9 @@ class Look:
         adopting = spec.clear_until is not None and self._today <= spec.clear_until
         if not adopting or holds_envelope(stored):
             self.alarm(AlarmKind.CLEAR_WHERE_SEALED, spec.pattern)
+            return WITHHELD, None
+        if not _fits(spec, stored):
+            self.alarm(AlarmKind.FIELD_UNKNOWN, spec.pattern)
             return WITHHELD, None
         self.adopted += 1
         if self._place.shut not in (None, AlarmKind.RECORD_UNBOUND):
@@ -168,6 +174,21 @@ class Look:
         if how is WITHHELD:
             return None
         return mask(spec.mask, value) if how is MASKED else self._token(spec.pattern, value)
+
+
+def listed(spec: FieldSpec, value: Json) -> bool:
+    """True for a value that a field which is not sealed may have: nobody listed what stands inside an object.
+
+    A scalar, an array of scalars, and where the pattern ends in `/*` also an object of them.
+    """
+    if isinstance(value, dict):
+        return spec.pattern.endswith("/*") and not any(isinstance(v, list | dict) for v in value.values())
+    return not isinstance(value, list) or not any(isinstance(v, list | dict) for v in value)
+
+
+def _fits(spec: FieldSpec, value: Json) -> bool:
+    """True for a value of the type that the catalogue says. null is one of every type."""
+    return value is None or spec.holds.fits(value)
 
 
 def unknown_pattern(parent: Pattern, name: str) -> Pattern:

@@ -41,21 +41,27 @@ def some_value(dice: random.Random) -> Json:
     )
 
 
+def plain_value(dice: random.Random) -> Json:
+    """What a field that is not sealed takes: nothing that holds an object."""
+    return next(v for v in iter(lambda: some_value(dice), object()) if not isinstance(v, dict))
+
+
 def some_customer(dice: random.Random) -> JsonObject:
-    names = ["name", "phone", "email", "vip", "income", "phones", "note", "unit", "tags"]
+    names = ["name", "phone", "email", "vip", "income", "phones", "note"]
     document: JsonObject = {name: some_value(dice) for name in names if dice.random() < 0.6}
+    document |= {name: plain_value(dice) for name in ("unit", "tags") if dice.random() < 0.6}
     if dice.random() < 0.6:
-        document["home"] = {n: some_value(dice) for n in ("address", "country") if dice.random() < 0.7}
+        document["home"] = {n: plain_value(dice) for n in ("address", "country") if dice.random() < 0.7}
     return {name: value for name, value in document.items() if not (name == "home" and value == {})}
 
 
 def some_thread(dice: random.Random) -> JsonObject:
     elements: list[Json] = [
-        {"id": f"m{i}", **{n: some_value(dice) for n in ("body", "author") if dice.random() < 0.7}}
+        {"id": f"m{i}", **{n: plain_value(dice) for n in ("body", "author") if dice.random() < 0.7}}
         for i in range(dice.randrange(4))
     ]
     steps: list[Json] = [
-        {n: some_value(dice) for n in ("label", "done") if dice.random() < 0.7}
+        {n: plain_value(dice) for n in ("label", "done") if dice.random() < 0.7}
         for _ in range(dice.randrange(3))
     ]
     return {"customer_id": "c1", "title": some_value(dice), "messages": elements, "steps": steps}
@@ -69,7 +75,7 @@ def at_the_upstream(dice: random.Random, record: ClosedRecord) -> ClosedRecord:
     """What an upstream, or somebody at its database, may have made of a record."""
     fields: dict[str, Any] = dict(record.fields)
     for _ in range(dice.randrange(3)):
-        match dice.randrange(7):
+        match dice.randrange(8):
             case 0:
                 fields["surprise"] = some_value(dice)
             case 1:
@@ -82,6 +88,8 @@ def at_the_upstream(dice: random.Random, record: ClosedRecord) -> ClosedRecord:
                 fields["steps"] = [*fields["steps"], dice.choice([None, 7, {}, {"odd": 1}])]
             case 5:
                 fields["home" if "home" in fields else "messages"] = dice.choice([None, 7, {"door": 1}, []])
+            case 7:
+                fields["unit" if "name" in fields else "steps"] = dice.choice([some_value(dice), [{"a": 1}]])
             case 6:
                 fields["self"] = some_link(dice)
                 fields["website"] = some_link(dice)
