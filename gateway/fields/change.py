@@ -94,7 +94,7 @@ class Change:
             return self._leaf(node.spec, pointer, stored, sent, silence)
         if sent is ABSENT and silence is Silence.KEEPS:
             return self._untouched(node, pointer, stored)
-        if sent is None and stored is not None:  # a null that stands there was shown to him as one
+        if sent is None:
             self._sees_all(node)
         elif (sent == [] or sent == {}) and self._unseen(node, pointer, stored):
             return self._untouched(node, pointer, stored)
@@ -168,11 +168,15 @@ class Change:
         ids, wanted = element_ids(node, stored), element_ids(node, sent)
         if None in wanted:
             raise Refused(Code.VALUE_REFUSED, field=star.pattern)
-        unseen = all(e is ABSENT for e in seen) and self._withheld(node) is not None
-        if sent and unseen and node.element_id is None:  # nor how many stand there already
+        veiled = not self._fresh and self._show.veiled(node)
+        if node.element_id is not None:
+            visible = [i for i, e in zip(ids, seen, strict=True) if e is not ABSENT]
+        elif veiled:  # the last ones of which he sees nothing were not shown to him
+            visible = ids[: max((n for n, e in enumerate(seen, 1) if e is not ABSENT), default=0)]
+        else:
+            visible = ids
+        if wanted != visible and veiled and node.element_id is None:  # nor does he know how many there are
             raise Refused(Code.FIELD_NOT_WRITABLE, field=star.pattern)
-        by_index = node.element_id is None and not unseen
-        visible = [i for i, e in zip(ids, seen, strict=True) if by_index or e is not ABSENT]
         if wanted == visible:
             pairs = dict(zip(wanted, sent, strict=True))
             order = list(zip(ids, stored, strict=True))
@@ -216,7 +220,7 @@ class Change:
 
     def _withheld(self, node: Node) -> FieldSpec | None:
         """Gives a field of this place that is withheld from him, None where none is."""
-        return next((s for s in node.leaves() if s.cls is not FieldClass.LINK and self._hides(s)), None)
+        return next((s for s in node.leaves() if self._hides(s)), None)
 
     def _sees_all(self, node: Node) -> None:
         """What is to go must be his to see, whether or not it is there: a refusal only where it is would tell."""
@@ -225,7 +229,7 @@ class Change:
 
     def _unseen(self, node: Node, pointer: Pointer, stored: Maybe) -> bool:
         """True for elements or members that are not there for all he can tell: they may be, with what is withheld from him."""
-        if node.star is None or self._withheld(node) is None:
+        if node.star is None or self._fresh or not self._show.veiled(node):
             return False
         if stored is ABSENT or stored is None or stored == [] or stored == {}:
             return True

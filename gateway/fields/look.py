@@ -76,9 +76,14 @@ class Look:
         """Gives how the decision lets the field be shown, whatever stands there."""
         return self._view.of(spec.pattern)
 
-    def show(self, spec: FieldSpec, pointer: Pointer, stored: Json) -> tuple[Disclosure, Json]:
-        """Gives how the field is shown, and what; None with WITHHELD. `pointer` has the element's id in place of `*`."""
-        how = self._view.of(spec.pattern)
+    def show(
+        self, spec: FieldSpec, pointer: Pointer, stored: Json, *, blind: bool = False
+    ) -> tuple[Disclosure, Json]:
+        """Gives how the field is shown, and what; None with WITHHELD. `pointer` has the element's id in place of `*`.
+
+        blind: it is withheld for the sake of something else; only alarms are raised.
+        """
+        how = WITHHELD if blind else self._view.of(spec.pattern)
         if spec.sealed:
             if stored is None:
                 return how, None
