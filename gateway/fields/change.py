@@ -52,12 +52,24 @@ class Sealing:
 class Change:
     """One caller's change of one record.
 
+    own: what he sends at `subject` names whom the record's binding names. The stored document may leave that out.
     set: pointers that change. clear_kept: True when something that the catalogue seals stays in clear upstream.
     Raises Refused from every method: FIELD_UNKNOWN, FIELD_NOT_WRITABLE, MASK_SUBMITTED, VALUE_REFUSED, SUBJECT_CHANGED.
     Promises: what is withheld from him decides nothing that he can tell: whether it has a value, whether it is the one he sent.
     """
 
-    __slots__ = ("_adopt", "_fresh", "_look", "_sealing", "_show", "_subject", "_write", "clear_kept", "set")
+    __slots__ = (
+        "_adopt",
+        "_fresh",
+        "_look",
+        "_own",
+        "_sealing",
+        "_show",
+        "_subject",
+        "_write",
+        "clear_kept",
+        "set",
+    )
 
     def __init__(
         self,
@@ -66,6 +78,7 @@ class Change:
         sealing: Sealing,
         *,
         subject: Pointer | None,
+        own: bool = True,
         adopt: bool = False,
     ) -> None:
         self._look = look
@@ -73,6 +86,7 @@ class Change:
         self._write = write
         self._sealing = sealing
         self._subject = subject
+        self._own = own
         self._adopt = adopt
         self._fresh = False
         self.set: list[Pointer] = []
@@ -271,7 +285,8 @@ class Change:
             return self._without(spec, pointer, stored, sent, silence, sees=how is CLEAR)
         if stored is not ABSENT and how is not WITHHELD and same(shown, sent):
             return self._kept(spec, pointer, stored)
-        if pointer == self._subject and stored is not ABSENT and stored is not None:
+        stands = stored is not ABSENT and stored is not None
+        if pointer == self._subject and (stands or not self._own or how is WITHHELD):
             raise Refused(Code.SUBJECT_CHANGED, field=spec.pattern)
         masked = spec.sealed or how is not CLEAR or spec.mask is not Mask.NONE
         if holds_token(sent) or (masked and looks_masked(spec.mask, sent)):
@@ -286,6 +301,8 @@ class Change:
         self, spec: FieldSpec, pointer: Pointer, stored: Maybe, sent: Maybe, silence: Silence, *, sees: bool
     ) -> Maybe:
         """Decides on a field that he leaves out or sets to null."""
+        if stored is ABSENT and sent is None and pointer == self._subject:
+            raise Refused(Code.SUBJECT_CHANGED, field=spec.pattern)
         if stored is ABSENT or stored is None:
             # A null of a field that he may write goes along as he wrote it; it changes nothing.
             return None if sent is None and spec.pattern in self._write and not spec.server_set else stored

@@ -264,6 +264,8 @@ class FieldLens:
         silence = Silence.REMOVES_SEEN if replaces else Silence.KEEPS
         pointer = resource.subject.pointer if resource.subject is not None else None
 
+        own = await self._names(resource, sent, subject)
+
         def walk(*, adopt: bool) -> tuple[JsonObject, Change, Sealing]:
             sealing = Sealing(partial(current_key, place.keys), place.about, self._dice)
             change = Change(
@@ -271,6 +273,7 @@ class FieldLens:
                 decision.write,
                 sealing,
                 subject=pointer,
+                own=own,
                 adopt=adopt,
             )
             return change.record(shape_of(resource), before.fields, sent, silence), change, sealing
@@ -284,6 +287,18 @@ class FieldLens:
             target, change, sealing = walk(adopt=True)
         document = target if replaces else difference(before.fields, target)
         return SealedChange(document, tuple(change.set), sealing.digests, not change.set, subject)
+
+    async def _names(self, resource: ResourceSpec, sent: Json, subject: str | None) -> bool:
+        """True unless a document names another data subject than the record's own; a record without one has none to change."""
+        named = named_by(resource, sent)
+        if subject is None or resource.subject is None or resource.subject.pointer is None:
+            return True
+        if named is None:
+            return at(sent, resource.subject.pointer) is None
+        found = Found()
+        await self._fetcher.load_bindings(found, [named])
+        other = found.bindings.get(named)
+        return isinstance(other, Binding) and other.subject == subject
 
     # ── pending and bound ────────────────────────────────────────────────────────────────────────────────────────
 
