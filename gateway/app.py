@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import cast
 
 from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, RecordPart
@@ -31,7 +32,7 @@ from gateway.gate import Gate
 from gateway.identity import Identity, Issuer, keyed_hash, read_issuers
 from gateway.jobs import Loops
 from gateway.keys import KeyedEvidence, Keyring, SealedTexts, from_file
-from gateway.observe import Alarms, Metrics, event, place_of
+from gateway.observe import Alarms, Count, Metrics, event, place_of
 from gateway.policy import PolicyDecider
 from gateway.records import create_records
 from gateway.settings import Settings
@@ -170,7 +171,8 @@ async def open_house(
             issuers = (*issuers, *read_issuers(settings.issuers_file, settings.audience))
         hashing = keyed_hash(keyring)
         identity = Identity(store=stores.state, keyed_hash=hashing, issuers=issuers, clock=clock, fetch=fetch)
-        fields = FieldLens(stores.state, keyring, clock=clock)
+        adopted = partial(metrics.count, Count.ADOPTED)
+        fields = FieldLens(stores.state, keyring, clock=clock, adopted=adopted)
         evidence = KeyedEvidence(keyring)
         facts = FactRoom(catalogue.of_record, catalogue.of_draft)
         bundles = Bundles(

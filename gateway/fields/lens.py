@@ -67,7 +67,8 @@ class Asking:
 
 
 class FieldLens:
-    """The lens on one state store. `adopted` counts values that were shown although they should be sealed (`clear_until`)."""
+    """The lens on one state store. `adopted` is told how many values of an answer came in clear where they should be sealed, while
+    `clear_until` runs: what is left of an adoption."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class FieldLens:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         dice: Callable[[int], bytes] = os.urandom,
+        adopted: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._keyring = keyring
@@ -83,7 +85,7 @@ class FieldLens:
         self._dice = dice
         self._fetcher = Fetcher(store, keyring, clock)
         self._reported: set[Alarm] = set()
-        self.adopted = 0
+        self._adopted = adopted
 
     def forget(self) -> None:
         """Empties what must be read anew after a fence: unwrapped keys and pseudonyms. Bindings never change."""
@@ -99,10 +101,12 @@ class FieldLens:
         found = await self._fetcher.fetch(resource, [record for record, _ in seen])
         views: list[View] = []
         again: list[int] = []
+        adopted = 0
         for number, (record, decision) in enumerate(seen):
-            view, reload = self._view(asking, found, record, decision)
+            view, look = self._view(asking, found, record, decision)
             views.append(view)
-            if reload:
+            adopted += look.adopted
+            if look.reload:
                 again.append(number)
         if again:  # once: an envelope names a key that another process may have made since ours were read
             bound = (bound_of(resource, found, seen[number][0]) for number in again)
@@ -111,6 +115,8 @@ class FieldLens:
                 views[number], _ = self._view(asking, found, *seen[number])
         for view in views:
             self._note(view)
+        if adopted:
+            self._adopted(adopted)
         return views
 
     def _asking(self, resource: ResourceSpec, principal: Principal) -> Asking:
@@ -119,14 +125,13 @@ class FieldLens:
 
     def _view(
         self, asking: Asking, found: Found, record: ClosedRecord, decision: Decision
-    ) -> tuple[View, bool]:
+    ) -> tuple[View, Look]:
         resource = asking.resource
         look = asking.look(place_of(resource, found, record), decision, record.links)
         show = Show(look)
         document = show.record(shape_of(resource), record.fields)
         subject = subject_of(resource, found, record)
         keys = found.keys.get(subject) if subject is not None else None
-        self.adopted += look.adopted
         view = View(
             ref=record.ref,
             decision=decision,
@@ -135,7 +140,7 @@ class FieldLens:
             subject=keys.pseudonym if keys is not None else None,
             alarms=look.alarms,
         )
-        return view, look.reload
+        return view, look
 
     def _note(self, view: View) -> None:
         """Takes from a view's alarms the unknown fields that were reported before: once a process is enough."""
@@ -278,7 +283,7 @@ class FieldLens:
             )
             return change.record(shape_of(resource), before.fields, sent, silence), change, sealing
 
-        if subject is not None and self._view(asking, found, before, decision)[1]:
+        if subject is not None and self._view(asking, found, before, decision)[1].reload:
             await self._fetcher.load_keys(found, [subject], fresh=True)  # as in views
             place = replace(place, keys=found.keys[subject])
         target, change, sealing = walk(adopt=False)
