@@ -17,7 +17,7 @@ from gateway.wire import headers
 from gateway.wire.yaml import Node, Unreadable, canonical, read
 from gateway.words.control import CONTROL_UPSTREAM
 from gateway.words.errors import Misconfigured
-from gateway.words.resource import Credential, UpstreamSpec
+from gateway.words.resource import Credential, ResourceSpec, UpstreamSpec
 
 EMBEDDED = "embedded:"
 RESERVED = ("/v1", "/oauth", "/schema", "/console", "/healthz", "/readyz")
@@ -228,6 +228,8 @@ def _check_resources(resources: dict[str, Described]) -> None:
                 section.wrong(
                     "parent", f"'{spec.parent}' has a parent itself", "a path has one parent at most"
                 )
+            else:
+                _check_found_again(parent.spec, section)
         for key, target in (
             ("read", spec.read_target),
             ("lookup", spec.lookup or ""),
@@ -242,6 +244,16 @@ def _check_resources(resources: dict[str, Described]) -> None:
                 )
         if spec.subject is not None and spec.subject.pointer is not None:
             _check_subject(described, resources)
+
+
+def _check_found_again(parent: ResourceSpec, section: Section) -> None:
+    """Reports a parent that an entry could not name so that it is found again: what became of a change below it could not be told."""
+    if parent.subject is None and not parent.id_public:
+        section.wrong(
+            "parent",
+            f"'{parent.name}' has neither a subject nor public ids, so that nothing below it is found again from an entry",
+            f"say 'ids_public: true' at '{parent.name}', or whose data it is",
+        )
 
 
 def _check_subject(described: Described, resources: dict[str, Described]) -> None:

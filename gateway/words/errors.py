@@ -151,6 +151,13 @@ class NotSent(GatehouseError):
     code = Code.UPSTREAM_UNREACHABLE
 
 
+class Unaddressable(NotSent):
+    """What was to be asked has no address: a part of it is missing, or cannot be said in one way.
+
+    It is no sign that the upstream is silent: nobody was called, and asking again asks for nothing either.
+    """
+
+
 class NoAnswer(GatehouseError):
     """Some of the request may have reached the upstream and no whole answer came: on a change the intent stays open."""
 

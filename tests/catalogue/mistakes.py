@@ -222,6 +222,11 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "a fixed media type": ("{x-tenant: bank}", "{content-type: a}", "content-type", "cannot be fixed"),
     "a fixed header in two spellings": ("{x-tenant: bank}", "{x-tenant: a, X-Tenant: b}", "x-tenant", "stands twice"),
     "a parent of its own": ("parent: buyer", "parent: order", "parent: order", "is no other resource here"),
+    "a parent that is not found again": (
+        "  order:\n    parent: buyer\n    subject: {resource: buyer, at: /buyer}",
+        "  place:\n    subject: none\n    read: /places/{id}\n    fields: {/id: {class: public}}\n"
+        "  order:\n    parent: place\n    subject: {resource: buyer, at: /buyer}",
+        "parent: place", "'place' has neither a subject nor public ids"),
     "a read target with a parent too many": (
         "read: /buyers/{id}",
         "read: /x/{parent}/buyers/{id}",
