@@ -16,13 +16,13 @@ import orjson
 
 from audit import AuditEvent, Kind, Log, RecordPart
 from gateway.corridor.entries import place
-from gateway.corridor.settle import SYSTEM, InSight, Result
+from gateway.corridor.settle import SYSTEM, InSight, Result, searchable
 from gateway.rooms import Alarms, Evidence
 from gateway.words.access import ResourceRef
 from gateway.words.binding import Pending
-from gateway.words.errors import BadAnswer, NoAnswer, NotSent
+from gateway.words.errors import BadAnswer, NoAnswer, NotSent, Unaddressable
 from gateway.words.ids import new_id
-from gateway.words.record import Alarm, ClosedRecord
+from gateway.words.record import Alarm, AlarmKind, ClosedRecord
 from gateway.words.resource import ResourceSpec
 
 MONTH = timedelta(days=30)
@@ -49,7 +49,8 @@ class Kept(Protocol):
 class Latecomers:
     """Looks for each kept create once every `again`; forgets it when it is older than `keep` and is not there now either.
 
-    patience: as in Settler. A seal whose intent is open is the settler's.
+    What nobody can look for is never forgotten: a person is told once a process. patience: as in Settler. A seal whose intent is
+    open is the settler's.
     """
 
     log: Log
@@ -61,6 +62,7 @@ class Latecomers:
     keep: timedelta = MONTH
     again: timedelta = HOUR
     looked: dict[str, datetime] = field(default_factory=dict)
+    stuck: set[str] = field(default_factory=set)
 
     async def round(self, grace: timedelta, now: datetime | None = None) -> int:
         """Looks for those that are due and gives how many were found. Raises what the log and the store raise.
@@ -80,6 +82,11 @@ class Latecomers:
                 if due and not young and pending.seal not in open_seals and pending.upstream not in silent:
                     try:
                         found += await self._look(pending, now)
+                    except (
+                        Unaddressable
+                    ):  # nobody was called: the upstream's other creates are not held up by it
+                        self.looked[pending.seal] = now
+                        self._stuck(pending)
                     except (NotSent, NoAnswer):
                         silent.add(pending.upstream)
                         self.looked[pending.seal] = now
@@ -99,40 +106,54 @@ class Latecomers:
     async def _look(self, pending: Pending, now: datetime) -> bool:
         """Looks for one; what was looked for and is not there after `keep` is forgotten. Raises what an upstream raises."""
         resource = self.upstream.resource(pending.upstream, pending.resource)
-        if resource is None:
-            return False  # no longer in the catalogue: nobody can say, and nothing is forgotten
-        found = None
-        if pending.marker is not None:
-            collection = ResourceRef(pending.upstream, pending.resource, None, pending.parent)
-            found = await self.upstream.find(collection, resource, pending.marker)
+        if resource is None or pending.marker is None or not searchable(resource):
+            return self._stuck(pending)
+        collection = ResourceRef(pending.upstream, pending.resource, None, pending.parent)
+        found = await self.upstream.find(collection, resource, pending.marker)
         if found is not None:
             return await self._bind(pending, resource, found, now)
         if pending.created < now - self.keep:
+            await self._note("forgotten", pending, collection, "", "not-found")
             await self.places.drop_pending(pending.seal)
-            self.looked.pop(pending.seal, None)
+            self._done_with(pending)
         else:
             self.looked[pending.seal] = now
         return False
 
+    def _stuck(self, pending: Pending) -> bool:
+        """Nobody can look for it: nothing of it is forgotten, and a person is told once."""
+        if pending.seal not in self.stuck:
+            self.stuck.add(pending.seal)
+            self.alarms.raise_([Alarm(AlarmKind.INTENT_STUCK, pending.upstream, pending.resource)])
+        return False
+
+    def _done_with(self, pending: Pending) -> None:
+        self.looked.pop(pending.seal, None)
+        self.stuck.discard(pending.seal)
+
     async def _bind(
         self, pending: Pending, resource: ResourceSpec, found: ClosedRecord, now: datetime
     ) -> bool:
-        """Records that it turned up, then lets it open: said twice does no harm, never said would."""
+        """Records that it turned up, then lets it open."""
         reference = self.evidence.reference(found.ref, resource.id_public)
+        await self._note("found-late", pending, found.ref, reference, Result.DONE.value)
+        if (alarm := await self.places.bind_pending(pending.seal, found.ref)) is not None:
+            self.alarms.raise_([alarm])
+            self.looked[pending.seal] = now
+            return False
+        self._done_with(pending)
+        return True
+
+    async def _note(self, said: str, pending: Pending, at: ResourceRef, reference: str, result: str) -> None:
+        """Records what is about to be done with a seal: said twice does no harm, never said would."""
         await self.log.append(
             AuditEvent(
                 Kind.NOTE,
                 new_id("req"),
                 SYSTEM,
-                "reconciler:found-late",
-                resource=place(found.ref),
+                f"reconciler:{said}",
+                resource=place(at),
                 records=(RecordPart({"reference": reference, "subject": None, "seal": pending.seal}),),
-                upstream={"result": Result.DONE.value, "by": "reconciler"},
+                upstream={"result": result, "by": "reconciler"},
             )
         )
-        if (alarm := await self.places.bind_pending(pending.seal, found.ref)) is not None:
-            self.alarms.raise_([alarm])
-            self.looked[pending.seal] = now
-            return False
-        self.looked.pop(pending.seal, None)
-        return True
