@@ -36,6 +36,10 @@ class Kept(Protocol):
         """Gives the next creates begun before that instant whose record was never seen, the oldest first; empty at the end."""
         ...
 
+    async def located(self, upstream: str, resource: str, reference: str) -> ResourceRef | None:
+        """Gives the record that a keyed reference stands for, None when no binding has it."""
+        ...
+
     async def bind_pending(self, seal: str, ref: ResourceRef) -> Alarm | None:
         """Binds a pending seal to the record that its create made."""
         ...
@@ -50,7 +54,8 @@ class Latecomers:
     """Looks for each kept create once every `again`; forgets it when it is older than `keep` and is not there now either.
 
     What nobody can look for is never forgotten: a person is told once a process. patience: as in Settler. A seal whose intent is
-    open is the settler's.
+    open is the settler's. refused: seals that the record they were found with could not take; said once a process, and looked
+    for no more in it.
     """
 
     log: Log
@@ -63,6 +68,7 @@ class Latecomers:
     again: timedelta = HOUR
     looked: dict[str, datetime] = field(default_factory=dict)
     stuck: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
 
     async def round(self, grace: timedelta, now: datetime | None = None) -> int:
         """Looks for those that are due and gives how many were found. Raises what the log and the store raise.
@@ -79,7 +85,8 @@ class Latecomers:
             for pending in page:
                 young = pending.created > now - grace - self.patience(pending.upstream)
                 due = self.looked.get(pending.seal, now - self.again) <= now - self.again
-                if due and not young and pending.seal not in open_seals and pending.upstream not in silent:
+                left = pending.seal in open_seals or pending.seal in self.refused
+                if due and not young and not left and pending.upstream not in silent:
                     try:
                         found += await self._look(pending, now)
                     except (
@@ -111,7 +118,7 @@ class Latecomers:
         collection = ResourceRef(pending.upstream, pending.resource, None, pending.parent)
         found = await self.upstream.find(collection, resource, pending.marker)
         if found is not None:
-            return await self._bind(pending, resource, found, now)
+            return await self._bind(pending, resource, found)
         if pending.created < now - self.keep:
             await self._note("forgotten", pending, collection, "", "not-found")
             await self.places.drop_pending(pending.seal)
@@ -131,18 +138,22 @@ class Latecomers:
         self.looked.pop(pending.seal, None)
         self.stuck.discard(pending.seal)
 
-    async def _bind(
-        self, pending: Pending, resource: ResourceSpec, found: ClosedRecord, now: datetime
-    ) -> bool:
-        """Records that it turned up, then lets it open."""
+    async def _bind(self, pending: Pending, resource: ResourceSpec, found: ClosedRecord) -> bool:
+        """Records that it turned up, then lets it open; or that its record is another's, once, and lets it be."""
         reference = self.evidence.reference(found.ref, resource.id_public)
-        await self._note("found-late", pending, found.ref, reference, Result.DONE.value)
+        # Bindings go by the keyed reference, whatever the resource's entries say. A bound row never changes, so that asking to bind
+        # what is bound already opens nothing: it tells whether it is ours (another replica was first) or somebody else's.
+        token = self.evidence.reference(found.ref, False)
+        bound = await self.places.located(pending.upstream, pending.resource, token)
+        if bound is None:
+            await self._note("found-late", pending, found.ref, reference, Result.DONE.value)
         if (alarm := await self.places.bind_pending(pending.seal, found.ref)) is not None:
+            await self._note(alarm.kind.value, pending, found.ref, reference, Result.UNKNOWABLE.value)
+            self.refused.add(pending.seal)
             self.alarms.raise_([alarm])
-            self.looked[pending.seal] = now
             return False
         self._done_with(pending)
-        return True
+        return bound is None
 
     async def _note(self, said: str, pending: Pending, at: ResourceRef, reference: str, result: str) -> None:
         """Records what is about to be done with a seal: said twice does no harm, never said would."""

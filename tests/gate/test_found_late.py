@@ -11,9 +11,8 @@ from audit import LogUnavailable
 from gateway.corridor.late import Latecomers
 from gateway.words.access import ResourceRef
 from gateway.words.binding import Pending
-from gateway.words.errors import BadAnswer, GatehouseError, NoAnswer, NotSent, Unaddressable
-from gateway.words.record import ClosedRecord
-from gateway.words.resource import Idempotency, ResourceSpec, Verb
+from gateway.words.errors import BadAnswer, GatehouseError, NoAnswer, NotSent
+from gateway.words.resource import Verb
 from tests.gate.house import BORN, RESOURCE, House, call
 from tests.gate.test_settling import settler
 
@@ -118,56 +117,6 @@ async def test_nothing_is_forgotten_that_no_entry_says(house: House) -> None:
     assert len(house.lens.pending) == 1
 
 
-@pytest.mark.parametrize("age", [timedelta(0), timedelta(days=60)])
-@pytest.mark.parametrize(
-    "why", ["it was made without a marker", "creates are found by no key", "no lookup", "no address", "gone"]
-)
-async def test_what_nobody_can_look_for_is_kept_and_a_person_is_told_once(
-    house: House, monkeypatch: pytest.MonkeyPatch, why: str, age: timedelta
-) -> None:
-    house.shelf.answers = 202
-    await house.gate.answer(call(Verb.CREATE, body={"name": "new"}))
-    spec = {"creates are found by no key": {"idempotency": Idempotency.NONE}, "no lookup": {"lookup": None}}
-    other = None if why == "gone" else replace(RESOURCE, **spec.get(why, {}))
-    monkeypatch.setattr(house.shelf, "resource", lambda *_: other)
-    if why == "it was made without a marker":
-        kept = house.lens.kept
-
-        async def unmarked(before: Any, after: Any) -> list[Pending]:
-            return [replace(pending, marker=None) for pending in await kept(before, after)]
-
-        monkeypatch.setattr(house.lens, "kept", unmarked)
-    if why == "no address":
-        monkeypatch.setattr(house.shelf, "find", raising(Unaddressable))
-    late, entries = latecomers(house), len(await house.kinds())
-    for hours in (0, 2):
-        assert await late.round(timedelta(0), NOW + age + timedelta(hours=hours)) == 0
-    assert len(house.lens.pending) == 1
-    assert [(a.kind.value, a.upstream, a.resource) for a in house.bell.rung] == [
-        ("intent-stuck", "shelf", "thing")
-    ]
-    assert len(await house.kinds()) == entries
-
-
-async def test_a_create_without_an_address_holds_up_no_other(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for _ in range(2):
-        await silent(house)
-    await settler(house).round(timedelta(0))
-    house.shelf.put("late", name="new")
-    house.shelf.by_key[f"marker-{max(house.lens.pending)}"] = "late"
-    find, lost = house.shelf.find, f"marker-{min(house.lens.pending)}"
-
-    async def addressed(ref: ResourceRef, resource: ResourceSpec, marker: str) -> ClosedRecord | None:
-        if marker == lost:
-            raise Unaddressable
-        return await find(ref, resource, marker)
-
-    monkeypatch.setattr(house.shelf, "find", addressed)
-    assert await latecomers(house).round(timedelta(0), NOW) == 1
-
-
 async def test_what_was_not_looked_for_is_not_forgotten_however_old(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,17 +168,6 @@ async def test_it_opens_only_once_that_is_recorded(house: House) -> None:
     house.disk.full = False
     assert await late.round(timedelta(0), NOW) == 1
     assert (await house.last())["action"] == "reconciler:found-late"
-
-
-async def test_a_record_of_somebody_else_is_alarmed_once_an_hour(house: House) -> None:
-    await silent(house)
-    await settler(house).round(timedelta(0))
-    arrives(house)
-    house.lens.bound["late"] = "seal_another"
-    late = latecomers(house)
-    for minutes in (0, 1, 59, 61):
-        await late.round(timedelta(0), NOW + timedelta(minutes=minutes))
-    assert len(house.bell.rung) == 2
 
 
 def raising(error: type[GatehouseError], asked: list[object] | None = None) -> Any:
@@ -321,13 +259,3 @@ async def test_a_silent_upstream_is_asked_again_an_hour_later(
         assert await late.round(timedelta(0), NOW) == 0
     assert await late.round(timedelta(0), NOW + timedelta(minutes=59)) == 0
     assert await late.round(timedelta(0), NOW + timedelta(minutes=61)) == 1
-
-
-async def test_a_record_that_somebody_else_is_bound_to_is_an_alarm(house: House) -> None:
-    await silent(house)
-    await settler(house).round(timedelta(0))
-    arrives(house)
-    house.lens.bound["late"] = "seal_another"
-    assert await latecomers(house).round(timedelta(0), NOW) == 0
-    assert [alarm.kind.value for alarm in house.bell.rung] == ["already-bound"]
-    assert house.lens.bound == {"late": "seal_another"}
