@@ -182,6 +182,8 @@ class Settler:
             return sure and await self._close(intent, Result.NOT_DONE, resource, now)
         if verb is Verb.UPDATE and self._carries(now, resource, part):
             return await self._close(intent, Result.DONE, resource, now)
+        if part["version"] is None and not sure:
+            return False  # nothing tells that somebody else wrote the record: ours may come yet
         return await self._close(intent, Result.UNKNOWABLE, resource, now)
 
     async def _place(self, resource: ResourceSpec, part: Mapping[str, Any]) -> ResourceRef | None:
