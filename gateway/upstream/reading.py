@@ -125,7 +125,9 @@ class Reading:
             collections.append(before)
         if below.rpartition("/")[0] not in collections:
             return None
-        return segments[-1] or None
+        return (
+            segments[-1] or None if segments else None
+        )  # the mount itself, with a slash behind it, names no record
 
     def matches(self, ref: ResourceRef, lookup_field: Pattern | None, marker: str) -> list[ClosedRecord]:
         """Gives the records in a lookup's answer: of a list those whose `lookup_field` is the marker, else the single one.
