@@ -187,7 +187,7 @@ async def open_house(
         stack.push_async_callback(bundles.close)
 
         async def reload() -> None:
-            await stores.state.scan(identity.load)
+            await identity.load()
             fields.forget()
 
         first = await bundles.first()

@@ -114,32 +114,46 @@ def _import(entry: dict[str, Any]) -> tuple[OKPKey | ECKey | RSAKey, frozenset[s
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class FileRead:
+    """What a key file held when it was read: its bytes and the keys in them, or why there are none to be had."""
+
+    data: bytes
+    keys: KeySet | None
+    error: OSError | Misconfigured | None = None
+
+
 class FileKeys:
-    """The keys of an issuer whose set lies in a file; read anew by `load`."""
+    """The keys of an issuer whose set lies in a file. `read` may run in any thread and changes nothing; `take` runs on the loop."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._bytes = b""
         self._keys: KeySet | None = None
 
-    def load(self) -> bool:
-        """Reads the file; True when the keys changed. A broken file leaves the good keys in place.
+    def read(self) -> FileRead:
+        """Gives what lies there now. Its bytes are compared, not its time: a file put back with an old date is another one too."""
+        data = b""
+        try:
+            with self._path.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+            return FileRead(data, self._keys if data == self._bytes else read_keys(data))
+        except (OSError, Misconfigured) as error:
+            return FileRead(data, None, error)
+
+    def take(self, found: FileRead) -> bool:
+        """Believes what was read; True when the keys changed. A broken file leaves the good keys in place.
 
         Raises Misconfigured where there are no good keys yet.
         """
-        try:
-            data = self._path.read_bytes()
-            if data == self._bytes:
-                return False
-            keys = read_keys(data)
-        except (OSError, Misconfigured) as error:
+        if found.keys is None:
             if self._keys is None:
-                raise Misconfigured(
-                    f"{self._path.name}: {error if isinstance(error, Misconfigured) else 'not readable'}"
-                ) from error
+                why = found.error if isinstance(found.error, Misconfigured) else "not readable"
+                raise Misconfigured(f"{self._path.name}: {why}") from found.error
             return False
-        self._bytes, self._keys = data, keys
-        return True
+        changed = found.data != self._bytes
+        self._bytes, self._keys = found.data, found.keys
+        return changed
 
     async def find(self, kid: str, now: datetime) -> VerifyingKey | None:  # noqa: ARG002  # the shape that both sources share
         """Gives the key of that id."""

@@ -1,7 +1,7 @@
 """Step 2 of the request path, the person: a token of an issuer we know, for this gateway, issued for this application.
 
 Verified tokens are remembered (an EdDSA check costs 180 µs) until they end or turn 15 minutes old, whichever comes first, and
-all are forgotten when any issuer's keys change.
+all are forgotten when any issuer's keys change. Everything here is used on the event loop, but for `read`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 
 from gateway.identity.issuers import ALGORITHMS, Issuer
-from gateway.identity.jwks import AddressKeys, Fetch, FileKeys, VerifyingKey
+from gateway.identity.jwks import AddressKeys, Fetch, FileKeys, FileRead, VerifyingKey
 from gateway.identity.strangers import Stranger, Unproven
 from gateway.identity.token import MAX_AGE, Unpacked, check_claims, check_terms, unpack
 from gateway.words.errors import Misconfigured
@@ -54,6 +54,7 @@ class Persons:
         self._addresses: list[AddressKeys] = []
         self._keys = {issuer.issuer: self._source(issuer, fetch) for issuer in issuers}
         self._remembered: OrderedDict[tuple[bytes, str], Proven] = OrderedDict()
+        self._forgotten = 0
 
     def _source(self, issuer: Issuer, fetch: Fetch | None) -> KeySource:
         if not isinstance(issuer.jwks, str):
@@ -64,9 +65,18 @@ class Persons:
         self._addresses.append(address := AddressKeys(issuer.jwks, fetch, self.forget))
         return address
 
-    def load(self) -> None:
-        """Reads the key files anew. Raises Misconfigured where one was never good."""
-        changed = [file.load() for file in self._files]  # every file is read, whichever changed
+    @property
+    def has_files(self) -> bool:
+        """Whether any issuer's keys lie in a file."""
+        return bool(self._files)
+
+    def read(self) -> Sequence[FileRead]:
+        """Gives what the key files hold now, and changes nothing: it may run in any thread."""
+        return [file.read() for file in self._files]
+
+    def take(self, found: Sequence[FileRead]) -> None:
+        """Believes what was read from the files. Raises Misconfigured where one was never good."""
+        changed = [file.take(one) for file, one in zip(self._files, found, strict=True)]
         if any(changed):
             self.forget()
 
@@ -78,6 +88,7 @@ class Persons:
     def forget(self) -> None:
         """Drops all remembered tokens: each is verified again."""
         self._remembered.clear()
+        self._forgotten += 1
 
     async def prove(self, token: str, application: str, now: datetime) -> Proven:
         """Gives the person whom the token names. Raises Unproven."""
@@ -87,7 +98,11 @@ class Persons:
         if known is not None and seconds < known.until:
             self._remembered.move_to_end(mark)
             return known
+        forgotten = self._forgotten
         proven = await self._verify(token, application, now)
+        if forgotten != self._forgotten:
+            # Keys changed while this one was verified, maybe by a key that is gone: the next time it is looked at again.
+            return proven
         self._remembered[mark] = proven
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)

@@ -184,17 +184,14 @@ async def open_desks(folder: Path, *, log: Any = None, store: Any = None) -> Asy
     rules = AdminsOnly()
     identity = Identity(store=state, keyed_hash=hashing, issuers=(), clock=lambda: NOW)
 
-    async def reload() -> None:
-        await state.scan(identity.load)
-
     nowhere: Any = None
     first = Ruled(fence=-1, addresser=nowhere, decider=rules, upstream=nowhere, lister=nowhere)
-    inforce = InForce(written, reload, first)
+    inforce = InForce(written, identity.load, first)
     await inforce.refresh()
     desk = Desk(written, inforce, state, lambda: NOW)
-    keys = Keys(desk, hashing, reload, lambda: DECLARED)
+    keys = Keys(desk, hashing, identity.load, lambda: DECLARED)
     try:
-        yield Desks(real, kept, identity, rules, inforce, keys, KeySettlement(desk, reload))
+        yield Desks(real, kept, identity, rules, inforce, keys, KeySettlement(desk, identity.load))
     finally:
         await real.close()
         await kept.close()
