@@ -170,9 +170,11 @@ async def open_house(
         if settings.issuers_file is not None:
             issuers = (*issuers, *read_issuers(settings.issuers_file, settings.audience))
         hashing = keyed_hash(keyring)
-        identity = Identity(store=stores.state, keyed_hash=hashing, issuers=issuers, clock=clock, fetch=fetch)
         adopted = partial(metrics.count, Count.ADOPTED)
         fields = FieldLens(stores.state, keyring, clock=clock, adopted=adopted)
+        identity = Identity(
+            store=stores.state, keyed_hash=hashing, issuers=issuers, clock=clock, fetch=fetch, told=_tell_keys
+        )
         evidence = KeyedEvidence(keyring)
         facts = FactRoom(catalogue.of_record, catalogue.of_draft)
         bundles = Bundles(
@@ -261,6 +263,7 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     loops.every(settings.settle_seconds, "late", lambda: look_for_late(house, grace))
     loops.every(settings.summary_seconds, "strangers", lambda: sum_up(house))
     loops.every(settings.watch_seconds, "policies", lambda: house.bundles.watch(house.held, house.log))
+    loops.every(settings.watch_seconds, "issuers", house.identity.watch)
     if settings.database_url:
         loops.every(settings.watch_seconds, "caches", house.held.catch_up)
     gc.collect()
@@ -323,3 +326,11 @@ def _note(action: str, **said: str | int) -> AuditEvent:
 def _report(name: str, error: BaseException) -> None:
     kind, at = place_of(error)
     event("loop-failed", logging.ERROR, component=name, error=kind, at=at)
+
+
+def _tell_keys(issuer: int, error: BaseException | None) -> None:
+    """Says that an issuer's key file changed: its keys are in force, or it is refused and the keys before it go on."""
+    if error is None:
+        event("issuer-keys-changed", logging.WARNING, component=f"issuer-{issuer}")
+    else:
+        event("issuer-keys-refused", logging.ERROR, component=f"issuer-{issuer}", error=type(error).__name__)

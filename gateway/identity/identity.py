@@ -13,7 +13,7 @@ from datetime import datetime
 from gateway.identity.apikeys import ApiKeys, KeyedHash, fault
 from gateway.identity.issuers import Issuer
 from gateway.identity.jwks import Fetch
-from gateway.identity.persons import Persons, Proven
+from gateway.identity.persons import Persons, Proven, Told, untold
 from gateway.identity.store import ApiKey, all_keys, read_key
 from gateway.identity.strangers import Stranger, Strangers, Unproven
 from gateway.store import Store
@@ -35,11 +35,12 @@ class Identity:
         issuers: Sequence[Issuer],
         clock: Callable[[], datetime],
         fetch: Fetch | None = None,
+        told: Told = untold,
     ) -> None:
         self.strangers = Strangers()
         self._store = store
         self._keys = ApiKeys(keyed_hash)
-        self._persons = Persons(issuers, fetch)
+        self._persons = Persons(issuers, fetch, told)
         self._clock = clock
         self._turn = asyncio.Lock()
 
@@ -51,6 +52,11 @@ class Identity:
         """
         async with self._turn:
             self._keys.replace(await self._store.scan(all_keys))
+            await self._load_files()
+
+    async def watch(self) -> None:
+        """Looks at the key files once and believes what changed: nothing in the log says that a key was taken out of one."""
+        async with self._turn:
             await self._load_files()
 
     async def _load_files(self) -> None:

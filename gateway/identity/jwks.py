@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any, cast
 
@@ -123,6 +124,15 @@ class FileRead:
     error: OSError | Misconfigured | None = None
 
 
+class Taken(Enum):
+    """What came of reading a key file: its first keys, other keys than before, nothing new, or a new mistake in it."""
+
+    FIRST = auto()
+    CHANGED = auto()
+    SAME = auto()
+    REFUSED = auto()
+
+
 class FileKeys:
     """The keys of an issuer whose set lies in a file. `read` may run in any thread and changes nothing; `take` runs on the loop."""
 
@@ -130,6 +140,7 @@ class FileKeys:
         self._path = path
         self._bytes = b""
         self._keys: KeySet | None = None
+        self._refused: tuple[type[BaseException | None], bytes] | None = None
 
     def read(self) -> FileRead:
         """Gives what lies there now. Its bytes are compared, not its time: a file put back with an old date is another one too."""
@@ -141,19 +152,22 @@ class FileKeys:
         except (OSError, Misconfigured) as error:
             return FileRead(data, None, error)
 
-    def take(self, found: FileRead) -> bool:
-        """Believes what was read; True when the keys changed. A broken file leaves the good keys in place.
+    def take(self, found: FileRead) -> Taken:
+        """Believes what was read. A broken file leaves the good keys in place, and each state of it is named as new once.
 
         Raises Misconfigured where there are no good keys yet.
         """
-        if found.keys is None:
+        if found.error is not None or found.keys is None:
             if self._keys is None:
                 why = found.error if isinstance(found.error, Misconfigured) else "not readable"
                 raise Misconfigured(f"{self._path.name}: {why}") from found.error
-            return False
-        changed = found.data != self._bytes
-        self._bytes, self._keys = found.data, found.keys
-        return changed
+            before, self._refused = self._refused, (type(found.error), found.data)
+            return Taken.SAME if before == self._refused else Taken.REFUSED
+        first, same = self._keys is None, found.data == self._bytes
+        self._bytes, self._keys, self._refused = found.data, found.keys, None
+        if same:
+            return Taken.SAME
+        return Taken.FIRST if first else Taken.CHANGED
 
     async def find(self, kid: str, now: datetime) -> VerifyingKey | None:  # noqa: ARG002  # the shape that both sources share
         """Gives the key of that id."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -114,3 +115,54 @@ async def test_a_token_verified_by_a_key_that_is_gone_meanwhile_is_not_remembere
     pausing.go.set()
     await under_way
     assert await reason(persons, text) == "signer-unknown"
+
+
+async def test_a_key_file_is_believed_as_it_is_now_and_each_mistake_in_it_is_told_once(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_bytes(jwks("ed"))
+    told: list[tuple[int, str | None]] = []
+    persons = Persons(
+        [
+            Issuer("https://other.example", "https://other.example/jwks", "gatehouse", frozenset({"EdDSA"})),
+            Issuer(ISSUER, file, "gatehouse", frozenset({"EdDSA", "ES256"})),
+        ],
+        lambda _: asyncio.sleep(0, b""),
+        lambda number, error: told.append((number, error and type(error).__name__)),
+    )
+    for _ in range(2):
+        persons.take(persons.read())
+    assert told == []  # what is there at a start is no change
+    broken = b'{"keys": ['
+    for content in (broken, broken, b"", None, None, jwks("ed"), broken):
+        file.unlink(missing_ok=True)
+        if content is not None:
+            file.write_bytes(content)
+        persons.take(persons.read())
+        assert await persons.prove(token(), "app:desk", NOW)
+    assert told == [
+        (2, "Misconfigured"),
+        (2, "Misconfigured"),
+        (2, "FileNotFoundError"),
+        (2, "Misconfigured"),
+    ]
+    file.write_bytes(jwks("ec"))
+    persons.take(persons.read())
+    assert told[4:] == [(2, None)]
+    assert await reason(persons, token()) == "signer-unknown"
+
+
+async def test_a_change_that_leaves_date_and_size_alone_is_seen(tmp_path: Path) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_bytes(jwks("ed"))
+    before = file.stat()
+    persons = Persons([Issuer(ISSUER, file, "gatehouse", frozenset({"EdDSA"}))], None)
+    persons.take(persons.read())
+    await persons.prove(token(), "app:desk", NOW)
+    other = file.read_bytes().replace(b'"kid": "ed"', b'"kid": "xx"')
+    file.write_bytes(other)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    persons.take(persons.read())
+    assert await reason(persons, token()) == "signer-unknown"
