@@ -264,8 +264,7 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     loops.every(settings.summary_seconds, "strangers", lambda: sum_up(house))
     loops.every(settings.watch_seconds, "policies", lambda: house.bundles.watch(house.held, house.log))
     loops.every(settings.watch_seconds, "issuers", house.identity.watch)
-    if settings.database_url:
-        loops.every(settings.watch_seconds, "caches", house.held.catch_up)
+    loops.every(settings.watch_seconds, "caches", house.held.catch_up)
     gc.collect()
     gc.freeze()  # what was loaded stays: a collection never walks through the policy again
     gc.set_threshold(*_COLLECTED)
@@ -291,6 +290,7 @@ async def settle(house: House, grace: timedelta) -> None:
     async with house.stores.state.alone("settle") as mine:
         if mine:
             await house.settler.round(grace)
+            await house.keys.settlement.end_unconfirmed(grace)
 
 
 async def look_for_late(house: House, grace: timedelta) -> None:

@@ -9,11 +9,13 @@ from gateway.identity.store import (
     ApiKey,
     all_keys,
     confirm_key,
+    end_unconfirmed,
     insert_key,
     key_of_intent,
     read_key,
     revoke_key,
     revoked_by,
+    unconfirmed_keys,
 )
 from gateway.identity.strangers import Stranger, Strangers
 
@@ -29,6 +31,7 @@ __all__ = [
     "Strangers",
     "all_keys",
     "confirm_key",
+    "end_unconfirmed",
     "fault",
     "insert_key",
     "key_of_intent",
@@ -37,5 +40,6 @@ __all__ = [
     "read_key",
     "revoke_key",
     "revoked_by",
+    "unconfirmed_keys",
     "write_key_text",
 ]
