@@ -289,3 +289,20 @@ async def test_a_fence_that_keeps_moving_ends_in_a_refusal_with_an_entry(
         assert error.code is Code.FENCE_MOVING
         assert error.entry is not None
         assert (await desks.entries())[-1]["decision"]["reason"] == "fence-moving"
+
+
+async def test_a_request_that_is_stale_and_cannot_be_decided_anew_is_refused_with_an_entry(
+    tmp_path: Path,
+) -> None:
+    store = Wrapped("scan", Unavailable())
+    async with open_desks(tmp_path / "home", store=store) as desks:
+        admin = await desks.admin()
+        event = AuditEvent(Kind.CHANGE, "r", {"application": "app:admin"}, "x")
+        await desks.log.append(event, raises_fence=True)
+        store.arm(1)
+        error = await failing(lambda: desks.issue(admin))
+        last = (await desks.entries())[-1]
+        assert (error.code, last["kind"], last["action"]) == (Code.NOT_READY, "denied", "key:create")
+        assert (last["principal"]["application"], last["decision"]["reason"]) == ("app:admin", "not-ready")
+        assert error.entry is not None
+        assert error.entry.startswith(f"{last['seq']}:")
