@@ -26,6 +26,7 @@ from gateway.identity import (
     all_keys,
     confirm_key,
     insert_key,
+    is_key_id,
     read_key,
     revoke_key,
     write_key_text,
@@ -141,7 +142,8 @@ class Keys:
     async def list(self, asker: Asker, read: Callable[[], Page] = Page) -> Listed:
         """Gives keys by id, oldest first, each with the members that the decision shows clear.
 
-        Raises what `read` raises, Denied, Refused(PARAMETER_MALFORMED).
+        Raises what `read` raises, Denied, Refused (PARAMETER_MALFORMED; FIELD_NOT_SEARCHABLE where he may not see ids and asks for a
+        page of them).
         """
 
         async def work(visit: Visit) -> Listed:
@@ -149,8 +151,16 @@ class Keys:
             wanted = read()
             if not 1 <= wanted.limit <= MAX_LISTED:
                 raise Refused(Code.PARAMETER_MALFORMED, parameter="limit")
+            if wanted.after is not None and not is_key_id(wanted.after):
+                raise Refused(Code.PARAMETER_MALFORMED, parameter="after")
+            # Pages begin after an id and end with one: who may not see ids gets all keys at once, or none.
+            by_id = decision.read.of("/id") is Disclosure.CLEAR
+            if wanted.after is not None and not by_id:
+                raise Refused(Code.FIELD_NOT_SEARCHABLE, field="/id")
             after = wanted.after or ""
             keys = [key for key in await self.desk.store.scan(all_keys) if key.id > after]
+            if len(keys) > wanted.limit and not by_id:
+                raise Refused(Code.FIELD_NOT_SEARCHABLE, field="/id")
             page = [(key, shown(key, decision)) for key in keys[: wanted.limit]]
             event = visit.event(Kind.SERVED, [_part(key, document) for key, document in page])
             receipt = await self.desk.log.append(event, fence=visit.ruled.fence)

@@ -4,6 +4,7 @@ from gateway.identity.apikeys import KeyedHash, fault, keyed_hash
 from gateway.identity.identity import PERSON_HEADER, Identity
 from gateway.identity.issuers import Issuer, read_issuers
 from gateway.identity.keytext import SECRET_BYTES, KeyText
+from gateway.identity.keytext import is_id as is_key_id
 from gateway.identity.keytext import write as write_key_text
 from gateway.identity.store import (
     ApiKey,
@@ -34,6 +35,7 @@ __all__ = [
     "end_unconfirmed",
     "fault",
     "insert_key",
+    "is_key_id",
     "key_of_intent",
     "keyed_hash",
     "read_issuers",

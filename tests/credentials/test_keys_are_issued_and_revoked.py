@@ -190,3 +190,20 @@ async def test_an_admin_whose_key_was_revoked_elsewhere_is_refused_by_a_process_
         with pytest.raises(Unidentified):
             await desks.keys.revoke(desks.asker(other), issued.key.id)
         assert await desks.holds(issued.text)
+
+
+async def test_who_may_not_see_ids_gets_no_page_of_them(desks: Desks) -> None:
+    admin = await desks.admin()
+    ids = [(await desks.issue(admin)).key.id for _ in range(2)]
+    desks.rules.hidden |= {"/id"}
+    whole = await desks.keys.list(desks.asker(admin), lambda: Page(limit=3))
+    assert (len(whole.keys), whole.next) == (3, None)
+    assert "id" not in whole.keys[0]
+    for page in (Page(limit=2), Page(ids[0], 3)):
+        with pytest.raises(Refused) as caught:
+            await desks.keys.list(desks.asker(admin), lambda page=page: page)
+        assert (caught.value.code, dict(caught.value.params)) == (
+            Code.FIELD_NOT_SEARCHABLE,
+            {"field": "/id"},
+        )
+        assert (await desks.entries())[-1]["decision"]["reason"] == "field-not-searchable"
