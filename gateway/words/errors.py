@@ -46,6 +46,7 @@ class Code(StrEnum):
     TARGET_TOO_LONG = "target-too-long"
     MEDIA_TYPE = "media-type"
     FIELD_UNKNOWN = "field-unknown"
+    MEMBER_UNKNOWN = "member-unknown"
     MASK_SUBMITTED = "mask-submitted"
     VALUE_REFUSED = "value-refused"
     CONDITION_MISSING = "condition-missing"
@@ -89,6 +90,7 @@ STATUS: Mapping[Code, int] = {
     Code.TARGET_TOO_LONG: 414,
     Code.MEDIA_TYPE: 415,
     Code.FIELD_UNKNOWN: 422,
+    Code.MEMBER_UNKNOWN: 422,
     Code.MASK_SUBMITTED: 422,
     Code.VALUE_REFUSED: 422,
     Code.CONDITION_MISSING: 428,

@@ -25,7 +25,7 @@ STATUS = {
     413: "body-too-large",
     414: "target-too-long",
     415: "media-type",
-    422: "field-unknown mask-submitted value-refused",
+    422: "field-unknown member-unknown mask-submitted value-refused",
     428: "condition-missing",
     429: "too-many",
     431: "headers-too-large",
