@@ -11,7 +11,8 @@ import gc
 import os
 import re
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,7 +24,7 @@ from audit.verify import Report, Unreadable, verify_sqlite
 from gateway import __version__
 from gateway.keys import Keyring, create_key_file, from_file
 from gateway.observe import configure
-from gateway.settings import Settings, read
+from gateway.settings import CONFIG, Settings, given, read, table
 from gateway.stores import LOG_FILE
 from gateway.text import Language, text
 from gateway.words.errors import GatehouseError, Misconfigured
@@ -62,18 +63,26 @@ def main() -> NoReturn:
     sys.exit(code or 0)
 
 
+def environment() -> Mapping[str, str]:
+    """Gives the environment; `gatehouse --config FILE` counts as GATEHOUSE_CONFIG and wins over it."""
+    context = click.get_current_context(silent=True)
+    config = context.find_root().params.get("config") if context else None
+    return os.environ if config is None else {**os.environ, CONFIG: str(config)}
+
+
 def settings() -> Settings:
-    """Gives the settings from the environment. Raises Misconfigured."""
-    return read(os.environ)
+    """Gives the settings from the environment and the file that it names. Raises Misconfigured."""
+    return read(environment())
 
 
 def language() -> Language:
-    """Gives the language of what is printed: GATEHOUSE_LANGUAGE, English where it cannot be read."""
-    return (
-        Language.CHINESE
-        if os.environ.get("GATEHOUSE_LANGUAGE", "").lower().startswith("zh")
-        else Language.ENGLISH
-    )
+    """Gives the language of what is printed: the setting's, English where it cannot be read."""
+    here = environment()
+    chosen = here.get("GATEHOUSE_LANGUAGE", "").lower()
+    if not chosen and here.get(CONFIG):
+        with suppress(Misconfigured):
+            chosen = read(here).language
+    return Language.CHINESE if chosen.startswith("zh") else Language.ENGLISH
 
 
 def say(key: str, **params: str | int) -> None:
@@ -98,10 +107,16 @@ def running(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gatehouse")
-def group() -> None:
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The settings file, as GATEHOUSE_CONFIG names it (gatehouse.toml.example).",
+)
+def group(config: Path | None) -> None:
     """Gatehouse guards customer records and message threads: it decides, seals, and leaves evidence.
 
-    Begin with `gatehouse demo`. Settings are environment variables that begin with GATEHOUSE_.
+    Begin with `gatehouse demo`. Settings are environment variables that begin with GATEHOUSE_, or lines of a settings file;
+    `gatehouse settings` shows them.
     """
 
 
@@ -130,7 +145,7 @@ def doctor(json_: bool) -> None:
     from gateway.doctor import examine  # noqa: PLC0415 - as in run
 
     # JSON is for scripts: its words are the same in every language.
-    checks = examine(os.environ, Language.ENGLISH if json_ else language())
+    checks = examine(environment(), Language.ENGLISH if json_ else language())
     if json_:
         as_json([dataclasses.asdict(check) for check in checks])
     else:
@@ -139,6 +154,30 @@ def doctor(json_: bool) -> None:
             click.echo(f"{mark} {check.what}" + (f": {check.todo}" if check.todo else ""))
     if not all(check.good for check in checks):
         raise click.exceptions.Exit(FOUND_WANTING)
+
+
+@group.command("settings")
+@click.option(
+    "--explain", is_flag=True, help="Print the table: what each setting does, its range and default."
+)
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def show_settings(explain: bool, json_: bool) -> None:
+    """Say what is in force and where each value comes from; secrets are not shown."""
+    from gateway import settings_page  # noqa: PLC0415 - as in run
+
+    if explain:
+        if json_:
+            as_json([settings_page.described(row) for row in table()])
+        else:
+            click.echo("\n".join(settings_page.explained(table())))
+        return
+    chosen = settings()
+    told = [settings_page.shown(found, getattr(chosen, found.row.name)) for found in given(environment())]
+    if json_:
+        as_json(told)
+        return
+    for one in told:
+        click.echo(settings_page.line(one))
 
 
 @group.group()

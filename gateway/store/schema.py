@@ -13,11 +13,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
+from gateway.shipped import shipped
 from gateway.store.store import Store
 from gateway.words.errors import Misconfigured
 
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.py")
-_HOME = Path(__file__).resolve().parent.parent.parent / "migrations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Tree:
     @classmethod
     def of(cls, name: str) -> Tree:
         """Gives the tree that ships with the program: `state` or `records`."""
-        return cls(name, _HOME / name)
+        return cls(name, shipped("migrations") / name)
 
     @property
     def version_table(self) -> str:
