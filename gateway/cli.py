@@ -130,12 +130,19 @@ def run() -> None:
 
 
 @group.command()
-def demo() -> None:
+@click.option(
+    "--customers",
+    type=click.IntRange(12, 200),
+    default=200,
+    show_default=True,
+    help="How many invented customers; each has threads and messages.",
+)
+def demo(customers: int) -> None:
     """Set everything up under var/, load invented people, serve, and print lines to try."""
     from gateway.serving import serve_demo  # noqa: PLC0415 - as in run
 
     configure()
-    running(lambda: serve_demo(settings(), say))
+    running(lambda: serve_demo(settings(), say, customers))
 
 
 @group.command()

@@ -30,7 +30,7 @@ async def serve_forever(settings: Settings) -> None:
         await serve(house, started=lambda _: None)
 
 
-async def serve_demo(settings: Settings, say: Say) -> None:
+async def serve_demo(settings: Settings, say: Say, customers: int = demo.MOST) -> None:
     """Sets up, loads the sample, serves, prints credentials and lines to paste. Raises Misconfigured off the loopback address."""
     _begin()
     if settings.host not in LOOPBACK:
@@ -43,8 +43,8 @@ async def serve_demo(settings: Settings, say: Say) -> None:
     issuer = demo.prepare(settings)
     async with open_house(settings, issuers=(issuer.terms(),)) as house:
         keys = await demo.credentials(house)
-        if await demo.load_sample(house, _Progress(say)):
-            say("demo.loaded")
+        if await demo.load_sample(house, _Progress(say), customers=customers):
+            say("demo.loaded", customers=customers, threads=customers * 3 // 2, messages=customers * 10)
         example = await demo.example(house)
         await serve(house, started=lambda server: _welcome(server, house, keys, issuer, example, say))
 

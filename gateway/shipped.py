@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
-_CARRIED = _PACKAGE / "shipped"
+_CARRIED = _PACKAGE / "carried"
 ROOT = _PACKAGE.parent
 """The checkout; where installed, the folder that holds the packages, which is nobody's to write into."""
 
