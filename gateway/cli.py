@@ -23,6 +23,7 @@ from audit import AuditError
 from audit.verify import Report, Unreadable, verify_sqlite
 from gateway import __version__
 from gateway.keys import Keyring, create_key_file, from_file
+from gateway.machine import make_home
 from gateway.observe import configure
 from gateway.settings import CONFIG, Settings, given, read, table
 from gateway.stores import LOG_FILE
@@ -297,7 +298,7 @@ def keys_create() -> None:
     chosen = settings()
     if chosen.keys.exists():
         raise Misconfigured(f"{chosen.keys.name} is there already; it is never overwritten")
-    chosen.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_home(chosen.home)
     create_key_file(chosen.keys)
     say("cli.keys.created", file=chosen.keys.name)
 

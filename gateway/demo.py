@@ -22,6 +22,7 @@ from gateway.credentials import Wish
 from gateway.gate import Gate
 from gateway.identity.demo import DemoIssuer
 from gateway.keys import create_key_file
+from gateway.machine import make_home
 from gateway.records import Sample, sample
 from gateway.settings import Settings
 from gateway.words.access import Call
@@ -75,7 +76,7 @@ class AsSystem:
 
 def prepare(settings: Settings) -> DemoIssuer:
     """Makes the home folder, the key file (0600) and the demo's own issuer of person tokens; repeating changes nothing."""
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_home(settings.home)
     if not settings.keys.exists():
         create_key_file(settings.keys)
     folder = settings.home / "demo"

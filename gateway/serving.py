@@ -6,6 +6,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from gateway import demo
 from gateway.app import House, open_house, serve
@@ -87,5 +88,6 @@ def _welcome(
     say("demo.try")
     for line in demo.lines(base, keys, issuer, example):
         say("demo.line", line=line)
-    say("demo.more", home=house.settings.home.name)
+    home, here = house.settings.home, Path.cwd()
+    say("demo.more", home=str(home.relative_to(here) if home.is_relative_to(here) else home))
     sys.stdout.flush()

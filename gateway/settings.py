@@ -65,6 +65,16 @@ def _seconds(text: str) -> float:
     return number
 
 
+@_takes("above 0, at most 315360000")
+def _span(text: str) -> float:
+    number = -1.0
+    with suppress(ValueError):
+        number = float(text)
+    if not 0 < number <= 315_360_000:
+        raise ValueError("seconds are a number above 0, here at most 315360000, ten years")
+    return number
+
+
 @_takes("host:port, separated by commas, or empty")
 def _hosts(text: str) -> frozenset[str]:
     hosts = frozenset(part.strip() for part in text.split(",") if part.strip())
@@ -191,7 +201,10 @@ class Settings:
         "entries",
     )
     request_seconds: float = _setting(
-        "30", _seconds, "How long a client may take to send a request.", "seconds"
+        "30",
+        _seconds,
+        "How long a client may take to send a body; for the headers 10 seconds at most.",
+        "seconds",
     )
     stop_seconds: float = _setting("30", _seconds, "How long a stop waits for requests under way.", "seconds")
     settle_seconds: float = _setting("5", _seconds, "How often open intents are looked at.", "seconds")
@@ -215,7 +228,7 @@ class Settings:
     )
     clock_back_seconds: float = _setting(
         "60",
-        _seconds,
+        _span,
         "A start is refused where the machine's clock is further than this behind the log's last entry.",
         "seconds",
     )

@@ -102,6 +102,12 @@ class Store(Protocol):
     def reader(self) -> Reader:
         """A reader; it connects at its first question."""
 
+    def inspect(self) -> Head | None:
+        """What a writer's `open` would refuse, looked at without changing anything; None where there is no log yet. Blocks.
+
+        Raises: LogRefused with what to do.
+        """
+
 
 def migrations(engine: str, above: int) -> list[tuple[int, str]]:
     """The numbered SQL files of migrations/audit/<engine> above a version: [(version, text)], in order.

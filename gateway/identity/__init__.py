@@ -5,6 +5,7 @@ from gateway.identity.identity import PERSON_HEADER, Identity
 from gateway.identity.issuers import Issuer, read_issuers
 from gateway.identity.keytext import SECRET_BYTES, KeyText
 from gateway.identity.keytext import write as write_key_text
+from gateway.identity.persons import look_at_issuers
 from gateway.identity.store import (
     ApiKey,
     all_keys,
@@ -33,6 +34,7 @@ __all__ = [
     "insert_key",
     "key_of_intent",
     "keyed_hash",
+    "look_at_issuers",
     "read_issuers",
     "read_key",
     "revoke_key",

@@ -68,6 +68,14 @@ async def migrate(store: Store, tree: Tree) -> bool:
     return True
 
 
+def may_not_migrate(tree: Tree) -> Misconfigured:
+    """Gives the refusal of a login that may not do what is pending."""
+    return Misconfigured(
+        f"the {tree.name} store is not at this program's revision, and this login may not migrate it: "
+        "run `python -m tools.prepare` as the role that owns the stores (docs/deploy.md)"
+    )
+
+
 def version_of(connection: Connection, tree: Tree) -> str | None:
     """Gives the store's revision, None where the tree was never applied."""
     if connection.dialect.name == "sqlite":
