@@ -102,6 +102,12 @@ def sources() -> str:
         raise ValueError("gateway/__init__.py names no version")
     if said[1] != version():
         raise ValueError(f"pyproject.toml says {version()}, gateway/__init__.py {said[1]}")
+    golden = [
+        json.loads(path.read_text())["schemas"]
+        for path in (ROOT / "tests/store/golden").glob("*/expected.json")
+    ]
+    if schemas() not in golden:
+        raise NotMade(f"no golden home has the schemas {schemas()}: `python -m tests.store.golden.make`")
     if changed := _git("status", "--porcelain"):
         raise NotMade(f"{len(changed.splitlines())} files are not as they were committed")
     tag = f"v{version()}"
@@ -110,6 +116,16 @@ def sources() -> str:
     if f"## {version()} " not in (ROOT / "CHANGELOG.md").read_text():
         raise NotMade(f"CHANGELOG.md has no section {version()}")
     return f"{tag}, {_git('rev-parse', '--short', 'HEAD')}"
+
+
+def schemas() -> dict[str, str]:
+    """Gives the newest migration of each tree, from the file names alone: this environment does not hold the program."""
+    trees = {
+        "audit": "audit/sqlite/*.sql",
+        "state": "state/versions/*.py",
+        "records": "records/versions/*.py",
+    }
+    return {name: max(p.name[:4] for p in (ROOT / "migrations").glob(files)) for name, files in trees.items()}
 
 
 def built() -> str:

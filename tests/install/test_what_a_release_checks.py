@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.store.golden import make
 from tools import bill, licences, release
 from tools.bill import Package
 
@@ -160,6 +161,10 @@ def test_a_licence_is_what_the_metadata_says_plainly(tmp_path: Path, lines: str,
 
 
 CLEAN = '{"dependencies": [{"name": "alpha", "version": "1.0", "vulns": []}]}'
+
+
+def test_the_schemas_that_a_release_asks_a_golden_home_of_are_the_programs() -> None:
+    assert release.schemas() == make.schemas()
 
 
 def test_a_weakness_is_named() -> None:
