@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import namedtuple
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway import machine
+from gateway.store import OwnerLock
 from gateway.words.errors import Misconfigured
 
 LAST = "2026-11-22T01:00:00.000000Z"
@@ -60,3 +62,19 @@ def test_a_home_that_cannot_be_made_is_one_line_also_to_whoever_only_looks(
     assert not (tmp_path / "home").exists()
     machine.make_home(tmp_path / "home")
     assert (tmp_path / "home").stat().st_mode & 0o077 == 0
+
+
+def test_a_lock_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "owner.lock").mkdir()
+    with pytest.raises(Misconfigured, match="the home folder cannot be used"):
+        OwnerLock(tmp_path / "owner.lock")
+
+
+def test_who_holds_the_lock_is_seen_without_taking_it(tmp_path: Path) -> None:
+    path = tmp_path / "owner.lock"
+    assert OwnerLock.holder(path) is None
+    assert not path.exists()
+    with OwnerLock(path):
+        assert OwnerLock.holder(path) == str(os.getpid())
+    assert OwnerLock.holder(path) is None
+    OwnerLock(path).release()
