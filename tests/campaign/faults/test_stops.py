@@ -81,10 +81,12 @@ async def test_a_stop_that_does_not_wait_for_slow_answers_still_waits_for_their_
 
 @pytest.mark.campaign
 @pytest.mark.parametrize(
-    "program", [GUARDED, f"import sys; sys.modules['uvloop'] = None; {GUARDED}"], ids=["uvloop", "asyncio"]
+    ("program", "second"),
+    [(GUARDED, signal.SIGTERM), (f"import sys; sys.modules['uvloop'] = None; {GUARDED}", signal.SIGINT)],
+    ids=["uvloop", "asyncio"],
 )
 async def test_a_second_signal_ends_it_at_once_and_the_next_start_settles_what_was_open(
-    fresh_dir: Path, program: str
+    fresh_dir: Path, program: str, second: signal.Signals
 ) -> None:
     async with serving() as ledger:
         estate = await prepare(fresh_dir / "home", ledger.address)
@@ -99,8 +101,8 @@ async def test_a_second_signal_ends_it_at_once_and_the_next_start_settles_what_w
         gateway.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(1.0)
         assert gateway.process.poll() is None  # it waits for the upstream, as long as the setting says
-        gateway.process.send_signal(signal.SIGINT)
-        assert await asyncio.to_thread(gateway.process.wait, 5) == 128 + signal.SIGINT
+        gateway.process.send_signal(second)
+        assert await asyncio.to_thread(gateway.process.wait, 5) == 128 + second
         await calling
         ledger.slow_seconds = 0.0
         again = await asyncio.to_thread(estate.launcher().start)
