@@ -26,7 +26,7 @@ from gateway.keys import Keyring, create_key_file, from_file
 from gateway.machine import make_home
 from gateway.observe import configure
 from gateway.settings import CONFIG, Settings, given, read, table
-from gateway.stores import LOG_FILE
+from gateway.stores import LOG_FILE, prepare_stores
 from gateway.text import Language, text
 from gateway.words.errors import GatehouseError, Misconfigured
 
@@ -285,6 +285,19 @@ def _summary(line: dict[str, Any]) -> str:
     reason = f"  {decided['reason']}" if decided else ""
     records = f"  records {len(line['parts'])}" if line["parts"] else ""
     return f"{line['seq']:>8}  {entry['time']}  {entry['kind']:<8} {entry['action']:<20} {who['application']}{person}{reason}{records}"
+
+
+@group.group()
+def stores() -> None:
+    """The three stores: log, state, records."""
+
+
+@stores.command("prepare")
+def stores_prepare() -> None:
+    """On PostgreSQL, make the stores or bring them to this program's schema, as the login that owns them (docs/deploy.md)."""
+    configure()
+    made = asyncio.run(prepare_stores(settings()))
+    say("cli.stores.made" if made else "cli.stores.prepared")
 
 
 @group.group()

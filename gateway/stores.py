@@ -111,6 +111,19 @@ async def any_store(settings: Settings) -> bool:
     return False
 
 
+async def prepare_stores(settings: Settings) -> bool:
+    """Makes or migrates the stores on PostgreSQL, as the login that owns them; True where they were made just now.
+
+    Repeating it does nothing more. Raises Misconfigured for stores in files: they are made by a start itself.
+    """
+    if not settings.database_url:
+        raise Misconfigured(
+            "GATEHOUSE_DATABASE_URL is not set; stores in files are made by `gatehouse run` itself"
+        )
+    async with open_stores(settings) as stores:
+        return stores.fresh
+
+
 def inspect_stores(settings: Settings) -> Head | None:
     """What `open_stores` would refuse, looked at without making or migrating anything; gives the log's head, None without a log.
 

@@ -72,7 +72,7 @@ def may_not_migrate(tree: Tree) -> Misconfigured:
     """Gives the refusal of a login that may not do what is pending."""
     return Misconfigured(
         f"the {tree.name} store is not at this program's revision, and this login may not migrate it: "
-        "run `python -m tools.prepare` as the role that owns the stores (docs/deploy.md)"
+        "run `gatehouse stores prepare` as the role that owns the stores (docs/deploy.md)"
     )
 
 
