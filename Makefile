@@ -6,7 +6,7 @@ VENV := var/venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test proof bench bench-compare lock format example-roundup clean
+.PHONY: help run test proof bench bench-compare lock release format example-roundup clean
 
 help: ## what can be made here
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -48,6 +48,18 @@ bench-compare: $(BIN)/.test ## two results of `make bench` beside each other (A=
 example-roundup: $(BIN)/.run ## install Roundup apart, seed it, start it on loopback with the gateway in front
 	@exec $(BIN)/python -m examples.roundup.start
 
+# Two environments of its own: the tools that look, and the lock alone, which is what they look at.
+var/release/.made: $(BIN)/.uv locks/release.txt locks/run.txt
+	@echo "installing what a release is checked with"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python var/release/tools
+	@$(BIN)/uv pip install --quiet --python var/release/tools/bin/python --require-hashes -r locks/release.txt
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python var/release/run
+	@$(BIN)/uv pip install --quiet --python var/release/run/bin/python --require-hashes -r locks/run.txt
+	@touch $@
+
+release: var/release/.made ## build and check the wheel into dist/, dry; uploads nothing, ever (FOR_REAL=1 leaves nothing unchecked)
+	@var/release/tools/bin/python -m tools.release $(if $(FOR_REAL),--for-real)
+
 format: $(BIN)/.test ## format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix-only .
 
@@ -55,4 +67,4 @@ lock: $(BIN)/.uv ## make the hashed locks anew from pyproject.toml
 	@$(BIN)/python tools/lock.py
 
 clean: ## remove everything that a run or a test created
-	rm -rf var
+	rm -rf var dist

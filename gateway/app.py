@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -14,7 +15,7 @@ from functools import partial
 from typing import cast
 
 from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, RecordPart
-from gateway import __version__, catalogue, local
+from gateway import __version__, catalogue, local, machine
 from gateway.bundles import SYSTEM, Bundles
 from gateway.catalogue import Catalogue
 from gateway.control import ControlDeps, create_control
@@ -38,7 +39,7 @@ from gateway.records import create_records
 from gateway.settings import Settings
 from gateway.stores import Stores, open_stores
 from gateway.trail import Reading
-from gateway.wire.limits import DEFAULT_LIMITS
+from gateway.wire.limits import DEFAULT_LIMITS, Limits
 from gateway.words.access import ResourceRef
 from gateway.words.errors import Code
 from gateway.words.ids import new_id
@@ -162,8 +163,10 @@ async def open_house(
     Raises Misconfigured with what to do. Promises: nothing is served before every open intent that can be settled is.
     """
     async with AsyncExitStack() as stack:
+        machine.clock(clock())
         keyring = Keyring(from_file(settings.keys))
         stores = await stack.enter_async_context(open_stores(settings))
+        machine.clock_after(clock(), (await stores.log.head()).time, settings.clock_back_seconds)
         metrics = Metrics()
         stack.callback(metrics.close)
         alarms = Alarms(metrics, clock)
@@ -249,10 +252,21 @@ async def open_house(
         yield house
 
 
+def limits_of(settings: Settings) -> Limits:
+    """Gives the bounds of both doors."""
+    return replace(
+        DEFAULT_LIMITS,
+        max_body_bytes=settings.max_body_bytes,
+        header_seconds=min(DEFAULT_LIMITS.header_seconds, settings.request_seconds),
+        body_seconds=settings.request_seconds,
+        stop_seconds=math.ceil(settings.stop_seconds),
+    )
+
+
 async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     """Serves until a signal, then finishes what is under way, sums up and returns."""
     settings = house.settings
-    limits = replace(DEFAULT_LIMITS, stop_seconds=int(settings.stop_seconds))
+    limits = limits_of(settings)
     dispatcher = house.dispatcher()
     listeners = [Listener(settings.host, settings.port, dispatcher)]
     reading = Reading(house.keys.desk)

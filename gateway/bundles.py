@@ -56,6 +56,16 @@ def read(folder: Path, hosts: frozenset[str]) -> Loaded:
     return Loaded(found, policy.load(folder, found))
 
 
+def look_at_upstreams(found: Catalogue, hosts: frozenset[str], environment: Mapping[str, str]) -> None:
+    """Raises Misconfigured for what a start would refuse of them: hosts, credentials, fixed headers. Opens no connection."""
+
+    async def nobody(*_asked: object) -> None:
+        raise AssertionError("nothing is asked of it")
+
+    places = Places(environment=environment, allowed=AllowedHosts(hosts), embedded=AsgiTransport(nobody))
+    places.load(found.upstreams.values())
+
+
 class Bundles:
     """Keeps one bundle in force and watches its folder. The rooms that do not change with a bundle are given once."""
 

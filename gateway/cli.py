@@ -11,7 +11,8 @@ import gc
 import os
 import re
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,9 +23,10 @@ from audit import AuditError
 from audit.verify import Report, Unreadable, verify_sqlite
 from gateway import __version__
 from gateway.keys import Keyring, create_key_file, from_file
+from gateway.machine import make_home
 from gateway.observe import configure
-from gateway.settings import Settings, read
-from gateway.stores import LOG_FILE
+from gateway.settings import CONFIG, Settings, given, read, table
+from gateway.stores import LOG_FILE, prepare_stores
 from gateway.text import Language, text
 from gateway.words.errors import GatehouseError, Misconfigured
 
@@ -62,18 +64,26 @@ def main() -> NoReturn:
     sys.exit(code or 0)
 
 
+def environment() -> Mapping[str, str]:
+    """Gives the environment; `gatehouse --config FILE` counts as GATEHOUSE_CONFIG and wins over it."""
+    context = click.get_current_context(silent=True)
+    config = context.find_root().params.get("config") if context else None
+    return os.environ if config is None else {**os.environ, CONFIG: str(config)}
+
+
 def settings() -> Settings:
-    """Gives the settings from the environment. Raises Misconfigured."""
-    return read(os.environ)
+    """Gives the settings from the environment and the file that it names. Raises Misconfigured."""
+    return read(environment())
 
 
 def language() -> Language:
-    """Gives the language of what is printed: GATEHOUSE_LANGUAGE, English where it cannot be read."""
-    return (
-        Language.CHINESE
-        if os.environ.get("GATEHOUSE_LANGUAGE", "").lower().startswith("zh")
-        else Language.ENGLISH
-    )
+    """Gives the language of what is printed: the setting's, English where it cannot be read."""
+    here = environment()
+    chosen = here.get("GATEHOUSE_LANGUAGE", "").lower()
+    if not chosen and here.get(CONFIG):
+        with suppress(Misconfigured):
+            chosen = read(here).language
+    return Language.CHINESE if chosen.startswith("zh") else Language.ENGLISH
 
 
 def say(key: str, **params: str | int) -> None:
@@ -98,10 +108,16 @@ def running(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gatehouse")
-def group() -> None:
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The settings file, as GATEHOUSE_CONFIG names it (gatehouse.toml.example).",
+)
+def group(config: Path | None) -> None:
     """Gatehouse guards customer records and message threads: it decides, seals, and leaves evidence.
 
-    Begin with `gatehouse demo`. Settings are environment variables that begin with GATEHOUSE_.
+    Begin with `gatehouse demo`. Settings are environment variables that begin with GATEHOUSE_, or lines of a settings file;
+    `gatehouse settings` shows them.
     """
 
 
@@ -115,12 +131,19 @@ def run() -> None:
 
 
 @group.command()
-def demo() -> None:
+@click.option(
+    "--customers",
+    type=click.IntRange(12, 200),
+    default=200,
+    show_default=True,
+    help="How many invented customers; each has threads and messages.",
+)
+def demo(customers: int) -> None:
     """Set everything up under var/, load invented people, serve, and print lines to try."""
     from gateway.serving import serve_demo  # noqa: PLC0415 - as in run
 
     configure()
-    running(lambda: serve_demo(settings(), say))
+    running(lambda: serve_demo(settings(), say, customers))
 
 
 @group.command()
@@ -130,7 +153,7 @@ def doctor(json_: bool) -> None:
     from gateway.doctor import examine  # noqa: PLC0415 - as in run
 
     # JSON is for scripts: its words are the same in every language.
-    checks = examine(os.environ, Language.ENGLISH if json_ else language())
+    checks = examine(environment(), Language.ENGLISH if json_ else language())
     if json_:
         as_json([dataclasses.asdict(check) for check in checks])
     else:
@@ -139,6 +162,30 @@ def doctor(json_: bool) -> None:
             click.echo(f"{mark} {check.what}" + (f": {check.todo}" if check.todo else ""))
     if not all(check.good for check in checks):
         raise click.exceptions.Exit(FOUND_WANTING)
+
+
+@group.command("settings")
+@click.option(
+    "--explain", is_flag=True, help="Print the table: what each setting does, its range and default."
+)
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def show_settings(explain: bool, json_: bool) -> None:
+    """Say what is in force and where each value comes from; secrets are not shown."""
+    from gateway import settings_page  # noqa: PLC0415 - as in run
+
+    if explain:
+        if json_:
+            as_json([settings_page.described(row) for row in table()])
+        else:
+            click.echo("\n".join(settings_page.explained(table())))
+        return
+    chosen = settings()
+    told = [settings_page.shown(found, getattr(chosen, found.row.name)) for found in given(environment())]
+    if json_:
+        as_json(told)
+        return
+    for one in told:
+        click.echo(settings_page.line(one))
 
 
 @group.group()
@@ -241,6 +288,19 @@ def _summary(line: dict[str, Any]) -> str:
 
 
 @group.group()
+def stores() -> None:
+    """The three stores: log, state, records."""
+
+
+@stores.command("prepare")
+def stores_prepare() -> None:
+    """On PostgreSQL, make the stores or bring them to this program's schema, as the login that owns them (docs/deploy.md)."""
+    configure()
+    made = asyncio.run(prepare_stores(settings()))
+    say("cli.stores.made" if made else "cli.stores.prepared")
+
+
+@group.group()
 def keys() -> None:
     """The key-encryption keys."""
 
@@ -251,7 +311,7 @@ def keys_create() -> None:
     chosen = settings()
     if chosen.keys.exists():
         raise Misconfigured(f"{chosen.keys.name} is there already; it is never overwritten")
-    chosen.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_home(chosen.home)
     create_key_file(chosen.keys)
     say("cli.keys.created", file=chosen.keys.name)
 

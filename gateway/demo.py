@@ -22,6 +22,7 @@ from gateway.credentials import Wish
 from gateway.gate import Gate
 from gateway.identity.demo import DemoIssuer
 from gateway.keys import create_key_file
+from gateway.machine import make_home
 from gateway.records import Sample, sample
 from gateway.settings import Settings
 from gateway.words.access import Call
@@ -34,6 +35,8 @@ RENEWED_BEFORE = timedelta(days=7)
 TOGETHER = 64
 """Sample records that are created at once."""
 PURPOSE = "maintenance"
+MOST = 200
+"""Invented customers; fewer for whoever is in a hurry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class AsSystem:
 
 def prepare(settings: Settings) -> DemoIssuer:
     """Makes the home folder, the key file (0600) and the demo's own issuer of person tokens; repeating changes nothing."""
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_home(settings.home)
     if not settings.keys.exists():
         create_key_file(settings.keys)
     folder = settings.home / "demo"
@@ -101,7 +104,7 @@ async def credentials(
 
 
 async def load_sample(
-    house: House, progress: Callable[[int, int], None], wanted: Sample | None = None
+    house: House, progress: Callable[[int, int], None], wanted: Sample | None = None, *, customers: int = MOST
 ) -> bool:
     """Creates the invented people, their threads and messages through the gate; False when they were there already.
 
@@ -110,8 +113,13 @@ async def load_sample(
     loader = Loader(house.gate, house.settings.home / "demo" / "sample.json")
     if loader.finished:
         return False
-    await loader.load(wanted or sample(), progress)
+    await loader.load(wanted or sample_of(customers), progress)
     return True
+
+
+def sample_of(customers: int) -> Sample:
+    """Gives the sample with so many customers, and threads and messages as many as they would have."""
+    return sample(customers=customers, threads=customers * 3 // 2, messages=customers * 10)
 
 
 class Loader:
@@ -121,6 +129,7 @@ class Loader:
         self._gate = dataclasses.replace(gate, identifier=AsSystem("seeder", {PURPOSE}))
         self._note = note
         self._ids: dict[str, str] = {}
+        self._sizes = (0, 0)
         self.finished = False
         if note.exists():
             noted = json.loads(note.read_bytes())
@@ -128,6 +137,7 @@ class Loader:
 
     async def load(self, wanted: Sample, progress: Callable[[int, int], None]) -> None:
         """Creates what is not there yet: customers, then threads, then messages."""
+        self._sizes = len(wanted.customers), len(wanted.threads)
         total = len(wanted.customers) + len(wanted.threads) + len(wanted.messages)
         plan: Sequence[tuple[Sequence[JsonObject], Callable[[JsonObject], str]]] = (
             (wanted.customers, lambda _: "/crm/customers"),
@@ -170,7 +180,13 @@ class Loader:
         return location.rsplit("/", 1)[-1] or str(orjson.loads(reply.body)["id"])
 
     def _keep(self) -> None:
-        _write(self._note, orjson.dumps({"finished": self.finished, "ids": self._ids}))
+        noted = {
+            "finished": self.finished,
+            "customers": self._sizes[0],
+            "threads": self._sizes[1],
+            "ids": self._ids,
+        }
+        _write(self._note, orjson.dumps(noted))
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -192,8 +208,12 @@ class Example:
 
 async def example(house: House) -> Example:
     """Gives a customer of the Shanghai branch who is no VIP, from the sample's own notes."""
-    noted = json.loads((house.settings.home / "demo" / "sample.json").read_bytes())["ids"]
-    people = sample(messages=0)  # the same people and threads; two thousand messages take a while to invent
+    note = json.loads((house.settings.home / "demo" / "sample.json").read_bytes())
+    noted = note["ids"]
+    # The same people and threads; two thousand messages take a while to invent. Older notes name no sizes: all were loaded.
+    people = sample(
+        customers=note.get("customers", MOST), threads=note.get("threads", MOST * 3 // 2), messages=0
+    )
     customer = next(c for c in people.customers if c["unit"] == SHANGHAI and c["level"] == "standard")
     thread = next((t for t in people.threads if t["customer_id"] == customer["id"]), None)
     return Example(noted[customer["id"]], noted[thread["id"]] if thread else None)

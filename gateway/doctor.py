@@ -1,27 +1,35 @@
-"""Beside the path: checks everything that a start needs and says what to do. Changes nothing."""
+"""Beside the path: checks everything that a start needs and says what to do. Changes nothing that stays."""
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
+from audit.store.sqlite import OLDEST_SQLITE
+from gateway import machine
 from gateway import settings as table
-from gateway.bundles import read
+from gateway.bundles import look_at_upstreams, read
 from gateway.edge import probe
-from gateway.identity import read_issuers
-from gateway.keys import from_file
+from gateway.fetching import fetch
+from gateway.identity import look_at_issuers, read_issuers
+from gateway.keys import Keyring, from_file
+from gateway.local import SOCKET
+from gateway.observe import keep_memory_private
 from gateway.settings import Settings
-from gateway.stores import LOG_FILE, RECORDS_FILE, STATE_FILE
+from gateway.store import OwnerLock, try_folder
+from gateway.stores import OWNER_LOCK, inspect_stores
 from gateway.text import Language, text
-from gateway.words.errors import Misconfigured
+from gateway.words.errors import Misconfigured, Unavailable
 
 Say = Callable[..., str]
-DISK_FLOOR_BYTES = 256 * 1024 * 1024
-OLDEST_SQLITE = (3, 35, 0)  # RETURNING
+Work = Callable[[], object]
+MOST_OF_A_SOCKET = 107
+"""Bytes of a socket's path: sun_path without its closing zero (unix(7))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,8 @@ class Check:
 def examine(environment: Mapping[str, str], language: Language = Language.ENGLISH) -> list[Check]:
     """Gives every check, in the order in which a start would meet them. Never raises for what it checks.
 
-    What a load says about a file's line is passed on as it is, in English.
+    What a load says about a file's line, and what a start itself would say, is passed on as it is, in English. With stores on
+    PostgreSQL not to be called on an event loop.
     """
     say = partial(text, language=language)
     checks = list(_machine(say))
@@ -45,11 +54,13 @@ def examine(environment: Mapping[str, str], language: Language = Language.ENGLIS
     except Misconfigured as error:
         return [*checks, Check(say("doctor.settings"), False, "; ".join(error.problems))]
     checks.append(Check(say("doctor.settings"), True))
-    for what, work in _checks(settings, say):
+    for what, work in _checks(settings, environment, say):
         try:
             work()
         except Misconfigured as error:
             checks.append(Check(what, False, "; ".join(error.problems)))
+        except Unavailable:
+            checks.append(Check(what, False, say("doctor.no-database")))
         except OSError as error:
             checks.append(Check(what, False, error.strerror or type(error).__name__))
         else:
@@ -66,44 +77,59 @@ def _machine(say: Say) -> Iterator[Check]:
     yield Check(say("doctor.sqlite"), good, "" if good else say("doctor.old-sqlite"))
 
 
-def _checks(settings: Settings, say: Say) -> Iterator[tuple[str, Callable[[], object]]]:
+def _checks(settings: Settings, environment: Mapping[str, str], say: Say) -> Iterator[tuple[str, Work]]:
+    # It reads keys, so it keeps them to itself as a start does.
+    yield say("doctor.memory"), keep_memory_private
+    yield say("doctor.clock"), lambda: machine.clock(datetime.now(UTC))
     yield say("doctor.home"), lambda: _home(settings, say)
     yield say("doctor.keys"), lambda: _keys(settings, say)
     yield say("doctor.policies"), lambda: read(settings.policies, settings.upstream_hosts)
-    yield say("doctor.stores"), lambda: _stores(settings, say)
+    yield say("doctor.upstreams"), lambda: _upstreams(settings, environment)
+    yield say("doctor.stores"), lambda: _stores(settings)
     if settings.issuers_file is not None:
         path = settings.issuers_file
-        yield say("doctor.issuers"), lambda: read_issuers(path, settings.audience)
+        yield say("doctor.issuers"), lambda: look_at_issuers(read_issuers(path, settings.audience), fetch)
+    if settings.socket and not settings.database_url:
+        yield say("doctor.socket"), lambda: _socket(settings, say)
     yield say("doctor.port", port=settings.port), lambda: _port(settings, say)
 
 
 def _home(settings: Settings, say: Say) -> None:
-    place = settings.home
-    while not place.exists():
-        place = place.parent
-    if shutil.disk_usage(place).free < DISK_FLOOR_BYTES:
-        raise Misconfigured(say("doctor.disk-full"))
-    open_files = [path.name for path in settings.home.glob("*.sqlite*") if path.stat().st_mode & 0o077]
-    if open_files:
+    home = settings.home
+    machine.look_at_home(home)
+    if settings.database_url:
+        return
+    machine.disk(home, settings.disk_floor_bytes)
+    if (owner := OwnerLock.holder(home / OWNER_LOCK)) is not None:
+        raise Misconfigured(say("doctor.owned", pid=owner))
+    if open_files := [path.name for path in home.glob("*.sqlite*") if path.stat().st_mode & 0o077]:
         raise Misconfigured(say("doctor.readable", files=", ".join(sorted(open_files))))
+    if home.is_dir():
+        try_folder(home)
 
 
 def _keys(settings: Settings, say: Say) -> None:
     if not settings.keys.exists():
         raise Misconfigured(say("doctor.no-keys"))
-    from_file(settings.keys)
+    Keyring(from_file(settings.keys))
 
 
-def _stores(settings: Settings, say: Say) -> None:
-    if settings.database_url:
-        if not settings.database_url.startswith(("postgresql://", "postgres://")):
-            raise Misconfigured(say("doctor.database-url"))
-        return
-    files = [settings.home / name for name in (LOG_FILE, STATE_FILE, RECORDS_FILE)]
-    there = [path.name for path in files if path.exists()]
-    if there and len(there) < len(files):
-        missing = ", ".join(path.name for path in files if path.name not in there)
-        raise Misconfigured(say("doctor.store-missing", missing=missing, there=", ".join(there)))
+def _upstreams(settings: Settings, environment: Mapping[str, str]) -> None:
+    try:
+        found = read(settings.policies, settings.upstream_hosts).catalogue
+    except Misconfigured:
+        return  # the policy folder's own check says what is wrong with it
+    look_at_upstreams(found, settings.upstream_hosts, environment)
+
+
+def _stores(settings: Settings) -> None:
+    head = inspect_stores(settings)
+    machine.clock_after(datetime.now(UTC), head.time if head else "", settings.clock_back_seconds)
+
+
+def _socket(settings: Settings, say: Say) -> None:
+    if len(str(Path(settings.home / SOCKET)).encode()) > MOST_OF_A_SOCKET:
+        raise Misconfigured(say("doctor.long-path"))
 
 
 def _port(settings: Settings, say: Say) -> None:

@@ -6,6 +6,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from gateway import demo
 from gateway.app import House, open_house, serve
@@ -30,7 +31,7 @@ async def serve_forever(settings: Settings) -> None:
         await serve(house, started=lambda _: None)
 
 
-async def serve_demo(settings: Settings, say: Say) -> None:
+async def serve_demo(settings: Settings, say: Say, customers: int = demo.MOST) -> None:
     """Sets up, loads the sample, serves, prints credentials and lines to paste. Raises Misconfigured off the loopback address."""
     _begin()
     if settings.host not in LOOPBACK:
@@ -43,8 +44,8 @@ async def serve_demo(settings: Settings, say: Say) -> None:
     issuer = demo.prepare(settings)
     async with open_house(settings, issuers=(issuer.terms(),)) as house:
         keys = await demo.credentials(house)
-        if await demo.load_sample(house, _Progress(say)):
-            say("demo.loaded")
+        if await demo.load_sample(house, _Progress(say), customers=customers):
+            say("demo.loaded", customers=customers, threads=customers * 3 // 2, messages=customers * 10)
         example = await demo.example(house)
         await serve(house, started=lambda server: _welcome(server, house, keys, issuer, example, say))
 
@@ -87,5 +88,6 @@ def _welcome(
     say("demo.try")
     for line in demo.lines(base, keys, issuer, example):
         say("demo.line", line=line)
-    say("demo.more", home=house.settings.home.name)
+    home, here = house.settings.home, Path.cwd()
+    say("demo.more", home=str(home.relative_to(here) if home.is_relative_to(here) else home))
     sys.stdout.flush()

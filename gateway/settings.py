@@ -1,6 +1,7 @@
-"""Every setting in one table: name, default, unit, effect. Read once at the start; nothing below app.py ever sees it.
+"""Every setting in one table: name, default, unit, range, effect. Read once at the start; nothing below app.py ever sees it.
 
-A setting is the environment variable `GATEHOUSE_<NAME>`. One that is not in the table refuses to start (invariant 3).
+A setting is the environment variable `GATEHOUSE_<NAME>`, or a line `<name> = …` of the file that `GATEHOUSE_CONFIG` names; the
+environment wins. One that is not in the table refuses to start (invariant 3).
 """
 
 from __future__ import annotations
@@ -11,16 +12,42 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
+from gateway.settings_file import read_file
+from gateway.shipped import ROOT, installed, shipped
 from gateway.words.errors import Misconfigured
 
 PREFIX = "GATEHOUSE_"
-ROOT = Path(__file__).resolve().parent.parent
+CONFIG = "GATEHOUSE_CONFIG"
+"""Names the settings file. Not in the table: it says where the table's values are read from. Empty: none is read."""
+DEFAULT = "default"
+"""The origin of what nobody set."""
 # Read by tests, campaigns and benchmarks, not by the product; allowed to stand in the environment.
 NOT_OURS = frozenset({"PROOF", "BENCH", "TEST_SEED"})
 
+Reader = TypeVar("Reader", bound=Callable[[str], Any])
+_RANGES: dict[Callable[[str], Any], str] = {}
 
+
+def _takes(said: str) -> Callable[[Reader], Reader]:
+    """Says in words what a reader takes: the range of every row that uses it."""
+
+    def note(reader: Reader) -> Reader:
+        _RANGES[reader] = said
+        return reader
+
+    return note
+
+
+@_takes("text")
+def _text(text: str) -> str:
+    if not text:
+        raise ValueError("it must not be empty")
+    return text
+
+
+@_takes("0 to 65535; 0 takes a free one")
 def _port(text: str) -> int:
     number = int(text)
     if not 0 <= number <= 65_535:
@@ -28,6 +55,7 @@ def _port(text: str) -> int:
     return number
 
 
+@_takes("above 0, at most 86400")
 def _seconds(text: str) -> float:
     number = -1.0
     with suppress(ValueError):  # its text would repeat the value
@@ -37,6 +65,17 @@ def _seconds(text: str) -> float:
     return number
 
 
+@_takes("above 0, at most 315360000")
+def _span(text: str) -> float:
+    number = -1.0
+    with suppress(ValueError):
+        number = float(text)
+    if not 0 < number <= 315_360_000:
+        raise ValueError("seconds are a number above 0, here at most 315360000, ten years")
+    return number
+
+
+@_takes("host:port, separated by commas, or empty")
 def _hosts(text: str) -> frozenset[str]:
     hosts = frozenset(part.strip() for part in text.split(",") if part.strip())
     if any(":" not in host for host in hosts):
@@ -44,6 +83,7 @@ def _hosts(text: str) -> frozenset[str]:
     return hosts
 
 
+@_takes("whole, above 0")
 def _count(text: str) -> int:
     number = int(text)
     if number <= 0:
@@ -51,17 +91,42 @@ def _count(text: str) -> int:
     return number
 
 
+@_takes("whole, 0 or more")
+def _floor(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError("a floor is a whole number, 0 or more")
+    return number
+
+
+@_takes("a path")
 def _path(text: str) -> Path:
+    if not text:
+        raise ValueError("a path must not be empty")
     try:
         return Path(text).expanduser().resolve()
-    except RuntimeError:
-        raise ValueError("there is no user of that name whose home this could be") from None
+    except (RuntimeError, OSError):
+        raise ValueError("there is no such user, or the links of this path lead in a circle") from None
 
 
+@_takes("a path, or empty")
 def _optional_path(text: str) -> Path | None:
     return _path(text) if text else None
 
 
+@_takes("a postgresql:// address, or empty")
+def _database(text: str) -> str:
+    if text and not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("it is not a postgresql:// address")
+    return text
+
+
+@_takes("on or off")
+def _switch(text: str) -> bool:
+    return {"on": True, "off": False}[text]
+
+
+@_takes("en or zh")
 def _language(text: str) -> str:
     if text not in ("en", "zh"):
         raise ValueError("the languages are en and zh")
@@ -69,28 +134,45 @@ def _language(text: str) -> str:
 
 
 def _setting(
-    default: str, read: Callable[[str], Any], effect: str, unit: str = "", *, secret: bool = False
+    default: str,
+    read: Callable[[str], Any],
+    effect: str,
+    unit: str = "",
+    *,
+    secret: bool = False,
+    example: str = "",
 ) -> Any:
-    return dataclasses.field(
-        repr=not secret, metadata={"default": default, "read": read, "effect": effect, "unit": unit}
-    )
+    """A row. example: what gatehouse.toml.example shows where the default depends on the machine."""
+    row = {"default": default, "read": read, "effect": effect, "unit": unit, "secret": secret}
+    return dataclasses.field(repr=not secret, metadata=row | {"example": example or default})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What an operator decides. Made by `read`; tests build it with `read({...})` too."""
 
-    home: Path = _setting("var", _path, "Everything that a run creates lies in this folder.")
-    host: str = _setting("127.0.0.1", str, "The address that the data plane and the control plane listen on.")
+    home: Path = _setting(
+        "",
+        _path,
+        "Everything that a run creates lies in this folder. Not set: `var` in a checkout; where installed, `gatehouse` under "
+        "XDG_STATE_HOME (`~/.local/state`).",
+        example="/var/lib/gatehouse",
+    )
+    host: str = _setting(
+        "127.0.0.1", _text, "The address that the data plane and the control plane listen on."
+    )
     port: int = _setting("8080", _port, "The port that they listen on.")
     database_url: str = _setting(
         "",
-        str,
+        _database,
         "postgresql://… puts the three stores into that database, one schema each; empty keeps files under the home folder.",
         secret=True,
     )
     policies: Path = _setting(
-        "policies", _path, "The folder with the Casbin model, rules, catalogue and cases."
+        "",
+        _path,
+        "The folder with the Casbin model, rules, catalogue and cases. Not set: the demonstration's, which ship with the program.",
+        example="/etc/gatehouse/policies",
     )
     key_file: Path | None = _setting(
         "",
@@ -107,11 +189,9 @@ class Settings:
         _optional_path,
         "A JSON file with the issuers whose tokens prove a person; empty means that no application acts for one.",
     )
-    audience: str = _setting("gatehouse", str, "What a person's token must name in `aud`.")
+    audience: str = _setting("gatehouse", _text, "What a person's token must name in `aud`.")
     socket: bool = _setting(
-        "on",
-        lambda text: {"on": True, "off": False}[text],
-        "Whether commands may talk to the running process over a socket (0600).",
+        "on", _switch, "Whether commands may talk to the running process over a socket (0600)."
     )
     max_body_bytes: int = _setting("1048576", _count, "The largest request body that is read.", "bytes")
     max_waiting: int = _setting(
@@ -121,7 +201,10 @@ class Settings:
         "entries",
     )
     request_seconds: float = _setting(
-        "30", _seconds, "How long a client may take to send a request.", "seconds"
+        "30",
+        _seconds,
+        "How long a client may take to send a body; for the headers 10 seconds at most.",
+        "seconds",
     )
     stop_seconds: float = _setting("30", _seconds, "How long a stop waits for requests under way.", "seconds")
     settle_seconds: float = _setting("5", _seconds, "How often open intents are looked at.", "seconds")
@@ -137,6 +220,18 @@ class Settings:
         "How often the policy folder and issuers' key files are looked at, and on PostgreSQL the log for what other processes changed.",
         "seconds",
     )
+    disk_floor_bytes: int = _setting(
+        "268435456",
+        _floor,
+        "A start is refused where less is free in the home folder, if the stores are files there; 0 asks for nothing.",
+        "bytes",
+    )
+    clock_back_seconds: float = _setting(
+        "60",
+        _span,
+        "A start is refused where the machine's clock is further than this behind the log's last entry.",
+        "seconds",
+    )
     language: str = _setting("en", _language, "The language of what the command line prints: en or zh.")
 
     @property
@@ -145,46 +240,116 @@ class Settings:
         return self.key_file or self.home / "keys.json"
 
 
-def read(environment: Mapping[str, str]) -> Settings:
-    """Gives the settings. Raises Misconfigured with every unknown or malformed one, never repeating its value."""
-    known = {field.name: field for field in dataclasses.fields(Settings)}
+class Row(NamedTuple):
+    """One row of the table, as documents and `gatehouse settings` show it. range: in words. read: text → value, raises ValueError."""
+
+    variable: str
+    default: str
+    unit: str
+    range: str
+    effect: str
+    name: str
+    secret: bool
+    example: str
+    read: Callable[[str], Any]
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it names a file or a folder."""
+        return self.read in (_path, _optional_path)
+
+
+class Given(NamedTuple):
+    """What one setting is, as text, and where that stands: `default`, the variable's name, or `gatehouse.toml:3`."""
+
+    row: Row
+    text: str
+    origin: str
+
+
+def table() -> tuple[Row, ...]:
+    """Gives every setting, in order: docs/settings.md and gatehouse.toml.example are made from it."""
+    return tuple(
+        Row(
+            PREFIX + f.name.upper(), said["default"], said["unit"], _RANGES.get(said["read"], ""), said["effect"],
+            f.name, said["secret"], said["example"], said["read"],
+        )
+        for f in dataclasses.fields(Settings)
+        for said in (f.metadata,)
+    )  # fmt: skip
+
+
+def given(environment: Mapping[str, str]) -> tuple[Given, ...]:
+    """Gives each setting's text and where it comes from, not read yet. Raises Misconfigured with every unknown one."""
+    rows = {row.name: row for row in table()}
     problems: list[str] = []
-    given: dict[str, str] = {}
-    for name, value in environment.items():
-        if not name.startswith(PREFIX) or name.removeprefix(PREFIX) in NOT_OURS:
-            continue
-        key = name.removeprefix(PREFIX).lower()
-        if key in known:
-            given[key] = value
-            continue
-        near = difflib.get_close_matches(key, known, n=1)
-        hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
-        problems.append(f"{name} is not a setting of Gatehouse{hint}")
-    values: dict[str, Any] = {}
-    for key, field in known.items():
-        text = given.get(key, field.metadata["default"])
-        try:
-            values[key] = field.metadata["read"](text)
-        except (ValueError, KeyError) as error:
-            reason = (
-                error.args[0]
-                if isinstance(error, ValueError) and "literal" not in str(error)
-                else "it cannot be read"
+    found = {name: Given(row, row.default, DEFAULT) for name, row in rows.items()}
+    path = environment.get(CONFIG, "")
+    lines = read_file(Path(path), frozenset(name for name, row in rows.items() if row.secret)) if path else ()
+    for line in lines:
+        if (row := rows.get(line.key)) is None:
+            problems.append(
+                f"{line.where}: {line.shown} is not a setting of Gatehouse{_nearest(line.key, rows)}"
             )
-            problems.append(f"{PREFIX}{key.upper()}: {reason}. {field.metadata['effect']}")
+            continue
+        # A file's paths are seen from the file, so that it means the same wherever the program is started from.
+        seen = (
+            str(Path(path).parent / line.text)
+            if row.is_path and line.text[:1] not in ("", "~")
+            else line.text
+        )
+        found[line.key] = Given(row, seen, line.where)
+    for variable, value in environment.items():
+        name = variable.removeprefix(PREFIX)
+        if not variable.startswith(PREFIX) or variable == CONFIG or name in NOT_OURS:
+            continue
+        if (row := rows.get(name.lower())) is None:
+            near = _nearest(name, [*rows, "config"], lambda key: PREFIX + key.upper())
+            problems.append(f"{variable} is not a setting of Gatehouse{near}")
+            continue
+        found[row.name] = Given(row, value, row.variable)
     if problems:
         raise Misconfigured(*problems)
-    # Folders that ship with the program are found wherever it is started from.
-    if "policies" not in given:
-        values["policies"] = ROOT / "policies"
-    if "home" not in given:
-        values["home"] = ROOT / "var"
+    return tuple(found.values())
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """Gives the settings, from the environment and the file that it names.
+
+    Raises Misconfigured with every unknown or malformed one, and where it stands; never repeats its value.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for row, text, origin in given(environment):
+        if origin == DEFAULT and row.name in ("home", "policies"):
+            continue
+        try:
+            values[row.name] = row.read(text)
+        except (ValueError, KeyError) as error:
+            told = isinstance(error, ValueError) and "literal" not in str(error)
+            reason = error.args[0] if told else "it cannot be read"
+            where = row.variable if origin == row.variable else f"{origin}: {row.name}"
+            problems.append(f"{where}: {reason}. {row.effect}")
+    if not problems:
+        try:
+            values.setdefault("home", _home(environment))
+        except ValueError as error:
+            problems.append(f"{PREFIX}HOME: {error}. Set it")
+    if problems:
+        raise Misconfigured(*problems)
+    values.setdefault("policies", shipped("policies"))
     return Settings(**values)
 
 
-def table() -> list[tuple[str, str, str, str]]:
-    """Gives (environment name, default, unit, effect) of every setting, in order: docs/settings.md is made from it."""
-    return [
-        (PREFIX + f.name.upper(), f.metadata["default"], f.metadata["unit"], f.metadata["effect"])
-        for f in dataclasses.fields(Settings)
-    ]
+def _home(environment: Mapping[str, str]) -> Path:
+    """Gives the home folder that nobody named. One place for a user, whatever folder he calls a command from."""
+    if not installed():
+        return ROOT / "var"
+    base = environment.get("XDG_STATE_HOME", "")
+    # What is not absolute is to be ignored (XDG Base Directory Specification, "Basics").
+    return (Path(base) if base.startswith("/") else _path("~/.local/state")) / "gatehouse"
+
+
+def _nearest(name: str, known: Mapping[str, Row] | list[str], spelt: Callable[[str], str] = str) -> str:
+    near = difflib.get_close_matches(name.lower().removeprefix(PREFIX.lower()), known, n=1)
+    return f"; did you mean {spelt(near[0])}?" if near else ""

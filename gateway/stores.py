@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,14 +10,26 @@ from functools import partial
 from pathlib import Path
 
 import audit
-from audit import Log, LogRefused, LogUnavailable
+from audit import Head, Log, LogRefused, LogUnavailable
+from gateway import machine
 from gateway.settings import Settings
-from gateway.store import Location, OwnerLock, Store, Tree, migrate, open_store, version_of
+from gateway.store import (
+    Location,
+    OwnerLock,
+    Store,
+    Tree,
+    inspect_file,
+    inspect_schema,
+    migrate,
+    open_store,
+    version_of,
+)
 from gateway.words.errors import Misconfigured
 
 BEGINNING = "beginning"
 """Lies in the home folder from the first moment of the first start until all three stores are there, so that a kill in between
 is a beginning that goes on and not a loss."""
+OWNER_LOCK = "owner.lock"
 LOG_FILE, STATE_FILE, RECORDS_FILE = "audit.sqlite", "state.sqlite", "records.sqlite"
 
 
@@ -37,19 +50,20 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     Raises Misconfigured with what to do: a store that is missing beside the others is a loss, not a beginning.
     """
     async with AsyncExitStack() as stack:
-        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        machine.make_home(settings.home)
         if settings.database_url:
             state_at = Location.parse(settings.database_url, schema="state")
             records_at = Location.parse(settings.database_url, schema="records")
             log_store = audit.postgres(settings.database_url)
             fresh = None
         else:
-            stack.enter_context(OwnerLock(settings.home / "owner.lock"))
+            machine.disk(settings.home, settings.disk_floor_bytes)
+            stack.enter_context(OwnerLock(settings.home / OWNER_LOCK))
             files = _files(settings)
             beginning = settings.home / BEGINNING
             fresh = beginning.exists() or _fresh(files)
             if fresh:
-                beginning.touch(mode=0o600)
+                _touch(beginning)
             log_store = audit.sqlite(files[0])
             state_at = Location.parse(f"sqlite:///{files[1]}")
             records_at = Location.parse(f"sqlite:///{files[2]}")
@@ -74,6 +88,15 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         yield Stores(log, state, records, new)
 
 
+def _touch(beginning: Path) -> None:
+    try:
+        beginning.touch(mode=0o600)
+    except OSError as error:
+        raise Misconfigured(
+            f"the home folder cannot be used ({error.strerror}): check its owner, its mode and its disk"
+        ) from error
+
+
 async def any_store(settings: Settings) -> bool:
     """Tells whether a store is there already, whole or not: what lies in it was sealed under a key of its own time."""
     if not settings.database_url:
@@ -86,6 +109,43 @@ async def any_store(settings: Settings) -> bool:
         finally:
             await store.close()
     return False
+
+
+async def prepare_stores(settings: Settings) -> bool:
+    """Makes or migrates the stores on PostgreSQL, as the login that owns them; True where they were made just now.
+
+    Repeating it does nothing more. Raises Misconfigured for stores in files: they are made by a start itself.
+    """
+    if not settings.database_url:
+        raise Misconfigured(
+            "GATEHOUSE_DATABASE_URL is not set; stores in files are made by `gatehouse run` itself"
+        )
+    async with open_stores(settings) as stores:
+        return stores.fresh
+
+
+def inspect_stores(settings: Settings) -> Head | None:
+    """What `open_stores` would refuse, looked at without making or migrating anything; gives the log's head, None without a log.
+
+    Blocks, and must not be called on an event loop. Raises Misconfigured with what to do, Unavailable where PostgreSQL does not answer.
+    """
+    if settings.database_url:
+        for name in ("state", "records"):
+            asyncio.run(inspect_schema(Location.parse(settings.database_url, schema=name), Tree.of(name)))
+        return _head_of(audit.postgres(settings.database_url))
+    files = _files(settings)
+    if (settings.home / BEGINNING).exists() or _fresh(files):
+        return None
+    inspect_file(files[1], Tree.of("state"))
+    inspect_file(files[2], Tree.of("records"))
+    return _head_of(audit.sqlite(files[0]))
+
+
+def _head_of(store: audit.Store) -> Head | None:
+    try:
+        return store.inspect()
+    except LogRefused as error:
+        raise Misconfigured(f"the log: {error}") from error
 
 
 def _files(settings: Settings) -> list[Path]:

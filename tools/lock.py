@@ -13,8 +13,9 @@ LOCKS = {
     "run": ["--extra", "postgres"],
     "roundup": ["--group", "roundup"],
     "bench": ["--group", "bench"],
+    "release": ["--group", "release"],
 }
-BARE = {"bootstrap", "roundup", "bench"}  # do not contain the product's own dependencies
+BARE = {"bootstrap", "roundup", "bench", "release"}  # do not contain the product's own dependencies
 
 
 def main() -> None:

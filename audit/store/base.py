@@ -17,7 +17,7 @@ from audit.event import Head, StoredEntry
 SCHEMA_VERSION = 1
 """The newest schema that this program knows; a store with a newer one is refused."""
 
-_MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations" / "audit"
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class NotWritten(AuditError):
@@ -102,15 +102,22 @@ class Store(Protocol):
     def reader(self) -> Reader:
         """A reader; it connects at its first question."""
 
+    def inspect(self) -> Head | None:
+        """What a writer's `open` would refuse, looked at without changing anything; None where there is no log yet. Blocks.
+
+        Raises: LogRefused with what to do.
+        """
+
 
 def migrations(engine: str, above: int) -> list[tuple[int, str]]:
     """The numbered SQL files of migrations/audit/<engine> above a version: [(version, text)], in order.
 
     Raises: LogRefused where they are not installed or do not end at SCHEMA_VERSION.
     """
-    found = sorted(
-        (int(path.name.split("_")[0]), path) for path in (_MIGRATIONS / engine).glob("[0-9]*_*.sql")
-    )
+    # A wheel carries them inside the package; in a checkout they stand beside it, with the other trees.
+    carried = _PACKAGE / "migrations"
+    folder = (carried if carried.is_dir() else _PACKAGE.parent / "migrations" / "audit") / engine
+    found = sorted((int(path.name.split("_")[0]), path) for path in folder.glob("[0-9]*_*.sql"))
     if [version for version, _ in found] != list(range(1, SCHEMA_VERSION + 1)):
         raise LogRefused(
             f"the log's migrations for {engine} are not installed: install the whole of Gatehouse"

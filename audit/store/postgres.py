@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeAlias, TypeVar
@@ -25,6 +26,10 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"  # generic in its s
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 _TRIGGERS = frozenset({"entries_change", "parts_change", "details_change", "head_change", "head_forward"})
 _TABLES = ("entries", "parts", "details", "head")
+_NOT_OURS = "this login may not make or use the log's schema: let its owner open it once"
+_UNREACHABLE = "the log's PostgreSQL cannot be reached or used: check address, login and server"
+_NO_HEAD = "the log's head row is gone: run `gatehouse audit verify` on it"
+_DISAGREE = "the log's head and its last entry disagree: run `gatehouse audit verify` on it"
 # All that a failing server, network or time-out can raise here; InternalClientError is asyncpg's word for an answer out of turn.
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
@@ -64,6 +69,11 @@ class PostgresStore:
 
     def reader(self) -> PostgresReader:
         return PostgresReader(self)
+
+    def inspect(self) -> Head | None:
+        # Its own thread, so that it has an event loop of its own wherever it is called from.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, _inspect(self)).result()
 
     async def connect(self) -> Connection:
         """A connection as the login role, with the deadlines in force. Raises: one of FAILURES."""
@@ -144,13 +154,9 @@ class PostgresWriter(_Session):
         try:
             return self._run(self._open(log))
         except asyncpg.InsufficientPrivilegeError as error:
-            raise LogRefused(
-                "this login may not make or use the log's schema: let its owner open it once"
-            ) from error
+            raise LogRefused(_NOT_OURS) from error
         except FAILURES as error:
-            raise LogRefused(
-                "the log's PostgreSQL cannot be reached or used: check address, login and server"
-            ) from error
+            raise LogRefused(_UNREACHABLE) from error
 
     def extend(self, link: Callable[[Head], Batch | None]) -> None:
         reused = self._connection is not None
@@ -186,7 +192,7 @@ class PostgresWriter(_Session):
             last = await connection.fetchrow("SELECT seq, body, hash FROM entries ORDER BY seq DESC LIMIT 1")
         found = (0, GENESIS, GENESIS) if last is None else (last[0], leaf(last[1]).hex(), last[2].hex())
         if found != (head.seq, head.hash, head.hash):
-            raise LogRefused("the log's head and its last entry disagree: run `gatehouse audit verify` on it")
+            raise LogRefused(_DISAGREE)
         return head
 
     async def _extend(self, link: Callable[[Head], Batch | None]) -> None:
@@ -226,7 +232,7 @@ class PostgresWriter(_Session):
             " FROM head WHERE one = 1 FOR UPDATE"
         )
         if row is None:
-            raise LogRefused("the log's head row is gone: run `gatehouse audit verify` on it")
+            raise LogRefused(_NO_HEAD)
         if not row[5]:
             raise LogRefused(
                 "this PostgreSQL may lose a commit: set fsync, full_page_writes, synchronous_commit to on"
@@ -248,7 +254,7 @@ class PostgresWriter(_Session):
             *(head.seq, bytes.fromhex(head.hash), head.fence, head.time, head.log),
         )
         if moved != "UPDATE 1":
-            raise LogRefused("the log's head row is gone: run `gatehouse audit verify` on it")
+            raise LogRefused(_NO_HEAD)
 
     async def _is_written(self, last: Entry) -> bool:
         async with asyncio.timeout(self._store.deadlines.batch):
@@ -318,6 +324,46 @@ class PostgresReader(_Session):
             return await connection.fetch(query, *values)
 
 
+async def _inspect(store: PostgresStore) -> Head | None:
+    """What `Store.inspect` promises: as a writer's `_open`, without its locks and without a migration."""
+    try:
+        connection = await store.connect()
+        try:
+            version = await _version(connection, store)
+            if version > SCHEMA_VERSION:
+                raise LogRefused(_newer(version))
+            if version == 0:
+                return None
+        finally:
+            connection.terminate()
+        connection = await store.session()
+        try:
+            if version == SCHEMA_VERSION:
+                await _check_guards(connection, store)
+            # One statement sees one moment: another process may append meanwhile.
+            row = await connection.fetchrow(
+                "SELECT h.seq, h.hash, h.fence, h.time, h.log, e.seq, e.body, e.hash FROM head h"
+                " LEFT JOIN LATERAL (SELECT seq, body, hash FROM entries ORDER BY seq DESC LIMIT 1) e ON true WHERE h.one = 1"
+            )
+        finally:
+            connection.terminate()
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise LogRefused(_NOT_OURS) from error
+    except FAILURES as error:
+        raise LogRefused(_UNREACHABLE) from error
+    if row is None:
+        raise LogRefused(_NO_HEAD)
+    head = Head(row[0], row[1].hex(), row[2], row[3], row[4])
+    last = (0, GENESIS, GENESIS) if row[5] is None else (row[5], leaf(row[6]).hex(), row[7].hex())
+    if last != (head.seq, head.hash, head.hash):
+        raise LogRefused(_DISAGREE)
+    return head
+
+
+def _newer(version: int) -> str:
+    return f"the log's schema {version} is newer than this program ({SCHEMA_VERSION}): upgrade it"
+
+
 async def _migrate(store: PostgresStore, log: str | None) -> None:
     """Brings the schema to SCHEMA_VERSION, as the login role, alone among all processes that try."""
     connection = await store.connect()
@@ -328,9 +374,7 @@ async def _migrate(store: PostgresStore, log: str | None) -> None:
             )
             version = await _version(connection, store)
             if version > SCHEMA_VERSION:
-                raise LogRefused(
-                    f"the log's schema {version} is newer than this program ({SCHEMA_VERSION}): upgrade it"
-                )
+                raise LogRefused(_newer(version))
             if version == 0 and log is None:
                 raise LogRefused(
                     "there is no log in this database: restore it, or make a new one on purpose (create)"

@@ -6,6 +6,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,7 @@ T = TypeVar("T")
 
 APPLICATION_ID = 0x47484C47  # "GHLG" in the file's header
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
+_UNREADABLE = "the log's file cannot be opened: is it a log, is the disk full or read-only?"
 _TABLES = ("entries", "parts", "details", "head")
 _TRIGGERS = frozenset(f"{table}_{verb}" for table in _TABLES for verb in ("insert", "update", "delete"))
 # What must be in force on the writing connection, and how SQLite says that it is.
@@ -44,6 +46,19 @@ class SqliteStore:
 
     def reader(self) -> SqliteReader:
         return SqliteReader(self._path, self._busy_seconds)
+
+    def inspect(self) -> Head | None:
+        if not self._path.exists() or self._path.stat().st_size == 0:
+            return None
+        try:
+            version = _identified(self._path, None)
+            uri = self._path.resolve().as_uri() + "?mode=ro"
+            with closing(sqlite3.connect(uri, uri=True, timeout=self._busy_seconds)) as connection:
+                if version == SCHEMA_VERSION:  # an older one may lack what its migration will bring
+                    _check_guards(connection)
+                return _checked_head(connection)
+        except sqlite3.Error as error:
+            raise LogRefused(_UNREADABLE) from error
 
 
 class SqliteWriter:
@@ -75,9 +90,7 @@ class SqliteWriter:
             _check_guards(connection)
             return _checked_head(connection)
         except sqlite3.Error as error:
-            raise LogRefused(
-                "the log's file cannot be opened: is it a log, is the disk full or read-only?"
-            ) from error
+            raise LogRefused(_UNREADABLE) from error
 
     def extend(self, link: Callable[[Head], Batch | None]) -> None:
         try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import FrameType
 from typing import cast
 
 import uvicorn
@@ -73,7 +75,10 @@ class Server:
         return tuple((name[0], name[1]) for name in (bound.getsockname() for bound in self._sockets))
 
     async def serve(self, *, started: Callable[[], None] = lambda: None) -> None:
-        """Runs until `stop` or, on the main thread, SIGINT or SIGTERM. Returns after a graceful stop; calls `started` once."""
+        """Runs until `stop` or, on the main thread, SIGINT or SIGTERM. Returns after a graceful stop; calls `started` once.
+
+        A second signal ends the process at once with 128 and its number (130, 143), as a shell says of a process that it ended.
+        """
         loop = asyncio.get_running_loop()
         with _signals(loop, self.stop):
             tasks = [
@@ -154,13 +159,27 @@ def _config(listener: Listener, limits: Limits, protocol: type[asyncio.Protocol]
 @contextlib.contextmanager
 def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterator[None]:
     taken: list[signal.Signals] = []
+
+    def first() -> None:
+        # From now on a signal ends the process at once, whatever the loop is busy with; its default would do nothing to a
+        # container's first process.
+        for number in taken:
+            loop.remove_signal_handler(number)
+            signal.signal(number, _end_at_once)
+        stop()
+
     for number in (signal.SIGINT, signal.SIGTERM):
         # Off the main thread (in tests) there are no signals to take.
         with contextlib.suppress(ValueError, RuntimeError):
-            loop.add_signal_handler(number, stop)
+            loop.add_signal_handler(number, first)
             taken.append(number)
     try:
         yield
     finally:
         for number in taken:
             loop.remove_signal_handler(number)
+
+
+def _end_at_once(number: int, _frame: FrameType | None) -> None:
+    """A second signal: somebody will not wait. Like a kill: what was begun and not recorded is settled at the next start."""
+    os._exit(128 + number)

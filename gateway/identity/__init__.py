@@ -6,6 +6,7 @@ from gateway.identity.issuers import Issuer, read_issuers
 from gateway.identity.keytext import SECRET_BYTES, KeyText
 from gateway.identity.keytext import is_id as is_key_id
 from gateway.identity.keytext import write as write_key_text
+from gateway.identity.persons import look_at_issuers
 from gateway.identity.store import (
     ApiKey,
     all_keys,
@@ -38,6 +39,7 @@ __all__ = [
     "is_key_id",
     "key_of_intent",
     "keyed_hash",
+    "look_at_issuers",
     "read_issuers",
     "read_key",
     "revoke_key",

@@ -51,6 +51,12 @@ class Proven:
     until: float
 
 
+def look_at_issuers(issuers: Sequence[Issuer], fetch: Fetch) -> None:
+    """Raises Misconfigured for what a start would refuse of them: one named twice, a file of keys that is not good. Asks no address."""
+    persons = Persons(issuers, fetch)
+    persons.take(persons.read())
+
+
 class Persons:
     """Every issuer that is believed, with its keys."""
 

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection
 
 from gateway.store.conflict import Conflict, conflict_of
+from gateway.store.inspect import inspect_file, inspect_schema, try_folder
 from gateway.store.location import Dialect, Location
 from gateway.store.owner import OwnerLock
 from gateway.store.schema import Tree, migrate, version_of
@@ -22,9 +23,12 @@ __all__ = [
     "Tree",
     "conflict_of",
     "insert_unless_there",
+    "inspect_file",
+    "inspect_schema",
     "metadata",
     "migrate",
     "open_store",
     "touch",
+    "try_folder",
     "version_of",
 ]

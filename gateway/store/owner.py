@@ -19,8 +19,14 @@ class OwnerLock:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file: int | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Misconfigured(
+                f"the home folder cannot be used ({error.strerror}): check its owner and mode, and whether it is read-only"
+            ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -31,6 +37,21 @@ class OwnerLock:
             ) from error
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode("ascii"), 0)
+
+    @staticmethod
+    def holder(path: Path) -> str | None:
+        """Gives the process id of whoever holds the lock, None where nobody does. Makes nothing and keeps nobody out."""
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        finally:
+            os.close(handle)
+        return None
 
     def release(self) -> None:
         """Lets go. Repeating it does nothing."""

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
+from gateway.shipped import shipped
 from gateway.store.store import Store
 from gateway.words.errors import Misconfigured
 
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.py")
-_HOME = Path(__file__).resolve().parent.parent.parent / "migrations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Tree:
     @classmethod
     def of(cls, name: str) -> Tree:
         """Gives the tree that ships with the program: `state` or `records`."""
-        return cls(name, _HOME / name)
+        return cls(name, shipped("migrations") / name)
 
     @property
     def version_table(self) -> str:
@@ -66,6 +66,14 @@ async def migrate(store: Store, tree: Tree) -> bool:
     upgrade = import_module("gateway.store.upgrade").upgrade
     await upgrade(store, tree)
     return True
+
+
+def may_not_migrate(tree: Tree) -> Misconfigured:
+    """Gives the refusal of a login that may not do what is pending."""
+    return Misconfigured(
+        f"the {tree.name} store is not at this program's revision, and this login may not migrate it: "
+        "run `gatehouse stores prepare` as the role that owns the stores (docs/deploy.md)"
+    )
 
 
 def version_of(connection: Connection, tree: Tree) -> str | None:

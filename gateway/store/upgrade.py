@@ -7,7 +7,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 
-from gateway.store.schema import Tree, pending, version_of
+from gateway.store.schema import Tree, may_not_migrate, pending, version_of
 from gateway.store.store import Store
 from gateway.words.errors import Misconfigured
 
@@ -21,10 +21,7 @@ async def upgrade(store: Store, tree: Tree) -> None:
     except ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
             raise
-        raise Misconfigured(
-            f"the {tree.name} store is not at this program's revision, and this login may not migrate it: "
-            "run `python -m tools.prepare` as the role that owns the stores (docs/deploy.md)"
-        ) from error
+        raise may_not_migrate(tree) from error
 
 
 async def _upgrade(store: Store, tree: Tree) -> None:

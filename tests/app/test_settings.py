@@ -1,8 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 
-from gateway.settings import read
+from gateway.app import limits_of
+from gateway.settings import ROOT, read, table
 from gateway.words.errors import Misconfigured
 
 
@@ -56,3 +58,39 @@ def test_hosts_are_a_list(tmp_path: Path) -> None:
 def test_a_password_in_an_address_is_not_in_the_repr() -> None:
     settings = read({"GATEHOUSE_DATABASE_URL": "postgresql://u:hush-hush@db/x"})
     assert "hush-hush" not in repr(settings)
+
+
+def test_every_setting_is_used_by_the_program() -> None:
+    # Two of them once stood in the table and nowhere else.
+    gateway = ROOT / "gateway"
+    files = [path for path in gateway.rglob("*.py") if "settings" not in path.name]
+    source = "\n".join(path.read_text() for path in files)
+    used = set(re.findall(r"\b(?:settings|chosen|read\(here\))\.([a-z_]+)\b", source))
+    assert {row.name for row in table()} - used - {"key_file"} == set()
+    assert "keys" in used  # what key_file is read through
+
+
+def test_the_bounds_of_the_doors_are_those_that_are_set() -> None:
+    plain, chosen = (
+        limits_of(read(environment))
+        for environment in (
+            {},
+            {
+                "GATEHOUSE_MAX_BODY_BYTES": "1000",
+                "GATEHOUSE_REQUEST_SECONDS": "2.5",
+                "GATEHOUSE_STOP_SECONDS": "0.5",
+            },
+        )
+    )
+    assert (plain.max_body_bytes, plain.header_seconds, plain.body_seconds, plain.stop_seconds) == (
+        1_048_576, 10.0, 30.0, 30,
+    )  # fmt: skip
+    assert (chosen.max_body_bytes, chosen.header_seconds, chosen.body_seconds, chosen.stop_seconds) == (
+        1_000, 2.5, 2.5, 1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["HOST", "AUDIENCE", "HOME", "POLICIES"])
+def test_what_must_say_something_is_not_empty(name: str) -> None:
+    with pytest.raises(Misconfigured, match=f"GATEHOUSE_{name}: .* must not be empty"):
+        read({f"GATEHOUSE_{name}": ""})

@@ -13,6 +13,7 @@ from gateway.app import open_house
 from gateway.settings import read
 from gateway.text import Language
 from gateway.trail.reading import MAX_ENTRIES
+from gateway.words.errors import Misconfigured
 
 
 def settings(home: Path) -> dict[str, str]:
@@ -70,3 +71,15 @@ def test_a_limit_out_of_its_range_is_named_with_the_range(home: Path, limit: str
 
 def test_the_range_is_what_the_running_house_gives() -> None:
     assert cli.MOST == MAX_ENTRIES
+
+
+@pytest.mark.postgres
+def test_stores_on_postgresql_are_made_once_and_stores_in_files_not_by_this(
+    postgres: str, tmp_path: Path
+) -> None:
+    given = settings(tmp_path) | {"GATEHOUSE_DATABASE_URL": postgres}
+    told = [CliRunner().invoke(cli.group, ["stores", "prepare"], env=given).stdout for _ in range(2)]
+    assert told == ["Three new stores.\n", "The stores are at this program's revision.\n"]
+    refused = printed(tmp_path, "stores", "prepare").exception
+    assert isinstance(refused, Misconfigured)
+    assert "stores in files are made by `gatehouse run` itself" in str(refused)

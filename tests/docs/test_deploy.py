@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import click
 import pytest
 
-from gateway import cli, doctor, settings
+from gateway import cli, settings
 from gateway.control.health import alive, ready
 from gateway.control.keys import KeyController
 from tests.docs.deployment import ROOT, compose, copies, ignored, one, page, scripts, shell_lines, stages
@@ -203,7 +203,7 @@ def test_what_may_be_written_is_small_and_its_users_own(name: str) -> None:
 def test_the_home_folder_can_be_written_and_is_above_the_floor_of_doctor() -> None:
     home = dict(pair.split("=") for pair in one(FINAL, "ENV").split())["GATEHOUSE_HOME"]
     for name in OURS:
-        assert size(tmpfs(SERVICES[name])[home]["size"]) > doctor.DISK_FLOOR_BYTES
+        assert size(tmpfs(SERVICES[name])[home]["size"]) > settings.read({}).disk_floor_bytes
 
 
 def test_only_the_gateway_publishes_a_port_and_only_on_loopback() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import click
 import pytest
 
-from gateway import cli, settings
+from gateway import cli, settings, settings_page
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -66,15 +66,14 @@ def test_every_command_that_is_named_is_there(document: Path) -> None:
     assert [c for c in named if c not in there] == []
 
 
-def test_every_setting_is_documented_as_it_is() -> None:
-    page = (ROOT / "docs" / "settings.md").read_text()
-    assert page == settings_page(), "run `python tools/settings_page.py`"
-
-
-def settings_page() -> str:
-    page = importlib.import_module("tools.settings_page")
-    text: str = page.render(settings.table())
-    return text
+@pytest.mark.parametrize(
+    ("file", "made"),
+    [("docs/settings.md", settings_page.page), ("gatehouse.toml.example", settings_page.example)],
+)
+def test_every_setting_is_documented_as_it_is(
+    file: str, made: Callable[[Iterable[settings.Row]], str]
+) -> None:
+    assert (ROOT / file).read_text() == made(settings.table()), "run `python -m tools.settings_page`"
 
 
 def test_the_readme_names_every_make_target_of_its_own() -> None:

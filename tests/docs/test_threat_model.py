@@ -7,9 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from gateway.corridor.late import MONTH
-from gateway.doctor import DISK_FLOOR_BYTES
 from gateway.identity.jwks import USABLE
 from gateway.identity.token import MAX_AGE
+from gateway.settings import read
 from gateway.wire.limits import DEFAULT_LIMITS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "threat-model.md").read_text()
@@ -30,4 +30,4 @@ def test_the_numbers_that_it_names_are_those_of_the_code() -> None:
     assert "stops answering for up to an hour" in plain
     assert timedelta(days=30) == MONTH
     assert "still found for 30 days" in plain
-    assert f"less than {DISK_FLOOR_BYTES // 1024**2} MiB are free" in plain
+    assert f"less than {read({}).disk_floor_bytes // 1024**2} MiB are free" in plain

@@ -9,7 +9,7 @@ from pathlib import Path
 from audit.event import FORMAT_VERSION
 from audit.store.base import SCHEMA_VERSION
 from audit.verify import Break, Report
-from gateway import cli, local
+from gateway import cli, local, settings, settings_page
 from gateway.doctor import Check
 from gateway.fields.envelope import PREFIX
 from gateway.keys.keyring import KekStatus, KeyringStatus
@@ -47,6 +47,9 @@ def test_the_members_of_every_json() -> None:
     assert members("`gatehouse audit verify`") == ["intact", *fields(Report)]
     assert members("its `found`") == fields(Break)
     assert members("`gatehouse audit tail`") == [*local.shown(1, "", b"{}", [])]
+    port = next(found for found in settings.given({}) if found.row.name == "port")
+    assert members("`gatehouse settings`") == [*settings_page.shown(port, 8080)]
+    assert members("`gatehouse settings --explain`") == [*settings_page.described(port.row)]
     assert members("`gatehouse doctor`") == fields(Check)
     assert members("`gatehouse keys status`") == fields(KeyringStatus)
     assert members("each of its `keks`") == fields(KekStatus)

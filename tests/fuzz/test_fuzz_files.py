@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -338,6 +339,57 @@ def test_settings_are_read_or_every_mistake_is_named_without_its_value(environme
     told = any(name.endswith("_SECONDS") and NEEDLE in value for name, value in environment.items())
     secret = not told and not any(NEEDLE in name for name in environment)
     found = held(lambda: settings.read(environment), Misconfigured, secret=secret)
+    assert isinstance(found, Misconfigured | settings.Settings)
+
+
+SETTINGS_FILE = "".join(
+    f"{line[2:]}\n"
+    for line in (worlds.ROOT / "gatehouse.toml.example").read_text().splitlines()
+    if re.match(r"# [a-z_]+ = ", line)
+)
+
+
+@fuzz(50, 20_000)
+@given(
+    mutated(
+        [
+            "port = 8080\n",
+            "upstream_hosts = ['a:1']\n",
+            "socket = true\n",
+            'language = "zh"\n',
+            "[a]\n",
+            SETTINGS_FILE,
+        ],
+        [
+            "=",
+            "\n",
+            "[",
+            "]",
+            "{",
+            '"""',
+            "'",
+            "\\u0000",
+            "#",
+            ",",
+            ".",
+            "龙",
+            "\ufeff",
+            f"'{NEEDLE}'",
+            "9" * 5000,
+            "[" * 3000,
+        ],
+        st.text(st.characters(exclude_characters=NEEDLE), max_size=3),
+        4,
+    )
+)
+def test_a_settings_file_is_read_or_every_mistake_is_named_without_its_value(text: str) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "gatehouse.toml"
+        path.write_text(text, encoding="utf-8", errors="surrogatepass")
+        path.chmod(0o600)
+        # A key that is a plain word is repeated, so the needle must not have become one.
+        secret = not any("=" in line.rpartition(NEEDLE)[2] for line in text.splitlines() if NEEDLE in line)
+        found = held(lambda: settings.read({settings.CONFIG: str(path)}), Misconfigured, secret=secret)
     assert isinstance(found, Misconfigured | settings.Settings)
 
 

@@ -47,6 +47,7 @@ async def prepare(home: Path, address: str, dsn: str = "") -> Estate:
         "GATEHOUSE_POLICIES": str(policies),
         "GATEHOUSE_UPSTREAM_HOSTS": address,
         "GATEHOUSE_SETTLE_SECONDS": "0.5",
+        "GATEHOUSE_DISK_FLOOR_BYTES": "0",  # disks of these campaigns are small, so that they can be filled
         # Longer than any request of these campaigns may still be under way in another replica.
         "GATEHOUSE_SETTLE_GRACE_SECONDS": "20" if proving() else "4",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from tests.campaign.counts import count, dice
 from tests.campaign.faults import verdict
 from tests.campaign.faults.caller import Connection, Load
-from tests.campaign.faults.estate import prepare
+from tests.campaign.faults.estate import GUARDED, prepare
 from tests.campaign.faults.ledger import serving
 
 
@@ -76,6 +77,44 @@ async def test_a_stop_that_does_not_wait_for_slow_answers_still_waits_for_their_
     ] * 6
     assert len(ledger.forwarded) == len(changes(found.entries)) == 6
     assert found.faults == []
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize(
+    ("program", "second"),
+    [(GUARDED, signal.SIGTERM), (f"import sys; sys.modules['uvloop'] = None; {GUARDED}", signal.SIGINT)],
+    ids=["uvloop", "asyncio"],
+)
+async def test_a_second_signal_ends_it_at_once_and_the_next_start_settles_what_was_open(
+    fresh_dir: Path, program: str, second: signal.Signals
+) -> None:
+    async with serving() as ledger:
+        estate = await prepare(fresh_dir / "home", ledger.address)
+        gateway = await asyncio.to_thread(estate.launcher(program).start)
+        load = Load(estate.keys, dice("twice"), gateway.base)
+        ledger.slow_seconds = 20.0
+        calling = asyncio.ensure_future(load.until_ended(3))
+        async with asyncio.timeout(60):
+            while len(changes(verdict.entries(estate))) < 3:  # noqa: ASYNC110 - all three are with the upstream
+                await asyncio.sleep(0.05)
+        load.ended = True
+        gateway.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(1.0)
+        assert gateway.process.poll() is None  # it waits for the upstream, as long as the setting says
+        gateway.process.send_signal(second)
+        assert await asyncio.to_thread(gateway.process.wait, 5) == 128 + second
+        await calling
+        ledger.slow_seconds = 0.0
+        again = await asyncio.to_thread(estate.launcher().start)
+        await verdict.settled(estate)
+        assert await asyncio.to_thread(again.stop) == 0
+        found = await asyncio.to_thread(verdict.judge, estate, load, ledger)
+    assert load.unanswered == 3
+    assert found.faults == []
+    assert len(changes(found.entries)) == 3
+    print(
+        "proof: a second signal: 3 requests under way, ended at once, 0 intents left open after the next start"
+    )
 
 
 async def impatient(load: Load) -> int:

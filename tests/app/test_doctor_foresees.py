@@ -1,0 +1,486 @@
+"""Whatever a start can refuse, `gatehouse doctor` says before, under the right heading. Each scenario is a start that is refused."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import ctypes
+import shutil
+import socket
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import audit
+from audit import AuditEvent, Kind, Log
+from gateway import demo, machine
+from gateway.app import open_house
+from gateway.doctor import examine
+from gateway.serving import serve_forever
+from gateway.settings import ROOT, read
+from gateway.store import OwnerLock
+from gateway.words.errors import GatehouseError, Misconfigured, Unavailable
+from tests.conftest import PostgresServer
+
+Environment = dict[str, str]
+# What a scenario does to a good home; it gives further variables, and leaves on the stack what has to be put back.
+Spoil = Callable[[Path, ExitStack], Environment]
+SPOILED: dict[str, tuple[str, str, Spoil]] = {}
+"""name → (the check that names it, the file whose refusal it is, what it does)."""
+WAIT_SECONDS = 60
+
+
+def scenario(check: str, file: str) -> Callable[[Spoil], Spoil]:
+    def note(spoil: Spoil) -> Spoil:
+        SPOILED[spoil.__name__] = (check, file, spoil)
+        return spoil
+
+    return note
+
+
+def sql(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+# Settings and machine
+
+
+@scenario("settings", "gateway/settings.py")
+def a_setting_that_nobody_knows(home: Path, stack: ExitStack) -> Environment:
+    return {"GATEHOUSE_POTR": "1"}
+
+
+@scenario("settings", "gateway/settings_file.py")
+def a_settings_file_that_others_may_write(home: Path, stack: ExitStack) -> Environment:
+    path = home.parent / "gatehouse.toml"
+    path.touch()
+    path.chmod(0o666)
+    return {"GATEHOUSE_CONFIG": str(path)}
+
+
+@scenario("memory kept out of crash dumps", "gateway/observe/memory.py")
+def a_kernel_that_lets_crashes_write_memory(home: Path, stack: ExitStack) -> Environment:
+    class Refusing:
+        def __init__(self, name: object) -> None: ...
+
+        def prctl(self, *given: int) -> int:
+            return -1
+
+    patch = stack.enter_context(pytest.MonkeyPatch.context())
+    patch.setattr(ctypes, "CDLL", Refusing)
+    return {}
+
+
+@scenario("clock", "gateway/machine.py")
+def a_clock_that_was_lost(home: Path, stack: ExitStack) -> Environment:
+    patch = stack.enter_context(pytest.MonkeyPatch.context())
+    patch.setattr(machine, "EARLIEST", datetime.now(UTC) + timedelta(days=1))
+    return {}
+
+
+@scenario("stores", "gateway/machine.py")
+def a_clock_behind_the_last_entry(home: Path, stack: ExitStack) -> Environment:
+    later = datetime.now(UTC) + timedelta(seconds=120)
+    append(home / "audit.sqlite", int(later.timestamp() * 1_000_000))
+    return {}
+
+
+def append(path: Path, at: int) -> None:
+    """Adds one entry to a log as of another time, on a loop of its own."""
+
+    async def added() -> None:
+        log = await Log.open(audit.sqlite(path), clock=lambda: at)
+        system = {"application": "system:test", "person": None, "roles": [], "proven": ["process"]}
+        await log.append(AuditEvent(Kind.NOTE, "req_later", system, "log:later"))
+        await log.close()
+
+    asyncio.run(added())
+
+
+@scenario("home folder", "gateway/machine.py")
+def a_disk_that_is_nearly_full(home: Path, stack: ExitStack) -> Environment:
+    return {"GATEHOUSE_DISK_FLOOR_BYTES": str(10**18)}
+
+
+@scenario("home folder", "gateway/machine.py")
+def a_home_below_a_file(home: Path, stack: ExitStack) -> Environment:
+    (home.parent / "file").touch()
+    return {
+        "GATEHOUSE_HOME": str(home.parent / "file" / "home"),
+        "GATEHOUSE_KEY_FILE": str(home / "keys.json"),
+    }
+
+
+@scenario("home folder", "gateway/store/owner.py")
+def stores_that_another_process_owns(home: Path, stack: ExitStack) -> Environment:
+    stack.enter_context(OwnerLock(home / "owner.lock"))
+    return {}
+
+
+# Keys, policy, upstreams, issuers
+
+
+@scenario("key file", "gateway/serving.py")
+def no_key_file(home: Path, stack: ExitStack) -> Environment:
+    (home / "keys.json").unlink()
+    return {}
+
+
+@scenario("key file", "gateway/keys/material.py")
+def a_key_file_that_others_may_read(home: Path, stack: ExitStack) -> Environment:
+    (home / "keys.json").chmod(0o644)
+    return {}
+
+
+@scenario("key file", "gateway/keys/material.py")
+def a_key_file_that_is_none(home: Path, stack: ExitStack) -> Environment:
+    (home / "keys.json").write_text("{}")
+    return {}
+
+
+@scenario("policy folder", "gateway/catalogue/loader.py")
+def no_policy_folder(home: Path, stack: ExitStack) -> Environment:
+    return {"GATEHOUSE_POLICIES": str(home.parent / "nowhere")}
+
+
+@scenario("policy folder", "gateway/policy/load.py")
+def a_policy_with_a_line_that_means_nothing(home: Path, stack: ExitStack) -> Environment:
+    folder = Path(shutil.copytree(ROOT / "policies", home.parent / "policies"))
+    with (folder / "policy.csv").open("a") as rules:
+        rules.write("p, nobody\n")
+    return {"GATEHOUSE_POLICIES": str(folder)}
+
+
+@scenario("policy folder", "gateway/fields/shape.py")
+def a_field_within_a_field(home: Path, stack: ExitStack) -> Environment:
+    folder = Path(shutil.copytree(ROOT / "policies", home.parent / "policies"))
+    path = folder / "catalogue" / "crm.yaml"
+    text = path.read_text()
+    assert "  /name:" in text
+    path.write_text(text.replace("  /name:", "  /name/first: {kind: text}\n      /name:", 1))
+    return {"GATEHOUSE_POLICIES": str(folder)}
+
+
+ROUNDUP = {
+    "GATEHOUSE_POLICIES": str(ROOT / "examples" / "roundup" / "policies"),
+    "GATEHOUSE_UPSTREAM_HOSTS": "127.0.0.1:8917",
+}
+
+
+@scenario("upstreams and their credentials", "gateway/upstream/credential.py")
+def a_credential_that_is_not_there(home: Path, stack: ExitStack) -> Environment:
+    return ROUNDUP
+
+
+@scenario("policy folder", "gateway/catalogue/loader.py")
+def an_upstream_that_is_not_allowed(home: Path, stack: ExitStack) -> Environment:
+    return {**ROUNDUP, "GATEHOUSE_UPSTREAM_HOSTS": "", "ROUNDUP_LOGIN": "gateway:secret"}
+
+
+def issuers(home: Path, text: str) -> Environment:
+    (home.parent / "issuers.json").write_text(text)
+    return {"GATEHOUSE_ISSUERS_FILE": str(home.parent / "issuers.json")}
+
+
+@scenario("issuers of persons' tokens", "gateway/identity/issuers.py")
+def an_issuers_file_that_is_none(home: Path, stack: ExitStack) -> Environment:
+    return issuers(home, "[{}]")
+
+
+ISSUER = '{"issuer": "https://id.example", "jwks": "keys.jwks", "clients": {"desk": "app:desk"}}'
+
+
+@scenario("issuers of persons' tokens", "gateway/identity/jwks.py")
+def an_issuer_without_its_keys(home: Path, stack: ExitStack) -> Environment:
+    (home.parent / "keys.jwks").write_text('{"keys": []}')
+    return issuers(home, f"[{ISSUER}]")
+
+
+@scenario("issuers of persons' tokens", "gateway/identity/persons.py")
+def an_issuer_that_is_named_twice(home: Path, stack: ExitStack) -> Environment:
+    return issuers(home, f"[{ISSUER}, {ISSUER}]")
+
+
+# Stores in files
+
+
+@scenario("stores", "gateway/stores.py")
+def a_store_that_is_missing_beside_the_others(home: Path, stack: ExitStack) -> Environment:
+    (home / "records.sqlite").unlink()
+    return {}
+
+
+@scenario("stores", "gateway/stores.py")
+def a_store_that_was_emptied(home: Path, stack: ExitStack) -> Environment:
+    (home / "state.sqlite").write_bytes(b"")
+    return {}
+
+
+@scenario("stores", "gateway/store/schema.py")
+def a_state_store_of_a_newer_program(home: Path, stack: ExitStack) -> Environment:
+    sql(home / "state.sqlite", "UPDATE state_version SET version_num = '9999'")
+    return {}
+
+
+@scenario("stores", "gateway/store/schema.py")
+def an_embedded_store_of_a_newer_program(home: Path, stack: ExitStack) -> Environment:
+    sql(home / "records.sqlite", "UPDATE records_version SET version_num = '9999'")
+    return {}
+
+
+@scenario("stores", "gateway/store/sqlite.py")
+def a_state_store_in_another_encoding(home: Path, stack: ExitStack) -> Environment:
+    path = home / "state.sqlite"
+    path.unlink()
+    sql(path, "PRAGMA encoding = 'UTF-16'", "CREATE TABLE state_version (version_num TEXT)")
+    path.chmod(0o600)
+    return {}
+
+
+@scenario("stores", "gateway/store/inspect.py")
+def a_state_store_that_is_no_database(home: Path, stack: ExitStack) -> Environment:
+    (home / "state.sqlite").write_bytes(b"no database" * 1_000)
+    return {}
+
+
+@scenario("stores", "audit/store/sqlite.py")
+def a_log_of_a_newer_program(home: Path, stack: ExitStack) -> Environment:
+    sql(home / "audit.sqlite", "PRAGMA user_version = 99")
+    return {}
+
+
+@scenario("stores", "audit/store/sqlite.py")
+def a_log_that_is_somebody_elses_database(home: Path, stack: ExitStack) -> Environment:
+    sql(home / "audit.sqlite", "PRAGMA application_id = 1")
+    return {}
+
+
+@scenario("stores", "audit/store/sqlite.py")
+def a_log_whose_guard_is_gone(home: Path, stack: ExitStack) -> Environment:
+    sql(home / "audit.sqlite", "DROP TRIGGER entries_delete")
+    return {}
+
+
+@scenario("stores", "audit/store/sqlite.py")
+def a_log_whose_end_is_gone(home: Path, stack: ExitStack) -> Environment:
+    path = home / "audit.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        (guard,) = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE name = 'entries_delete'"
+        ).fetchone()
+    last = "DELETE FROM entries WHERE seq = (SELECT max(seq) FROM entries)"
+    sql(path, "DROP TRIGGER entries_delete", last, guard)
+    return {}
+
+
+@scenario("stores", "audit/store/sqlite.py")
+def a_log_that_is_no_database(home: Path, stack: ExitStack) -> Environment:
+    (home / "audit.sqlite").write_bytes(b"no database" * 1_000)
+    return {}
+
+
+# Listening
+
+
+@scenario("port 9", "gateway/edge/server.py")
+def a_port_that_is_taken(home: Path, stack: ExitStack) -> Environment:
+    # Port 9 is reserved ("discard"); whoever may bind it here keeps it for the test.
+    taken = stack.enter_context(closing(socket.socket()))
+    taken.bind(("127.0.0.1", 9))
+    taken.listen()
+    return {"GATEHOUSE_PORT": "9"}
+
+
+@scenario("port 0", "gateway/edge/server.py")
+def an_address_that_is_not_this_machines(home: Path, stack: ExitStack) -> Environment:
+    return {"GATEHOUSE_HOST": "192.0.2.1"}
+
+
+@scenario("socket for commands", "gateway/local.py")
+def a_home_whose_path_is_too_long_for_a_socket(home: Path, stack: ExitStack) -> Environment:
+    long = home.parent / ("long" * 30)
+    shutil.copytree(home, long)
+    return {"GATEHOUSE_HOME": str(long)}
+
+
+# The test
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that a start takes as it is: made once, copied for each scenario."""
+    home = tmp_path_factory.mktemp("good") / "home"
+    chosen = read({"GATEHOUSE_HOME": str(home), "GATEHOUSE_PORT": "0"})
+    demo.prepare(chosen)
+
+    async def opened() -> None:
+        async with open_house(chosen):
+            pass
+
+    asyncio.run(opened())
+    return home
+
+
+@pytest.fixture
+def copied(good: Path, fresh_dir: Path) -> Path:
+    return Path(shutil.copytree(good, fresh_dir / "home"))
+
+
+def started(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """What a start says where it is refused. A start that serves, or ends in anything but a refusal of ours, fails the test."""
+
+    async def start() -> None:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await serve_forever(read(environment))
+
+    try:
+        asyncio.run(start())
+    except Misconfigured as refusal:
+        return refusal.problems
+    except Unavailable as refusal:
+        return (refusal.code.value,)
+    except GatehouseError as other:
+        raise AssertionError(f"no refusal of a start: {other!r}") from other
+    raise AssertionError("it served")
+
+
+def missing(environment: Mapping[str, str]) -> dict[str, str]:
+    return {check.what: check.todo for check in examine(environment) if not check.good}
+
+
+def test_a_good_home_lacks_nothing_and_looking_changes_nothing(copied: Path) -> None:
+    before = {path.name: path.read_bytes() for path in copied.iterdir() if path.is_file()}
+    assert missing({"GATEHOUSE_HOME": str(copied), "GATEHOUSE_PORT": "0"}) == {}
+    after = {path.name: path.read_bytes() for path in copied.iterdir() if path.is_file()}
+    assert {n: b for n, b in after.items() if not n.endswith(("-wal", "-shm"))} == {
+        n: b for n, b in before.items() if not n.endswith(("-wal", "-shm"))
+    }
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_what_a_start_refuses_the_doctor_says_before(copied: Path, name: str) -> None:
+    check, _, spoil = SPOILED[name]
+    with ExitStack() as stack:
+        environment = {"GATEHOUSE_HOME": str(copied), "GATEHOUSE_PORT": "0"} | spoil(copied, stack)
+        found = missing(environment)
+        assert list(found) == [check]
+        assert found[check]
+        assert started(environment)
+
+
+# PostgreSQL
+
+
+@pytest.fixture
+async def database(postgres: str, fresh_dir: Path) -> Environment:
+    """A good home whose stores are in a fresh database."""
+    home = fresh_dir / "home"
+    environment = {"GATEHOUSE_HOME": str(home), "GATEHOUSE_PORT": "0", "GATEHOUSE_DATABASE_URL": postgres}
+    demo.prepare(read(environment))
+    async with open_house(read(environment)):
+        pass
+    return environment
+
+
+ON_POSTGRES = {
+    "a state store of a newer program": "UPDATE state.state_version SET version_num = '9999'",
+    "a log of a newer program": "UPDATE audit.schema_version SET version = 99",
+    "a log whose guard is gone": "DROP TRIGGER entries_change ON audit.entries",
+    "a log whose role may change entries": "GRANT UPDATE ON audit.entries TO audit_writer",
+}
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("name", ON_POSTGRES)
+async def test_what_a_start_on_postgresql_refuses_the_doctor_says_before(
+    database: Environment, postgres_server: PostgresServer, name: str
+) -> None:
+    assert await asyncio.to_thread(missing, database) == {}
+    where = database["GATEHOUSE_DATABASE_URL"].partition("?")[0].rpartition("/")[2]
+    postgres_server.sql(ON_POSTGRES[name], where)
+    assert list(await asyncio.to_thread(missing, database)) == ["stores"]
+    assert await asyncio.to_thread(started, database)
+
+
+@pytest.mark.postgres
+async def test_a_login_that_may_too_little_is_named(
+    database: Environment, postgres_server: PostgresServer
+) -> None:
+    where = database["GATEHOUSE_DATABASE_URL"].partition("?")[0].rpartition("/")[2]
+    name = f"small_{where}"
+    postgres_server.sql(
+        f"CREATE ROLE {name} LOGIN; GRANT audit_writer TO {name}; GRANT USAGE ON SCHEMA state, records, audit TO {name};"
+        f" GRANT SELECT ON ALL TABLES IN SCHEMA state, records, audit TO {name}",
+        where,
+    )
+    url = database["GATEHOUSE_DATABASE_URL"].replace("://postgres:", f"://{name}:")
+    assert name in url
+    found = await asyncio.to_thread(missing, database | {"GATEHOUSE_DATABASE_URL": url})
+    assert "may not read and write" in found["stores"]
+    postgres_server.sql(
+        f"GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA state, records TO {name}; UPDATE state.state_version SET"
+        " version_num = '0001'",
+        where,
+    )
+    found = await asyncio.to_thread(missing, database | {"GATEHOUSE_DATABASE_URL": url})
+    assert "this login may not migrate it" in found["stores"]
+    postgres_server.sql(f"DROP OWNED BY {name}; DROP ROLE {name}", where)
+
+
+@pytest.mark.postgres
+def test_a_server_that_does_not_answer_is_named(fresh_dir: Path) -> None:
+    environment = {
+        "GATEHOUSE_HOME": str(fresh_dir / "home"),
+        "GATEHOUSE_PORT": "0",
+        "GATEHOUSE_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none",
+    }
+    demo.prepare(read(environment))
+    assert list(missing(environment)) == ["stores"]
+    assert started(environment) == ("not-ready",)
+
+
+# Completeness: a new refusal has its scenario, or its reason
+
+# Files whose refusals no scenario above meets, and why the doctor need not, or cannot, foresee them.
+ELSEWHERE = {
+    "audit/__init__.py": "the extra `postgres` is absent: gateway/store/postgres.py says the same before, and doctor opens that",
+    "audit/store/base.py": "a checkout or wheel without its migrations: no state of a machine, a broken installation",
+    "audit/store/postgres.py": "the scenarios on PostgreSQL",
+    "gateway/cli.py": "commands, not a start",
+    "gateway/doctor.py": "the doctor itself",
+    "gateway/fetching.py": "an address that is read while it runs; read_issuers refuses it at a start (issuers.py)",
+    "gateway/identity/demo.py": "`gatehouse demo` alone",
+    "gateway/store/location.py": "an address that settings.py refuses already",
+    "gateway/store/postgres.py": "the scenarios on PostgreSQL; what `judge` says has its own tests, and doctor connects as a start does",
+    "gateway/store/upgrade.py": "the login that may not migrate, by gateway/store/inspect.py",
+    "gateway/text/catalogue.py": "a wheel whose texts are broken: no state of a machine",
+    "gateway/upstream/address.py": "the catalogue's loader reads the same addresses before",
+    "gateway/upstream/http.py": "look_at_upstreams makes the same transports",
+    "gateway/upstream/place.py": "look_at_upstreams makes the same places",
+    "gateway/upstream/places.py": "look_at_upstreams loads the same places",
+}
+
+
+def refusing() -> set[str]:
+    """The files that raise a refusal of a start, by their source."""
+    found = set()
+    for path in (p for part in ("gateway", "audit") for p in (ROOT / part).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                name = node.exc.func
+                if isinstance(name, ast.Name) and name.id in ("Misconfigured", "LogRefused"):
+                    found.add(str(path.relative_to(ROOT)))
+    return found
+
+
+def test_every_file_that_can_refuse_a_start_has_a_scenario_or_a_reason() -> None:
+    foreseen = {file for _, file, _ in SPOILED.values()}
+    assert refusing() - foreseen - set(ELSEWHERE) == set(), "add a scenario above, or say why there is none"
+    assert set(ELSEWHERE) - refusing() == set()
+    assert foreseen & set(ELSEWHERE) == set()
