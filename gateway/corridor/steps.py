@@ -22,9 +22,11 @@ from gateway.rooms import (
     Identifier,
     Lens,
     Prepared,
+    Repeats,
     Reply,
 )
 from gateway.words.access import ResourceRef
+from gateway.words.claim import Claim
 from gateway.words.decision import NOTHING_SHOWN, Decision, Facts
 from gateway.words.draft import Draft
 from gateway.words.errors import BadAnswer, Code, Denied, GatehouseError, NotSent, Refused, Unavailable
@@ -32,12 +34,16 @@ from gateway.words.record import Alarm, ClosedRecord, SealedChange, View
 from gateway.words.resource import Verb, Versioning
 from gateway.words.work import Addressed
 
+NOT_SENT = "not-sent"
+"""What an outcome says of a change of which certainly nothing reached the upstream."""
+
 
 @dataclass(frozen=True, slots=True)
 class Steps:
     """The rooms off the corridor, and what is done with them.
 
     under_way: intents whose requests have not ended in this process; the reconciler leaves those alone.
+    claimed: idempotency keys of requests under way in this process.
     """
 
     identifier: Identifier
@@ -47,8 +53,10 @@ class Steps:
     evidence: Evidence
     caches: Caches
     alarms: Alarms
+    repeats: Repeats
     turns: Turns = field(default_factory=Turns)
     under_way: set[int] = field(default_factory=set)
+    claimed: set[bytes] = field(default_factory=set)
 
     async def _before(
         self, walk: Walk, what: Addressed, asked: Prepared, condition: str | None
@@ -100,9 +108,26 @@ class Steps:
         before: ClosedRecord | None,
     ) -> None:
         subject = await self.lens.pseudonym_of(what, sealed, before)
-        event = entries.intent(what, decision, sealed, before, subject, self.evidence)
+        event = entries.intent(what, decision, sealed, before, subject, self.evidence, walk.claim)
         walk.open_intent = await self.log.append(event, fence=walk.ruled.fence)
         self.under_way.add(walk.open_intent.seq)
+        if walk.claim is not None:
+            await self._take(walk, what, decision, sealed, walk.claim)
+
+    async def _take(
+        self, walk: Walk, what: Addressed, decision: Decision, sealed: SealedChange | None, claim: Claim
+    ) -> None:
+        """Lets the caller's key stand for the intent, durably, before anything is forwarded; else nothing ever is."""
+        try:
+            if await self.repeats.take(claim, walk.intent.seq, walk.earlier):
+                return
+            await self.repeats.first(
+                claim
+            )  # of two that began at once the other was another request: said so
+            raise Refused(Code.IDEMPOTENCY_KEY_IN_USE)
+        except GatehouseError as error:
+            await self._undone(walk, what, decision, sealed, {"result": NOT_SENT}, error)
+            raise
 
     async def _forward(
         self,
@@ -119,7 +144,7 @@ class Steps:
                 await self._still(walk, what, before)
             answer = await walk.ruled.upstream.change(what, sealed, condition)
         except (NotSent, Refused) as unsent:
-            await self._undone(walk, what, decision, sealed, {"result": "not-sent"}, unsent)
+            await self._undone(walk, what, decision, sealed, {"result": NOT_SENT}, unsent)
             raise
         self._alarm(*answer.alarms)
         if 200 <= answer.status < 300:
@@ -272,7 +297,9 @@ class Steps:
         """Records a refusal. One of a change whose outcome nobody knows leaves its intent open and names it."""
         if walk.open_intent is not None:
             return walk.open_intent
-        event = entries.refused(walk.call, walk.principal, error, walk.what, walk.decision, self.evidence)
+        event = entries.refused(
+            walk.call, walk.principal, error, walk.what, walk.decision, self.evidence, walk.earlier
+        )
         try:
             return await self.log.append(event)
         except LogBusy as busy:

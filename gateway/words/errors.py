@@ -41,6 +41,8 @@ class Code(StrEnum):
     CONFLICT = "conflict"
     SUBJECT_CHANGED = "subject-changed"
     RECORD_WITHHELD = "record-withheld"
+    IDEMPOTENCY_KEY_IN_USE = "idempotency-key-in-use"
+    IDEMPOTENCY_UNANSWERED = "idempotency-unanswered"
     CHANGED_MEANWHILE = "changed-meanwhile"
     BODY_TOO_LARGE = "body-too-large"
     TARGET_TOO_LONG = "target-too-long"
@@ -48,6 +50,7 @@ class Code(StrEnum):
     FIELD_UNKNOWN = "field-unknown"
     MASK_SUBMITTED = "mask-submitted"
     VALUE_REFUSED = "value-refused"
+    IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
     CONDITION_MISSING = "condition-missing"
     TOO_MANY = "too-many"
     HEADERS_TOO_LARGE = "headers-too-large"
@@ -84,6 +87,8 @@ STATUS: Mapping[Code, int] = {
     Code.CONFLICT: 409,
     Code.SUBJECT_CHANGED: 409,
     Code.RECORD_WITHHELD: 409,
+    Code.IDEMPOTENCY_KEY_IN_USE: 409,
+    Code.IDEMPOTENCY_UNANSWERED: 409,
     Code.CHANGED_MEANWHILE: 412,
     Code.BODY_TOO_LARGE: 413,
     Code.TARGET_TOO_LONG: 414,
@@ -91,6 +96,7 @@ STATUS: Mapping[Code, int] = {
     Code.FIELD_UNKNOWN: 422,
     Code.MASK_SUBMITTED: 422,
     Code.VALUE_REFUSED: 422,
+    Code.IDEMPOTENCY_KEY_REUSED: 422,
     Code.CONDITION_MISSING: 428,
     Code.TOO_MANY: 429,
     Code.HEADERS_TOO_LARGE: 431,
