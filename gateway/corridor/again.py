@@ -22,7 +22,7 @@ from gateway.rooms import Answer, Prepared, Reply
 from gateway.words.claim import Claim
 from gateway.words.decision import Decision, Facts
 from gateway.words.errors import Code, Denied, GatehouseError, Refused
-from gateway.words.record import ClosedRecord
+from gateway.words.record import ClosedRecord, SealedChange
 from gateway.words.work import Addressed, Create, Delete, Update
 
 _OPEN, _DONE, _ACCEPTED, _REFUSED, _UNKNOWABLE = "open", "done", "accepted", "refused", "unknowable"
@@ -60,7 +60,7 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Again(Steps):
-    """What is done with keys: `_once` goes around a change, `_tell` answers in its place."""
+    """What is done with keys: `_once` goes around a change, `_intend` writes the key down, `_tell` answers in a change's place."""
 
     @asynccontextmanager
     async def _once(self, walk: Walk, what: Addressed) -> AsyncIterator[Earlier | None]:
@@ -96,6 +96,36 @@ class Again(Steps):
             raise Refused(Code.IDEMPOTENCY_UNANSWERED, result=_UNKNOWABLE)
         settling = await self.log.settling(intent)
         return earlier if settling is None else settled(earlier, settling)
+
+    async def _intend(
+        self,
+        walk: Walk,
+        what: Addressed,
+        decision: Decision,
+        sealed: SealedChange | None,
+        before: ClosedRecord | None,
+    ) -> None:
+        """Records the intent, and lets the caller's key stand for it if he named one. When this returns the change may be forwarded."""
+        subject = await self.lens.pseudonym_of(what, sealed, before)
+        event = entries.intent(what, decision, sealed, before, subject, self.evidence, walk.claim)
+        walk.open_intent = await self.log.append(event, fence=walk.ruled.fence)
+        self.under_way.add(walk.open_intent.seq)
+        if walk.claim is not None:
+            await self._take(walk, what, decision, sealed, walk.claim)
+
+    async def _take(
+        self, walk: Walk, what: Addressed, decision: Decision, sealed: SealedChange | None, claim: Claim
+    ) -> None:
+        """Lets the caller's key stand for the intent, durably, before anything is forwarded; else nothing ever is."""
+        try:
+            if await self.repeats.take(claim, walk.intent.seq, walk.earlier):
+                return
+            # Of two that began at once the other may have been another request; then that is said.
+            await self.repeats.first(claim)
+            raise Refused(Code.IDEMPOTENCY_KEY_IN_USE)
+        except GatehouseError as error:
+            await self._undone(walk, what, decision, sealed, {"result": NOT_SENT}, error)
+            raise
 
     async def _tell(self, walk: Walk, what: Addressed, asked: Prepared, earlier: Earlier) -> Reply:
         """Tells what became of the first request, to whom may still make such a change, and shows what he may see now. Sends nothing."""
@@ -167,6 +197,7 @@ class Again(Steps):
                 now = None if made is None else asked.decide(await self._facts(what, made))
                 if now is not None and now.allowed and self._may_read(walk, what, now):
                     return made, now
+                walk.decision = now or decision
                 if earlier.shown:  # the same answer whether it was hidden from him since or removed
                     raise Refused(Code.NOT_FOUND)
                 return None, decision

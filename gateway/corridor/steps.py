@@ -26,7 +26,6 @@ from gateway.rooms import (
     Reply,
 )
 from gateway.words.access import ResourceRef
-from gateway.words.claim import Claim
 from gateway.words.decision import NOTHING_SHOWN, Decision, Facts
 from gateway.words.draft import Draft
 from gateway.words.errors import BadAnswer, Code, Denied, GatehouseError, NotSent, Refused, Unavailable
@@ -98,36 +97,6 @@ class Steps:
         if not self._may_read(walk, what, decision):
             decision = replace(decision, read=NOTHING_SHOWN)
         return await self.lens.seal_update(what, draft, before, decision, walk.principal)
-
-    async def _intend(
-        self,
-        walk: Walk,
-        what: Addressed,
-        decision: Decision,
-        sealed: SealedChange | None,
-        before: ClosedRecord | None,
-    ) -> None:
-        subject = await self.lens.pseudonym_of(what, sealed, before)
-        event = entries.intent(what, decision, sealed, before, subject, self.evidence, walk.claim)
-        walk.open_intent = await self.log.append(event, fence=walk.ruled.fence)
-        self.under_way.add(walk.open_intent.seq)
-        if walk.claim is not None:
-            await self._take(walk, what, decision, sealed, walk.claim)
-
-    async def _take(
-        self, walk: Walk, what: Addressed, decision: Decision, sealed: SealedChange | None, claim: Claim
-    ) -> None:
-        """Lets the caller's key stand for the intent, durably, before anything is forwarded; else nothing ever is."""
-        try:
-            if await self.repeats.take(claim, walk.intent.seq, walk.earlier):
-                return
-            await self.repeats.first(
-                claim
-            )  # of two that began at once the other was another request: said so
-            raise Refused(Code.IDEMPOTENCY_KEY_IN_USE)
-        except GatehouseError as error:
-            await self._undone(walk, what, decision, sealed, {"result": NOT_SENT}, error)
-            raise
 
     async def _forward(
         self,

@@ -127,4 +127,7 @@ class IdempotencyKeys:
 
 def _sweep(connection: Connection, now: datetime) -> int:
     ended = select(_ROW.key).where(_ROW.expires <= now).limit(SWEPT_TOGETHER)
-    return connection.execute(delete(IDEMPOTENCY_KEY).where(_ROW.key.in_(ended))).rowcount
+    # Said twice: a key that is taken anew in this moment is looked at again by the outer condition alone.
+    return connection.execute(
+        delete(IDEMPOTENCY_KEY).where(_ROW.key.in_(ended), _ROW.expires <= now)
+    ).rowcount

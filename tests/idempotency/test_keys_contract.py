@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, select
+from sqlalchemy import inspect, select, update
 
 from gateway.idempotency import IdempotencyKeys
 from gateway.idempotency.tables import IDEMPOTENCY_KEY
@@ -123,6 +123,21 @@ async def test_a_sweep_forgets_what_has_ended_and_nothing_else(
     room.now += timedelta(hours=1)
     assert await keys.sweep() == 5
     assert [row.intent for row in await room.rows()] == [9]
+
+
+async def test_a_key_that_is_taken_anew_while_it_is_swept_stays(room: Room) -> None:
+    keys = room.keys()
+    await keys.take(claim(), 7, None)
+    room.now += timedelta(hours=24)
+    ends = room.now + timedelta(hours=24)
+    async with room.store.transaction() as taking:
+        renewed = update(IDEMPOTENCY_KEY).values(intent=8, expires=ends)
+        await taking.execute(renewed)  # as `take` does it, and not committed yet
+        sweeping = asyncio.ensure_future(keys.sweep())
+        await asyncio.sleep(0.3)
+        assert not sweeping.done()
+    assert await sweeping == 0
+    assert await keys.first(claim()) == 8
 
 
 async def test_a_principal_has_as_many_as_he_may_and_room_again_when_some_end(room: Room) -> None:
