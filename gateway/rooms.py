@@ -11,7 +11,7 @@ from typing import Protocol
 
 from gateway.words.access import Access, Call, ResourceRef
 from gateway.words.answer import Answer
-from gateway.words.claim import Claim
+from gateway.words.claim import Claim, Standing
 from gateway.words.decision import Decision, Facts
 from gateway.words.draft import Draft
 from gateway.words.json import JsonObject, Pattern
@@ -194,8 +194,8 @@ class Repeats(Protocol):
         """Gives what a change's key stands for, None where it names none. Raises Refused(HEADER_MALFORMED)."""
         ...
 
-    async def first(self, claim: Claim) -> int | None:
-        """Gives the intent of the change that this key stands for, None where it is free.
+    async def first(self, claim: Claim) -> Standing | None:
+        """Gives what this key stands for, None where it is free.
 
         Raises Refused: IDEMPOTENCY_KEY_REUSED (it stands for another request), TOO_MANY (the principal has as many as he may).
         """

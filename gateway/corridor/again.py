@@ -13,13 +13,13 @@ from typing import Any
 
 import orjson
 
-from audit import Kind, StoredEntry
+from audit import StoredEntry
 from gateway.corridor import entries
 from gateway.corridor.replies import refusal_of, reply
 from gateway.corridor.steps import NOT_SENT, Steps
 from gateway.corridor.walk import Walk
 from gateway.rooms import Answer, Prepared, Reply
-from gateway.words.claim import Claim
+from gateway.words.claim import Claim, Standing
 from gateway.words.decision import Decision, Facts
 from gateway.words.errors import Code, Denied, GatehouseError, Refused
 from gateway.words.record import ClosedRecord, SealedChange
@@ -73,8 +73,11 @@ class Again(Steps):
         if claim is None:
             yield None
             return
-        walk.claim, walk.earlier = claim, await self.repeats.first(claim)
-        earlier = None if walk.earlier is None else await self._earlier(walk.earlier, claim)
+        walk.claim, standing = claim, await self.repeats.first(claim)
+        earlier = None
+        if standing is not None:
+            walk.earlier = standing.intent
+            earlier = await self._earlier(standing)
         if earlier is not None and not earlier.never_sent:
             yield earlier
             return
@@ -87,14 +90,14 @@ class Again(Steps):
         finally:
             self.claimed.discard(claim.key)
 
-    async def _earlier(self, intent: int, claim: Claim) -> Earlier:
-        entry = await self.log.entry(intent)
-        earlier = None if entry is None else begun(entry, claim)
+    async def _earlier(self, standing: Standing) -> Earlier:
+        entry = await self.log.entry(standing.intent)
+        earlier = None if entry is None else begun(entry, standing.mark)
         if (
             earlier is None
         ):  # somebody changed the row, or the log is an older one: nothing is sent on such a word
             raise Refused(Code.IDEMPOTENCY_UNANSWERED, result=_UNKNOWABLE)
-        settling = await self.log.settling(intent)
+        settling = await self.log.settling(standing.intent)
         return earlier if settling is None else settled(earlier, settling)
 
     async def _intend(
@@ -218,12 +221,10 @@ class Again(Steps):
         return None if marker is None else await upstream.find(what.ref, resource, marker)
 
 
-def begun(entry: StoredEntry, claim: Claim) -> Earlier | None:
-    """Gives what an intent's entry says; None for an entry that is no intent of this very request. Pure."""
-    if orjson.loads(entry.bytes)["kind"] != Kind.INTENT or not entry.parts:
-        return None
-    part = orjson.loads(entry.parts[0].body)
-    if part.get("idempotency") != claim.request.hex():
+def begun(entry: StoredEntry, mark: str) -> Earlier | None:
+    """Gives what an intent's entry says; None for an entry that is no intent of this very request: its mark is another. Pure."""
+    part = orjson.loads(entry.parts[0].body) if entry.parts else {}
+    if part.get("idempotency") != mark:
         return None
     return Earlier(entry.seq, f"{entry.seq}:{entry.hash}", part)
 

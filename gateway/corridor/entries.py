@@ -76,7 +76,7 @@ def intent(
 ) -> AuditEvent:
     """Gives the entry of a change that is about to be forwarded, with all that settles it if no answer comes.
 
-    claim: what its caller's key stands for; the entry vouches for it (the digest of the request, keyed), the state's row only points here.
+    claim: what its caller's key stands for; the entry vouches for it by its mark, the state's row only points here.
     """
     body: dict[str, Any] = {
         "verb": what.route.verb.value,
@@ -100,7 +100,7 @@ def intent(
             "seal": sealed.pending,
         }
     if claim is not None:
-        body["idempotency"] = claim.request.hex()
+        body["idempotency"] = claim.mark
     return _event(Kind.INTENT, what, decision, (RecordPart(body),))
 
 

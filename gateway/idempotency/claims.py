@@ -6,7 +6,9 @@ bare key are many, so that is taken as well, and stands for the same key.
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from typing import Final
 
 from gateway.keys import Keyring, Label
@@ -17,6 +19,7 @@ from gateway.words.work import Addressed
 
 HEADER: Final = "idempotency-key"
 MAX_CHARACTERS: Final = 255
+SALT_BYTES: Final = 16
 
 # `\\` and `\"` are the only escapes of a String; parameters after it are nobody's and refused.
 _STRING: Final = re.compile(r'"(?P<text>(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)"')
@@ -40,8 +43,9 @@ def read_key(value: str) -> str:
 class Claims:
     """Makes claims under one root secret: the same in every process that has it."""
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: Keyring, dice: Callable[[int], bytes] = os.urandom) -> None:
         self._keyring = keyring
+        self._dice = dice
 
     def of(self, call: Call, what: Addressed) -> Claim | None:
         """Gives what a change's key stands for, None where it names none. Raises Refused(HEADER_MALFORMED)."""
@@ -52,7 +56,12 @@ class Claims:
         person = () if principal.person is None else (principal.person.id,)
         whose = ("principal", principal.application.id, *person)
         key = self._mac("key", *whose, read_key(value))
-        return Claim(key, self._mac(*whose), self._mac("request", key, *_request(call, what)))
+        request, salt = self._mac("request", key, *_request(call, what)), self._dice(SALT_BYTES)
+        return Claim(key, self._mac(*whose), request, salt, self.mark(key, request, salt))
+
+    def mark(self, key: bytes, request: bytes, salt: bytes) -> str:
+        """Gives what the entry of this request's intent carries."""
+        return self._mac("intent", salt, key, request).hex()
 
     def _mac(self, *parts: bytes | str) -> bytes:
         return self._keyring.mac(Label.IDEMPOTENCY, *parts)

@@ -14,7 +14,7 @@ from gateway.idempotency.tables import IDEMPOTENCY_KEY
 from gateway.keys import Keyring
 from gateway.store import Instant, Store
 from gateway.words.access import Call
-from gateway.words.claim import Claim
+from gateway.words.claim import Claim, Standing
 from gateway.words.errors import Code, Refused
 from gateway.words.work import Addressed
 
@@ -27,9 +27,9 @@ _ROW = IDEMPOTENCY_KEY.c
 # A row that has ended, or whose change was certainly never sent (`instead`: the intent that the log says so of), gives its place.
 # Both engines read the same text; through SQLAlchemy's own constructs each start would load the other engine's dialect.
 _TAKE = text(
-    "INSERT INTO idempotency_key (key, principal, request, intent, expires) "
-    "VALUES (:key, :principal, :request, :intent, :expires) ON CONFLICT (key) DO UPDATE "
-    "SET request = excluded.request, intent = excluded.intent, expires = excluded.expires "
+    "INSERT INTO idempotency_key (key, principal, request, salt, intent, expires) "
+    "VALUES (:key, :principal, :request, :salt, :intent, :expires) ON CONFLICT (key) DO UPDATE "
+    "SET request = excluded.request, salt = excluded.salt, intent = excluded.intent, expires = excluded.expires "
     "WHERE idempotency_key.expires <= :now OR idempotency_key.intent = :instead"
 ).bindparams(
     *(bindparam(column.name, type_=column.type) for column in IDEMPOTENCY_KEY.columns),
@@ -68,20 +68,20 @@ class IdempotencyKeys:
         """Gives what a change's key stands for, None where it names none. Raises Refused(HEADER_MALFORMED)."""
         return self._claims.of(call, what)
 
-    async def first(self, claim: Claim) -> int | None:
-        """Gives the intent of the change that this key stands for, None where it is free.
+    async def first(self, claim: Claim) -> Standing | None:
+        """Gives what this key stands for, None where it is free.
 
         Raises Refused: IDEMPOTENCY_KEY_REUSED (it stands for another request), TOO_MANY (the principal has as many as he may).
         """
         now = self._clock()
-        query = select(_ROW.request, _ROW.intent).where(_ROW.key == claim.key, _ROW.expires > now)
+        query = select(_ROW.request, _ROW.salt, _ROW.intent).where(_ROW.key == claim.key, _ROW.expires > now)
         row = await self._store.read(lambda connection: connection.execute(query).one_or_none())
         if row is None:
             await self._admit(claim.principal, now)
             return None
         if not hmac.compare_digest(bytes(row.request), claim.request):
             raise Refused(Code.IDEMPOTENCY_KEY_REUSED, header=HEADER)
-        return int(row.intent)
+        return Standing(row.intent, self._claims.mark(claim.key, claim.request, bytes(row.salt)))
 
     async def take(self, claim: Claim, intent: int, instead: int | None) -> bool:
         """Lets the key stand for the change of this intent; False where another has it. Durable when it returns.
@@ -93,6 +93,7 @@ class IdempotencyKeys:
             "key": claim.key,
             "principal": claim.principal,
             "request": claim.request,
+            "salt": claim.salt,
             "intent": intent,
             "expires": now + self._kept,
             "now": now,

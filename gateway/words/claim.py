@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,9 +11,21 @@ class Claim:
 
     key:       whose key it is: application, person and the key's text.   principal: application and person alone.
     request:   what it was sent with: method, target, purpose, condition, headers that pass, body; bound to `key`.
-    Shapes: 32 bytes each, made under a key of the root secret: nobody without it can guess a body or a key and compare.
+    salt:      random, new for each claim; kept in the row alone.   mark: over salt, key and request, for the intent's entry.
+    Shapes: 32 bytes each, the salt 16, the mark 64 hex digits; made under a key of the root secret: nobody without it can guess a
+    body or a key and compare. Promises: once the row is gone nobody can by the mark, which the log keeps for ever.
     """
 
     key: bytes
     principal: bytes
     request: bytes
+    salt: bytes = field(compare=False)
+    mark: str = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a key stands for: an intent of the log, and the mark that this intent's entry must carry to be believed."""
+
+    intent: int
+    mark: str

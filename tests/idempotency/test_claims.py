@@ -177,7 +177,24 @@ def test_nobody_without_the_root_secret_can_guess_a_key_or_a_body(claims: Claims
     assert elsewhere is not None
     held = {mine.key, mine.principal, mine.request}
     assert held.isdisjoint({elsewhere.key, elsewhere.principal, elsewhere.request})
+    assert elsewhere.mark != Claims(claims._keyring).mark(elsewhere.key, elsewhere.request, elsewhere.salt)
     assert {len(digest) for digest in held} == {32}
+
+
+def test_a_mark_is_checked_with_the_salt_and_by_nobody_without_it(claims: Claims) -> None:
+    one, again = claim(claims), claim(claims)
+    assert one is not None
+    assert again is not None
+    assert one == again
+    assert (one.salt != again.salt, one.mark != again.mark) == (True, True)
+    assert claims.mark(again.key, again.request, one.salt) == one.mark
+    assert (
+        len(
+            {claims.mark(one.key, one.request, again.salt), claims.mark(one.key, one.key, one.salt), one.mark}
+        )
+        == 3
+    )
+    assert (len(one.salt), len(one.mark)) == (16, 64)
 
 
 def test_a_claim_says_nothing_of_the_request(claims: Claims) -> None:

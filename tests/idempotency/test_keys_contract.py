@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import inspect, select, update
 
 from gateway.idempotency import IdempotencyKeys
+from gateway.idempotency.claims import Claims
 from gateway.idempotency.tables import IDEMPOTENCY_KEY
 from gateway.keys import Keyring, create_key_file, from_file
 from gateway.store import Location, Store, Tree, migrate, open_store
@@ -53,15 +54,21 @@ async def room(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         await store.close()
 
 
-def claim(key: str = "k", principal: str = "p", request: str = "r") -> Claim:
-    return Claim(*(part.encode().ljust(32, b".") for part in (key, principal, request)))
+def claim(key: str = "k", principal: str = "p", request: str = "r", salt: bytes = b"s" * 16) -> Claim:
+    digests = (part.encode().ljust(32, b".") for part in (key, principal, request))
+    return Claim(*digests, salt, mark="for the log")
+
+
+async def intent_of(keys: IdempotencyKeys, wanted: Claim) -> int | None:
+    standing = await keys.first(wanted)
+    return None if standing is None else standing.intent
 
 
 async def test_a_key_is_free_until_it_is_taken_and_then_stands_for_that_intent(room: Room) -> None:
     keys = room.keys()
     assert await keys.first(claim()) is None
     assert await keys.take(claim(), 7, None) is True
-    assert await keys.first(claim()) == 7
+    assert await intent_of(keys, claim()) == 7
     assert await keys.first(claim("k2")) is None
 
 
@@ -70,14 +77,14 @@ async def test_a_key_that_is_taken_is_taken_by_nobody_else(room: Room) -> None:
     await keys.take(claim(), 7, None)
     assert await elsewhere.take(claim(), 8, None) is False
     assert await elsewhere.take(claim(), 8, 6) is False
-    assert await elsewhere.first(claim()) == 7
+    assert await intent_of(elsewhere, claim()) == 7
 
 
 async def test_of_many_at_once_one_takes_a_key(room: Room) -> None:
     rooms = [room.keys() for _ in range(12)]
     taken = await asyncio.gather(*(keys.take(claim(), n, None) for n, keys in enumerate(rooms, 1)))
     assert sorted(taken) == [False] * 11 + [True]
-    assert await rooms[0].first(claim()) == taken.index(True) + 1
+    assert await intent_of(rooms[0], claim()) == taken.index(True) + 1
 
 
 async def test_what_was_never_sent_gives_its_place_to_one(room: Room) -> None:
@@ -85,7 +92,17 @@ async def test_what_was_never_sent_gives_its_place_to_one(room: Room) -> None:
     await keys.take(claim(), 7, None)
     taken = await asyncio.gather(*(room.keys().take(claim(), n, 7) for n in range(10, 20)))
     assert sorted(taken) == [False] * 9 + [True]
-    assert await keys.first(claim()) == taken.index(True) + 10
+    assert await intent_of(keys, claim()) == taken.index(True) + 10
+
+
+async def test_a_key_is_believed_by_the_mark_of_whoever_took_it_last(room: Room) -> None:
+    keys = room.keys()
+    for intent, instead, salt in ((7, None, b"1" * 16), (8, 7, b"2" * 16)):
+        await keys.take(claim(salt=salt), intent, instead)
+        standing = await keys.first(claim(salt=b"3" * 16))
+        assert standing is not None
+        made = Claims(room.keyring).mark(claim().key, claim().request, salt)
+        assert (standing.intent, standing.mark) == (intent, made)
 
 
 async def test_another_request_with_the_same_key_is_refused(room: Room) -> None:
@@ -100,12 +117,12 @@ async def test_a_key_ends_after_a_day_without_anybody_sweeping(room: Room) -> No
     keys = room.keys()
     await keys.take(claim(), 7, None)
     room.now += timedelta(hours=24) - timedelta(microseconds=1)
-    assert await keys.first(claim()) == 7
+    assert await intent_of(keys, claim()) == 7
     assert await keys.take(claim(), 8, None) is False
     room.now += timedelta(microseconds=1)
     assert await keys.first(claim(request="another")) is None
     assert await keys.take(claim(request="another"), 8, None) is True
-    assert await keys.first(claim(request="another")) == 8
+    assert await intent_of(keys, claim(request="another")) == 8
     (row,) = await room.rows()
     assert row.expires == room.now + timedelta(hours=24)
 
@@ -137,7 +154,7 @@ async def test_a_key_that_is_taken_anew_while_it_is_swept_stays(room: Room) -> N
         await asyncio.sleep(0.3)
         assert not sweeping.done()
     assert await sweeping == 0
-    assert await keys.first(claim()) == 8
+    assert await intent_of(keys, claim()) == 8
 
 
 async def test_a_principal_has_as_many_as_he_may_and_room_again_when_some_end(room: Room) -> None:
@@ -150,7 +167,7 @@ async def test_a_principal_has_as_many_as_he_may_and_room_again_when_some_end(ro
     assert (refusal.value.code, refusal.value.params) == (Code.TOO_MANY, {"header": "idempotency-key"})
     with pytest.raises(Refused):
         await room.keys(limit=20).first(claim("more"))  # another process counts the same
-    assert await keys.first(claim("k3")) == 3
+    assert await intent_of(keys, claim("k3")) == 3
     assert await keys.first(claim("more", principal="q")) is None
     room.now += timedelta(hours=24)
     assert await keys.first(claim("more")) is None
@@ -174,13 +191,13 @@ async def test_a_principal_is_counted_a_few_times_and_not_each_time(
 
 
 async def test_a_row_holds_digests_a_number_and_a_moment(room: Room) -> None:
-    secret = Claim(os.urandom(32), os.urandom(32), os.urandom(32))
+    secret = Claim(*(os.urandom(32) for _ in range(3)), os.urandom(16), mark="for the log")
     await room.keys().take(secret, 7, None)
     (row,) = await room.rows()
-    kept = (bytes(row.key), bytes(row.principal), bytes(row.request), row.intent)
-    assert kept == (secret.key, secret.principal, secret.request, 7)
+    kept = (bytes(row.key), bytes(row.principal), bytes(row.request), bytes(row.salt), row.intent)
+    assert kept == (secret.key, secret.principal, secret.request, secret.salt, 7)
     columns = await room.store.scan(lambda c: [i["name"] for i in inspect(c).get_columns("idempotency_key")])
-    assert columns == ["key", "principal", "request", "intent", "expires"]
+    assert columns == ["key", "principal", "request", "salt", "intent", "expires"]
 
 
 async def test_the_tables_are_as_the_migrations_make_them(room: Room) -> None:

@@ -11,7 +11,10 @@ def upgrade() -> None:
     """Makes the table and its two indices: what has ended, and how many one principal has."""
     op.create_table(
         "idempotency_key",
-        *(sa.Column(name, sa.LargeBinary, nullable=False) for name in ("key", "principal", "request")),
+        *(
+            sa.Column(name, sa.LargeBinary, nullable=False)
+            for name in ("key", "principal", "request", "salt")
+        ),
         sa.Column("intent", sa.BigInteger, nullable=False),
         sa.Column("expires", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_idempotency_key"),
