@@ -1,6 +1,7 @@
 """A change that its caller names by a key is made once; whoever repeats it is told what came of it, if he may still know."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,12 +11,13 @@ from sqlalchemy import select, update
 
 from audit import AuditEvent, Kind
 from gateway.idempotency.tables import IDEMPOTENCY_KEY
-from gateway.rooms import Reply
+from gateway.rooms import Answer, Reply
 from gateway.text import Language
 from gateway.text.problems import problem
+from gateway.words.decision import Decision, Facts, Floors
 from gateway.words.errors import Code, Denied, GatehouseError, NoAnswer, NotSent, Refused, Unavailable
 from gateway.words.resource import Verb
-from tests.gate.house import House, call
+from tests.gate.house import House, PreparedByHand, call
 from tests.gate.test_settling import settler
 
 NEW: dict[str, Any] = {"body": {"name": "new", "owner": "me"}}
@@ -65,6 +67,21 @@ async def test_a_repeated_create_is_forwarded_once_and_shown_again(house: House)
     assert (entry["kind"], entry["of"]) == ("served", None)
     assert entry["upstream"] == {"replay": intent.seq, "result": "done", "status": 201}
     assert entry["parts"][0]["fields"] == {"clear": ["/name", "/owner"]}
+
+
+async def test_a_create_whose_answer_named_no_record_is_found_by_its_marker(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = house.shelf.change
+
+    async def says_nothing(*given: Any) -> Answer:
+        return Answer((await change(*given)).status)
+
+    monkeypatch.setattr(house.shelf, "change", says_nothing)
+    first, again = await made(house, **NEW), await made(house, **NEW)
+    assert (first.status, first.body) == (201, b"")
+    assert (again.status, again.body) == (201, b'{"name":"new","owner":"me"}')
+    assert dict(again.headers)["location"] == "/shelf/new0"
 
 
 async def test_a_repeated_update_shows_the_record_as_it_is_now(house: House) -> None:
@@ -268,6 +285,25 @@ async def test_whose_right_ended_is_told_nothing(
     assert (await refused(house, verb, record, body=body)).code is told
 
 
+@pytest.mark.parametrize(("verb", "record", "body"), CHANGES)
+async def test_a_floor_of_today_ends_the_telling_of_a_change_of_yesterday(
+    house: House, monkeypatch: pytest.MonkeyPatch, verb: Verb, record: str | None, body: object
+) -> None:
+    house.shelf.put("a", name="one")
+    await made(house, verb, record, body=body)
+    decide = PreparedByHand.decide
+
+    async def erased(_: object, subjects: Any) -> Any:
+        return [Facts(floors=Floors(erased=True)) for _ in subjects]
+
+    def floored(prepared: PreparedByHand, facts: Facts) -> Decision:
+        return prepared._no(facts) if facts.floors.erased else decide(prepared, facts)
+
+    monkeypatch.setattr(house.gate.facts, "floors", erased)
+    monkeypatch.setattr(PreparedByHand, "decide", floored)
+    assert isinstance(await refused(house, verb, record, body=body), Denied)
+
+
 async def test_an_open_intent_is_told_to_nobody_whose_right_ended(house: House) -> None:
     house.shelf.fails_after = NoAnswer()
     await refused(house, **NEW)
@@ -313,6 +349,41 @@ async def test_who_was_shown_nothing_is_told_that_it_was_done_and_nothing_of_the
     for reply in replies:
         assert (reply.status, reply.body) == (201, b"")
         assert set(dict(reply.headers)) == {"gatehouse-replay", "audit-ref", "gatehouse-policy"}
+
+
+async def test_who_changes_blindly_is_told_that_it_was_done_and_shown_nothing(house: House) -> None:
+    house.shelf.put("a", name="one")
+    house.policy.unseen.add("thing:read")
+    for _ in range(2):
+        reply = await made(house, Verb.UPDATE, "a", body={"name": "two"})
+        assert (reply.status, reply.body) == (204, b"")
+        assert "etag" not in dict(reply.headers)
+    assert house.shelf.forwarded == ["update"]
+
+
+async def test_a_created_record_of_which_he_could_not_make_another_now_is_not_shown_again(
+    house: House,
+) -> None:
+    await made(house, **NEW)
+    house.shelf.put("new0", name="new", owner="other")
+    assert (await refused(house, **NEW)).code is Code.NOT_FOUND
+
+
+@pytest.mark.parametrize(("verb", "record", "body"), [CHANGES[0], CHANGES[2]])
+@pytest.mark.parametrize("status", [None, 202, 422])
+async def test_below_a_record_that_was_hidden_or_removed_since_nothing_is_told(
+    house: House, verb: Verb, record: str | None, body: object, status: int | None
+) -> None:
+    house.shelf.put("p", name="above")
+    house.shelf.put("a", name="one")
+    house.shelf.answers = status
+    with suppress(Refused):
+        await made(house, verb, record, body=body, below="p")
+    house.shelf.put("p", name="above", secret=True)
+    assert (await refused(house, verb, record, body=body, below="p")).code is Code.NOT_FOUND
+    del house.shelf.things["p"]
+    error = await refused(house, verb, record, body=body, below="p")
+    assert (error.code, error.params) == (Code.NOT_FOUND, {})
 
 
 async def test_a_repetition_shows_no_field_that_was_closed_since(house: House) -> None:
