@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import cast
 
 from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, RecordPart
@@ -32,7 +33,7 @@ from gateway.idempotency import IdempotencyKeys
 from gateway.identity import Identity, Issuer, keyed_hash, read_issuers
 from gateway.jobs import Loops
 from gateway.keys import KeyedEvidence, Keyring, SealedTexts, from_file
-from gateway.observe import Alarms, Metrics, event, place_of
+from gateway.observe import Alarms, Count, Metrics, event, place_of
 from gateway.policy import PolicyDecider
 from gateway.records import create_records
 from gateway.settings import Settings
@@ -173,8 +174,11 @@ async def open_house(
         if settings.issuers_file is not None:
             issuers = (*issuers, *read_issuers(settings.issuers_file, settings.audience))
         hashing = keyed_hash(keyring)
-        identity = Identity(store=stores.state, keyed_hash=hashing, issuers=issuers, clock=clock, fetch=fetch)
-        fields = FieldLens(stores.state, keyring, clock=clock)
+        adopted = partial(metrics.count, Count.ADOPTED)
+        fields = FieldLens(stores.state, keyring, clock=clock, adopted=adopted)
+        identity = Identity(
+            store=stores.state, keyed_hash=hashing, issuers=issuers, clock=clock, fetch=fetch, told=_tell_keys
+        )
         evidence = KeyedEvidence(keyring)
         repeats = IdempotencyKeys(stores.state, keyring, limit=settings.idempotency_keys, clock=clock)
         facts = FactRoom(catalogue.of_record, catalogue.of_draft)
@@ -190,7 +194,7 @@ async def open_house(
         stack.push_async_callback(bundles.close)
 
         async def reload() -> None:
-            await stores.state.scan(identity.load)
+            await identity.load()
             fields.forget()
 
         first = await bundles.first()
@@ -267,8 +271,8 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     loops.every(settings.summary_seconds, "strangers", lambda: sum_up(house))
     loops.every(SWEEP_SECONDS, "idempotency", lambda: sweep(house))
     loops.every(settings.watch_seconds, "policies", lambda: house.bundles.watch(house.held, house.log))
-    if settings.database_url:
-        loops.every(settings.watch_seconds, "caches", house.held.catch_up)
+    loops.every(settings.watch_seconds, "issuers", house.identity.watch)
+    loops.every(settings.watch_seconds, "caches", house.held.catch_up)
     gc.collect()
     gc.freeze()  # what was loaded stays: a collection never walks through the policy again
     gc.set_threshold(*_COLLECTED)
@@ -294,6 +298,7 @@ async def settle(house: House, grace: timedelta) -> None:
     async with house.stores.state.alone("settle") as mine:
         if mine:
             await house.settler.round(grace)
+            await house.keys.settlement.end_unconfirmed(grace)
 
 
 async def look_for_late(house: House, grace: timedelta) -> None:
@@ -336,3 +341,11 @@ def _note(action: str, **said: str | int) -> AuditEvent:
 def _report(name: str, error: BaseException) -> None:
     kind, at = place_of(error)
     event("loop-failed", logging.ERROR, component=name, error=kind, at=at)
+
+
+def _tell_keys(issuer: int, error: BaseException | None) -> None:
+    """Says that an issuer's key file changed: its keys are in force, or it is refused and the keys before it go on."""
+    if error is None:
+        event("issuer-keys-changed", logging.WARNING, component=f"issuer-{issuer}")
+    else:
+        event("issuer-keys-refused", logging.ERROR, component=f"issuer-{issuer}", error=type(error).__name__)

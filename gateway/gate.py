@@ -63,14 +63,16 @@ class Gate(Again):
                     walk.open_intent
                 ) from error  # it may have been done: nobody is told to try again
             if error.entry is None:
-                error.entry = (await self._refuse(walk, error)).ref
+                error.entry = (await self._refuse(walk, error, walk.ruled.fence)).ref
             raise
         except Stale:
             raise
         except Exception as defect:  # a defect of ours is an answer too, and has its entry
             internal = GatehouseError(Code.INTERNAL)
             internal.entry = (await self._refuse(walk, internal)).ref
-            raise internal from defect
+            # After its intent it may have been done, whatever broke: nobody is told to try again.
+            after = walk.open_intent
+            raise (internal if after is None else self._unrecorded(after)) from defect
         finally:
             if walk.open_intent is not None:
                 self.under_way.discard(walk.open_intent.seq)

@@ -140,7 +140,7 @@ class Settings:
     watch_seconds: float = _setting(
         "2",
         _seconds,
-        "How often the policy folder is looked at for a change, and on PostgreSQL the log for what other processes changed.",
+        "How often the policy folder and issuers' key files are looked at, and on PostgreSQL the log for what other processes changed.",
         "seconds",
     )
     language: str = _setting("en", _language, "The language of what the command line prints: en or zh.")

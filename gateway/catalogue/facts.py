@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from gateway.catalogue.pointers import value_at
-from gateway.words.decision import Facts, FactValue, may_be_fact
+from gateway.words.decision import Facts, Unfit, as_fact
 from gateway.words.draft import Draft
 from gateway.words.errors import Code, Refused
 from gateway.words.json import Json
 from gateway.words.record import ClosedRecord
 from gateway.words.resource import PERSONAL, ResourceSpec
+
+NONE: frozenset[str] = frozenset()
 
 
 def of_record(resource: ResourceSpec, record: ClosedRecord, known: Facts) -> Facts:
@@ -19,31 +21,34 @@ def of_record(resource: ResourceSpec, record: ClosedRecord, known: Facts) -> Fac
 def of_draft(resource: ResourceSpec, draft: Draft, known: Facts) -> Facts:
     """Gives the facts that a record about to be created would have.
 
-    Raises Refused(VALUE_REFUSED) naming a required field without a value: it says of the draft alone, and of no record.
+    Raises Refused(VALUE_REFUSED) naming a required field without a value, or one whose value can be no fact: it says of the draft
+    alone, and of no record.
     """
     document = draft.inside()
     for field in resource.fields:
         if field.required and value_at(document, field.pattern) is None:
             raise Refused(Code.VALUE_REFUSED, field=field.pattern)
-    return _joined(resource, document, known)
+    found = _joined(resource, document, known)
+    if found.unfit - known.unfit:
+        first = next(field.pattern for field in resource.fields if field.fact in found.unfit)
+        raise Refused(Code.VALUE_REFUSED, field=first)
+    return found
 
 
 def _joined(resource: ResourceSpec, document: Json, known: Facts) -> Facts:
     values = dict(known.values)
+    unfit = set(known.unfit)
     for field in resource.fields:
         # The loader refuses personal facts; a spec made otherwise is held to the same here, where values are taken.
         if field.fact is not None and not field.sealed and field.cls not in PERSONAL:
             value = value_at(document, field.pattern)
-            values[field.fact] = _fact(value) if field.holds.fits(value) else None
-    return Facts(values=values, floors=known.floors)
-
-
-def _fact(value: Json) -> FactValue:
-    """Gives the value as a fact: text, whole number, boolean, list of texts; None (absent) for anything else, and for what is too large."""
-    fact: FactValue = None
-    if isinstance(value, bool | int | str):
-        fact = value
-    elif isinstance(value, list):
-        texts = tuple(item for item in value if isinstance(item, str))
-        fact = texts if len(texts) == len(value) else None
-    return fact if may_be_fact(fact) else None
+            try:
+                if value is not None and not field.holds.fits(value):
+                    raise Unfit
+                values[field.fact] = as_fact(value)
+                unfit.discard(field.fact)
+            except Unfit:
+                # Not None: that would say that the record has none, and a deny that asks for it would not hold.
+                values.pop(field.fact, None)
+                unfit.add(field.fact)
+    return Facts(values=values, floors=known.floors, unfit=frozenset(unfit) if unfit else NONE)

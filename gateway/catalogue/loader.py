@@ -17,12 +17,13 @@ from gateway.wire import headers
 from gateway.wire.yaml import Node, Unreadable, canonical, read
 from gateway.words.control import CONTROL_UPSTREAM
 from gateway.words.errors import Misconfigured
-from gateway.words.resource import Credential, UpstreamSpec
+from gateway.words.resource import Credential, ResourceSpec, UpstreamSpec
 
 EMBEDDED = "embedded:"
 RESERVED = ("/v1", "/oauth", "/schema", "/console", "/healthz", "/readyz")
 """Prefixes that are the gateway's own."""
 
+_SCHEMA = "catalogue.schema.json"
 _FORMAT = b"gatehouse-catalogue-1\n"
 _REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,99}|file:[^\x00-\x1f]{1,500}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")
@@ -44,8 +45,7 @@ def load(folder: Path, *, allowed_hosts: frozenset[str]) -> Catalogue:
         raise Misconfigured(
             f"{folder.name}:1: this folder of catalogue files is not there; create it, or correct the setting"
         )
-    for path in sorted(folder.glob("*.yml")):
-        problems.append(f"{path.name}:1: files that end in .yml are not read; name it {path.stem}.yaml")
+    problems += _passed_over(folder)
     for path in sorted(folder.glob("*.yaml")):
         found = Problems(path.name)
         node = _tree(path, found)
@@ -64,6 +64,26 @@ def load(folder: Path, *, allowed_hosts: frozenset[str]) -> Catalogue:
     if problems:
         raise Misconfigured(*problems)
     return Catalogue(upstreams=upstreams, digest=_digest(trees))
+
+
+def _passed_over(folder: Path) -> list[str]:
+    """Reports what lies in the folder and is not read: whoever put it there believes that it counts.
+
+    Names that begin with a dot are editors' and mounts' own.
+    """
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".yaml" or path.name == _SCHEMA or path.name.startswith("."):
+            continue
+        if path.is_dir():
+            found.append(f"{path.name}:1: folders in here are not read; move its files up, or elsewhere")
+        elif path.suffix.lower() in (".yml", ".yaml"):
+            found.append(
+                f"{path.name}:1: files that end in {path.suffix} are not read; name it {path.stem}.yaml"
+            )
+        else:
+            found.append(f"{path.name}:1: only files that end in .yaml are read; move it elsewhere")
+    return found
 
 
 def _digest(trees: dict[str, object]) -> str:
@@ -208,6 +228,8 @@ def _check_resources(resources: dict[str, Described]) -> None:
                 section.wrong(
                     "parent", f"'{spec.parent}' has a parent itself", "a path has one parent at most"
                 )
+            else:
+                _check_found_again(parent.spec, section)
         for key, target in (
             ("read", spec.read_target),
             ("lookup", spec.lookup or ""),
@@ -222,6 +244,16 @@ def _check_resources(resources: dict[str, Described]) -> None:
                 )
         if spec.subject is not None and spec.subject.pointer is not None:
             _check_subject(described, resources)
+
+
+def _check_found_again(parent: ResourceSpec, section: Section) -> None:
+    """Reports a parent that an entry could not name so that it is found again: what became of a change below it could not be told."""
+    if parent.subject is None and not parent.id_public:
+        section.wrong(
+            "parent",
+            f"'{parent.name}' has neither a subject nor public ids, so that nothing below it is found again from an entry",
+            f"say 'ids_public: true' at '{parent.name}', or whose data it is",
+        )
 
 
 def _check_subject(described: Described, resources: dict[str, Described]) -> None:
@@ -255,6 +287,12 @@ def _check_others(
     for name, other in upstreams.items():
         if name == upstream.name:
             section.wrong("upstream", f"'{name}' is described already ({where[name]})", "choose another name")
+        if upstream.base == other.base == EMBEDDED:
+            section.wrong(
+                "base",
+                f"is the embedded store, which '{name}' ({where[name]}) describes already",
+                "describe it in one file: one store under two sets of rules has the weaker of both",
+            )
         one, two = upstream.prefix + "/", other.prefix + "/"
         if one.startswith(two) or two.startswith(one):
             section.wrong(

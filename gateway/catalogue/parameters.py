@@ -9,6 +9,7 @@ from gateway.catalogue import keys
 from gateway.catalogue.pointers import fault_of_pointer
 from gateway.catalogue.resources import Described
 from gateway.catalogue.section import Section, nearest
+from gateway.wire.yaml import Scalar
 from gateway.words.json import Pattern
 from gateway.words.resource import PageRule, ParamSpec, ParamType, ParamUse, Verb
 
@@ -34,7 +35,6 @@ _IN_TEXT = frozenset({Op.PREFIX, Op.CONTAINS})
 _KEYS = {
     ParamUse.FILTER: frozenset({"use", "field", "op", "type", "values"}),
     ParamUse.SORT: frozenset({"use", "names"}),
-    ParamUse.SELECT: frozenset({"use", "names"}),
     ParamUse.PASS: frozenset({"use", "values"}),
 }
 
@@ -58,6 +58,14 @@ def read_params(section: Section, verb: Verb, resource: Described | None) -> tup
 
 def _param(name: str, section: Section, resource: Described | None) -> ParamSpec:
     section.need("use")
+    written = section.node("use")
+    if isinstance(written, Scalar) and written.value == "select":
+        section.wrong(
+            "use",
+            "is 'select', and no parameter chooses which fields are shown: the policy does",
+            "remove the parameter; a caller gets every field that he may see",
+        )
+        return ParamSpec(name=name, use=ParamUse.PASS)
     use = section.choice("use", ParamUse, ParamUse.PASS)
     allowed = _KEYS.get(use, frozenset({"use"}))
     for key in sorted(keys.PARAMETER - allowed):
@@ -71,12 +79,12 @@ def _param(name: str, section: Section, resource: Described | None) -> ParamSpec
         field=section.checked("field", fault_of_pointer, "/level") or None,
         op=section.choice("op", Op, Op.EQ).value,
         values=section.texts("values"),
-        names=_names(section, resource, clear=use is ParamUse.SORT),
+        names=_names(section, resource),
         type=section.choice("type", ParamType, ParamType.TEXT),
     )
     if section.ok and use is ParamUse.FILTER:
         _check_filter(spec, section, resource)
-    if section.ok and use in (ParamUse.SORT, ParamUse.SELECT) and not spec.names:
+    if section.ok and use is ParamUse.SORT and not spec.names:
         section.problem(
             f"{section.what} has no 'names'", "say which names may be sent, and the field of each"
         )
@@ -100,14 +108,14 @@ def _check_filter(spec: ParamSpec, section: Section, resource: Described | None)
         section.wrong("values", "are for texts compared by 'eq' or 'in'", "remove them")
 
 
-def _names(section: Section, resource: Described | None, *, clear: bool) -> dict[str, Pattern]:
+def _names(section: Section, resource: Described | None) -> dict[str, Pattern]:
     names = {}
     for name, pointer, line in section.pairs("names"):
         if not PARAMETER_NAME.fullmatch(name) or "[" in name:
             section.problem(
                 f"{section.what}: '{name}' is an unusual name", "write it like 'created_at'", line
             )
-        if resource is not None and fault_of_field(section, resource, pointer, name, clear=clear, line=line):
+        if resource is not None and fault_of_field(section, resource, pointer, name, clear=True, line=line):
             continue
         names[name] = pointer
     return names

@@ -102,10 +102,9 @@ class _Reading:
         self._limit = 50
         self._cursor: str | None = None
         self._count = False
-        self._select: frozenset[Pattern] | None = None
 
     def take(self, param: ParamSpec, value: str) -> bool:
-        """Reads one parameter; True when it goes on to the upstream. Page and selection are the gateway's own."""
+        """Reads one parameter; True when it goes on to the upstream. The page is the gateway's own."""
         match param.use:
             case ParamUse.FILTER if param.field is not None:
                 self._filters.append(_filter(param, param.field, value))
@@ -123,8 +122,6 @@ class _Reading:
                 self._cursor = value
             case ParamUse.COUNT if value in ("true", "false"):
                 self._count = value == "true"
-            case ParamUse.SELECT:
-                self._select = frozenset(_named(param, value.split(",")))
             case _:
                 _malformed(param)
         return False
@@ -139,7 +136,6 @@ class _Reading:
             limit=self._limit,
             cursor=self._cursor,
             count=self._count,
-            select=self._select,
         )
 
 

@@ -30,6 +30,10 @@ from gateway.words.resource import (
 )
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
+# YAML 1.1 read these as true, false and nothing, and whoever writes them means that.
+_NO_WORDS = frozenset(["yes", "no", "on", "off", "y", "n", "true", "false", "none", "null"])
+# Not the week dates that `fromisoformat` takes too, and no day that never comes: what is adopted for ever is not adopted.
+_DATE = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}")
 _MEMBER = re.compile(r"[^/~*\x00-\x1f]{1,64}")
 
 
@@ -92,6 +96,8 @@ def _field(pattern: str, section: Section) -> FieldSpec:
         )
     section.need("class")
     fact = section.text("fact", "", _WORD, "unit") or None
+    if fact in _NO_WORDS:
+        section.wrong("fact", f"'{fact}' is no name", "write a name like 'unit', or leave it out")
     key_class = _key_class(section)
     spec = FieldSpec(
         pattern=pattern,
@@ -124,6 +130,13 @@ def _key_class(section: Section) -> str | None:
             "sealed", "names no key class", "name the customer's key it is sealed under, like 'profile'"
         )
         return None
+    if isinstance(node, Scalar) and (node.value is None or node.value in _NO_WORDS):
+        section.wrong(
+            "sealed",
+            "names no key class: it is empty, or a word that elsewhere means true or false",
+            "write the key's name, like 'profile', or leave it out for a field that is not sealed",
+        )
+        return None
     return section.text("sealed", "", _WORD, "profile") or None
 
 
@@ -132,11 +145,15 @@ def _date(section: Section) -> date | None:
     if not text:
         return None
     try:
-        if len(text) == len("2027-01-31"):
+        if _DATE.fullmatch(text):
             return date.fromisoformat(text)
     except ValueError:
         pass  # reported below, as every other text that is no date
-    section.wrong("clear_until", f"'{text}' is not a date", "write it like '2027-01-31'")
+    section.wrong(
+        "clear_until",
+        f"'{text}' is not a date of this century",
+        "write the day on which the adoption ends, like '2027-01-31'",
+    )
     return None
 
 

@@ -26,38 +26,11 @@ _METHODS = {
 }
 ON_ONE_RECORD = frozenset({Verb.READ, Verb.UPDATE, Verb.DELETE})
 _MODES = {"PUT": UpdateMode.REPLACE, "PATCH": UpdateMode.MERGE}
-# What the gateway says itself: conditions, ranges and encodings would answer about what was not decided on (RFC 9110 section 13).
-_OWN_REQUEST = frozenset(
-    {
-        "accept-encoding",
-        "content-encoding",
-        "content-type",
-        "idempotency-key",
-        "if-match",
-        "if-modified-since",
-        "if-none-match",
-        "if-range",
-        "if-unmodified-since",
-        "range",
-    }
-)
-_OWN_RESPONSE = frozenset(
-    {
-        "audit-ref",
-        "cache-control",
-        "content-encoding",
-        "content-location",
-        "content-range",
-        "content-type",
-        "refresh",
-        "x-content-type-options",
-    }
-)
 
 
 def read_headers(section: Section, key: str) -> frozenset[str]:
     """Gives header names that pass, in lower case."""
-    own = _OWN_REQUEST if key == "request_headers" else _OWN_RESPONSE
+    own = headers.OWN_REQUEST if key == "request_headers" else headers.OWN_RESPONSE
     names = section.texts(key)
     for name in names:
         if name != name.lower() or not headers.well_formed(name, ""):
@@ -65,7 +38,8 @@ def read_headers(section: Section, key: str) -> frozenset[str]:
                 key, f"'{name}' is no header's name in lower case", "write it like 'accept-language'"
             )
         elif headers.never_passes(name) or name in own:
-            section.wrong(key, f"'{name}' never passes: the gateway speaks for itself there", "remove it")
+            advice = "remove it; what the system demands goes under 'headers', with a fixed value"
+            section.wrong(key, f"'{name}' never passes: the gateway speaks for itself there", advice)
     return frozenset(names)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 from litestar import Request
@@ -26,6 +26,7 @@ MAX_BODY_BYTES = 64 * 1024
 # How msgspec says where: "… - at `$.roles[0].unit`", or which member of the whole is absent.
 _AT = re.compile(r" - at `\$\.(\w+)[^`]*`\Z", re.ASCII)
 _ABSENT = re.compile(r"Object missing required field `(\w+)`\Z", re.ASCII)
+_STRANGE = "Object contains unknown field "
 
 PURPOSE_HEADER = "gatehouse-purpose"
 
@@ -63,24 +64,44 @@ def asker_of(call: Call, identity: Identifier, *params: str) -> Asker:
 def body_of(call: Call, shape: type[T]) -> T:
     """Gives the JSON body in exactly that shape.
 
-    Raises Refused: MEDIA_TYPE, BODY_TOO_LARGE, BODY_MALFORMED, VALUE_REFUSED (a member is absent, unknown or of another type).
+    Raises Refused: MEDIA_TYPE, BODY_TOO_LARGE, BODY_MALFORMED, MEMBER_UNKNOWN, VALUE_REFUSED (a member is absent or of another type).
     """
     media, _, parameters = (call.header("content-type") or "").partition(";")
     if media.strip().lower() != "application/json" or parameters.strip().lower() not in ("", "charset=utf-8"):
         raise Refused(Code.MEDIA_TYPE)
     if len(call.body) > MAX_BODY_BYTES:
         raise Refused(Code.BODY_TOO_LARGE)
+    value = parse(call.body)
     try:
-        return msgspec.convert(parse(call.body), shape, strict=True)
+        return msgspec.convert(value, shape, strict=True)
     except msgspec.ValidationError as error:
+        if str(error).startswith(_STRANGE):
+            raise Refused(Code.MEMBER_UNKNOWN, **(_stranger(value, shape) or {})) from None
         raise Refused(Code.VALUE_REFUSED, **_member(str(error), shape)) from None
 
 
 def _member(said: str, shape: type[Any]) -> dict[str, str]:
-    """Gives which member of ours does not fit. A name that the caller brought is not repeated: it may be anything."""
+    """Gives which member of ours does not fit, `/` where it is the whole body."""
     found = _AT.search(said) or _ABSENT.match(said)
     name = found[1] if found else ""
-    return {"field": f"/{name}"} if name in shape.__struct_fields__ else {}
+    return {"field": f"/{name}" if name in shape.__struct_fields__ else "/"}
+
+
+def _stranger(value: Any, shape: Any, at: str = "") -> dict[str, str | int] | None:
+    """Gives where the first unknown member stands. Its name is not repeated, and not searched for in a message: it may be anything."""
+    if isinstance(value, list):
+        inner = [
+            (f"{at}/{index}", item, next(iter(get_args(shape)), None)) for index, item in enumerate(value)
+        ]
+    elif isinstance(value, dict) and isinstance(shape, type) and issubclass(shape, msgspec.Struct):
+        ours = get_type_hints(shape)
+        for position, name in enumerate(value, 1):
+            if name not in ours:
+                return {"position": position} | ({"field": at} if at else {})
+        inner = [(f"{at}/{name}", item, ours[name]) for name, item in value.items()]
+    else:
+        return None
+    return next((found for place, item, of in inner if (found := _stranger(item, of, place))), None)
 
 
 def param(call: Call, name: str) -> str | None:

@@ -27,11 +27,25 @@ SHAPES = (
 )
 
 _KEY: list[dict[str, list[str]]] = [{"apiKey": []}, {"apiKey": [], "personToken": []}]
-_ALWAYS = (Code.HEADER_MALFORMED, Code.UNIDENTIFIED, Code.PERSON_UNPROVEN, Code.INTERNAL)
+# At every address: what cannot be read in one way, a parameter that is none of its, another method than those listed (with `Allow`).
+_ANYWHERE = (
+    Code.TARGET_AMBIGUOUS,
+    Code.HEADER_MALFORMED,
+    Code.PARAMETER_UNKNOWN,
+    Code.METHOD_NOT_LISTED,
+    Code.INTERNAL,
+)
+_ALWAYS = (*_ANYWHERE, Code.UNIDENTIFIED, Code.PERSON_UNPROVEN)
 _RECORDED = (Code.LOG_UNAVAILABLE, Code.LOG_BUSY, Code.FENCE_MOVING, Code.NOT_READY)
 _DECIDED = (Code.DENIED, Code.PURPOSE_NOT_HELD)
-_BODY = (Code.BODY_MALFORMED, Code.BODY_TOO_LARGE, Code.MEDIA_TYPE, Code.VALUE_REFUSED)
-_QUERY = (Code.PARAMETER_UNKNOWN, Code.PARAMETER_MALFORMED)
+_BODY = (
+    Code.BODY_MALFORMED,
+    Code.BODY_TOO_LARGE,
+    Code.MEDIA_TYPE,
+    Code.MEMBER_UNKNOWN,
+    Code.VALUE_REFUSED,
+)
+_QUERY = (Code.PARAMETER_MALFORMED, Code.FIELD_NOT_SEARCHABLE)
 
 
 @route("/schema/openapi.json", http_method=["GET", "HEAD"], name="openapi")
@@ -81,9 +95,7 @@ def _paths() -> dict[str, Any]:
     no_change = Code.OUTCOME_UNRECORDED
     return {
         "/v1/whoami": {
-            "get": _operation(
-                "whoami", "Who the caller is taken for", "Caller", (*refused, Code.PARAMETER_UNKNOWN)
-            ),
+            "get": _operation("whoami", "Who the caller is taken for", "Caller", refused),
         },
         "/v1/keys": {
             "get": _operation("list-keys", "List API keys", "KeyPage", refused + _DECIDED + _QUERY)
@@ -92,7 +104,7 @@ def _paths() -> dict[str, Any]:
                 "issue-key",
                 "Issue an API key; its text is in this answer and nowhere else",
                 "KeyIssued",
-                (*refused, *_DECIDED, *_BODY, Code.PARAMETER_UNKNOWN, Code.CONFLICT, no_change),
+                (*refused, *_DECIDED, *_BODY, Code.CONFLICT, no_change),
                 status=201,
             )
             | {
@@ -105,7 +117,7 @@ def _paths() -> dict[str, Any]:
                 "revoke-key",
                 "Revoke an API key; once this answers, no process serves it",
                 None,
-                (*refused, *_DECIDED, Code.NOT_FOUND, Code.PARAMETER_UNKNOWN, no_change),
+                (*refused, *_DECIDED, Code.NOT_FOUND, no_change),
                 status=204,
             )
             | {"parameters": [_path("key_id", "The key's public id, `key_…`."), _purpose()]},
@@ -134,7 +146,7 @@ def _open(name: str, summary: str, shape: str | None, codes: tuple[Code, ...]) -
     good: dict[str, Any] = {"description": "Yes."}
     if shape is not None:
         good["content"] = _content(shape)
-    responses = {"200": good} | _problems((*codes, Code.INTERNAL))
+    responses = {"200": good} | _problems((*codes, *_ANYWHERE))
     return {"operationId": name, "summary": summary, "security": [], "responses": responses}
 
 

@@ -34,7 +34,10 @@ class KeyWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyShown(msgspec.Struct, frozen=True):
-    """A key, without its secret. Members that the policy withholds from the caller are absent."""
+    """A key, without its secret. Members that the policy withholds from the caller are absent.
+
+    It holds from `confirmed` on; null: it never held, its issuing is under way or broke off, and the reconciler ends it.
+    """
 
     id: str | UnsetType = UNSET
     application: str | UnsetType = UNSET
@@ -42,6 +45,7 @@ class KeyShown(msgspec.Struct, frozen=True):
     purposes: list[str] | UnsetType = UNSET
     created: Moment | UnsetType = UNSET
     expires: Moment | UnsetType = UNSET
+    confirmed: Moment | None | UnsetType = UNSET
     revoked: Moment | None | UnsetType = UNSET
 
 

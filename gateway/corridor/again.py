@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from audit import StoredEntry
+from audit import EventRefused, StoredEntry
 from gateway.corridor import entries
 from gateway.corridor.replies import refusal_of, reply
 from gateway.corridor.steps import NOT_SENT, Steps
@@ -147,7 +147,14 @@ class Again(Steps):
         self._alarm(*(alarm for view in views for alarm in view.alarms))
         said = earlier.said()
         event = entries.repeated(what, decision, views, earlier.intent, said, self.evidence)
-        receipt = await self.log.append(event, fence=walk.ruled.fence)  # 9
+        try:
+            receipt = await self.log.append(event, fence=walk.ruled.fence)  # 9
+        except (
+            EventRefused
+        ):  # the record is more than an entry can hold: it is told that it was done, and not shown
+            record = None
+            event = entries.repeated(what, decision, (), earlier.intent, said, self.evidence)
+            receipt = await self.log.append(event, fence=walk.ruled.fence)
         passing = [("gatehouse-replay", earlier.ref)]
         status = earlier.status or (201 if isinstance(what.work, Create) else 204)
         if record is None:
@@ -177,7 +184,10 @@ class Again(Steps):
             return self.facts.of_draft(what.resource, what.work.draft, known)
         subjects = await self.lens.subjects_of(what.resource, [ClosedRecord(what.ref, {})])
         (known,) = await self.facts.floors(what.access, subjects)
-        return Facts(_facts_of(earlier.part), known.floors)
+        values = _facts_of(earlier.part)
+        # A record's part names every fact of its resource, null where it has none: what is missing there could be no fact then.
+        unfit = {f.fact for f in what.resource.fields if f.fact is not None and f.fact not in values}
+        return Facts(values, known.floors, frozenset(unfit))
 
     async def _as_it_is(
         self, walk: Walk, what: Addressed, asked: Prepared, decision: Decision, earlier: Earlier

@@ -136,7 +136,7 @@ class Desk:
             try:
                 return await self._recorded(visit, work)
             except Stale:
-                await self.caches.refresh()
+                await self._renew(visit)
         error = Unavailable(Code.FENCE_MOVING)
         error.entry = (await self._refuse(visit, error)).ref
         raise error
@@ -178,6 +178,14 @@ class Desk:
             internal = GatehouseError(Code.INTERNAL)
             internal.entry = visit.intent.ref if visit.intent else (await self._refuse(visit, internal)).ref
             raise internal from defect
+
+    async def _renew(self, visit: Visit) -> None:
+        """Reads everything cached anew, for a request that was told that it is stale. What cannot be read is refused, and recorded."""
+        try:
+            await self.caches.refresh()
+        except GatehouseError as error:
+            error.entry = (await self._refuse(visit, error)).ref
+            raise
 
     async def _refuse(self, visit: Visit, error: GatehouseError) -> Receipt:
         verdict: dict[str, Any] | None = None

@@ -65,6 +65,13 @@ def served(what: Addressed, decision: Decision, views: Sequence[View], evidence:
     return _event(Kind.SERVED, what, decision, parts)
 
 
+def unchanged(what: Addressed, decision: Decision, evidence: Evidence) -> AuditEvent:
+    """Gives the entry of a change that would have changed nothing, made by somebody who is shown nothing of the record."""
+    reference = evidence.reference(what.ref, what.resource.id_public)
+    body: dict[str, Any] = {"reference": reference, "subject": None, "fields": {}}
+    return _event(Kind.SERVED, what, decision, (RecordPart(body),))
+
+
 def intent(
     what: Addressed,
     decision: Decision,

@@ -16,13 +16,13 @@ import orjson
 
 from audit import AuditEvent, Kind, Log, RecordPart
 from gateway.corridor.entries import place
-from gateway.corridor.settle import SYSTEM, InSight, Result
+from gateway.corridor.settle import SYSTEM, InSight, Result, searchable
 from gateway.rooms import Alarms, Evidence
 from gateway.words.access import ResourceRef
 from gateway.words.binding import Pending
-from gateway.words.errors import BadAnswer, NoAnswer, NotSent
+from gateway.words.errors import BadAnswer, NoAnswer, NotSent, Unaddressable
 from gateway.words.ids import new_id
-from gateway.words.record import Alarm, ClosedRecord
+from gateway.words.record import Alarm, AlarmKind, ClosedRecord
 from gateway.words.resource import ResourceSpec
 
 MONTH = timedelta(days=30)
@@ -34,6 +34,10 @@ class Kept(Protocol):
 
     async def kept(self, before: datetime, after: Pending | None) -> Sequence[Pending]:
         """Gives the next creates begun before that instant whose record was never seen, the oldest first; empty at the end."""
+        ...
+
+    async def located(self, upstream: str, resource: str, reference: str) -> ResourceRef | None:
+        """Gives the record that a keyed reference stands for, None when no binding has it."""
         ...
 
     async def bind_pending(self, seal: str, ref: ResourceRef) -> Alarm | None:
@@ -49,7 +53,9 @@ class Kept(Protocol):
 class Latecomers:
     """Looks for each kept create once every `again`; forgets it when it is older than `keep` and is not there now either.
 
-    patience: as in Settler. A seal whose intent is open is the settler's.
+    What nobody can look for is never forgotten: a person is told once a process. patience: as in Settler. A seal whose intent is
+    open is the settler's. refused: seals that the record they were found with could not take; said once a process, and looked
+    for no more in it.
     """
 
     log: Log
@@ -61,6 +67,8 @@ class Latecomers:
     keep: timedelta = MONTH
     again: timedelta = HOUR
     looked: dict[str, datetime] = field(default_factory=dict)
+    stuck: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
 
     async def round(self, grace: timedelta, now: datetime | None = None) -> int:
         """Looks for those that are due and gives how many were found. Raises what the log and the store raise.
@@ -77,9 +85,15 @@ class Latecomers:
             for pending in page:
                 young = pending.created > now - grace - self.patience(pending.upstream)
                 due = self.looked.get(pending.seal, now - self.again) <= now - self.again
-                if due and not young and pending.seal not in open_seals and pending.upstream not in silent:
+                left = pending.seal in open_seals or pending.seal in self.refused
+                if due and not young and not left and pending.upstream not in silent:
                     try:
                         found += await self._look(pending, now)
+                    except (
+                        Unaddressable
+                    ):  # nobody was called: the upstream's other creates are not held up by it
+                        self.looked[pending.seal] = now
+                        self._stuck(pending)
                     except (NotSent, NoAnswer):
                         silent.add(pending.upstream)
                         self.looked[pending.seal] = now
@@ -99,40 +113,58 @@ class Latecomers:
     async def _look(self, pending: Pending, now: datetime) -> bool:
         """Looks for one; what was looked for and is not there after `keep` is forgotten. Raises what an upstream raises."""
         resource = self.upstream.resource(pending.upstream, pending.resource)
-        if resource is None:
-            return False  # no longer in the catalogue: nobody can say, and nothing is forgotten
-        found = None
-        if pending.marker is not None:
-            collection = ResourceRef(pending.upstream, pending.resource, None, pending.parent)
-            found = await self.upstream.find(collection, resource, pending.marker)
+        if resource is None or pending.marker is None or not searchable(resource):
+            return self._stuck(pending)
+        collection = ResourceRef(pending.upstream, pending.resource, None, pending.parent)
+        found = await self.upstream.find(collection, resource, pending.marker)
         if found is not None:
-            return await self._bind(pending, resource, found, now)
+            return await self._bind(pending, resource, found)
         if pending.created < now - self.keep:
+            await self._note("forgotten", pending, collection, "", "not-found")
             await self.places.drop_pending(pending.seal)
-            self.looked.pop(pending.seal, None)
+            self._done_with(pending)
         else:
             self.looked[pending.seal] = now
         return False
 
-    async def _bind(
-        self, pending: Pending, resource: ResourceSpec, found: ClosedRecord, now: datetime
-    ) -> bool:
-        """Records that it turned up, then lets it open: said twice does no harm, never said would."""
+    def _stuck(self, pending: Pending) -> bool:
+        """Nobody can look for it: nothing of it is forgotten, and a person is told once."""
+        if pending.seal not in self.stuck:
+            self.stuck.add(pending.seal)
+            self.alarms.raise_([Alarm(AlarmKind.INTENT_STUCK, pending.upstream, pending.resource)])
+        return False
+
+    def _done_with(self, pending: Pending) -> None:
+        self.looked.pop(pending.seal, None)
+        self.stuck.discard(pending.seal)
+
+    async def _bind(self, pending: Pending, resource: ResourceSpec, found: ClosedRecord) -> bool:
+        """Records that it turned up, then lets it open; or that its record is another's, once, and lets it be."""
         reference = self.evidence.reference(found.ref, resource.id_public)
+        # Bindings go by the keyed reference, whatever the resource's entries say. A bound row never changes, so that asking to bind
+        # what is bound already opens nothing: it tells whether it is ours (another replica was first) or somebody else's.
+        token = self.evidence.reference(found.ref, False)
+        bound = await self.places.located(pending.upstream, pending.resource, token)
+        if bound is None:
+            await self._note("found-late", pending, found.ref, reference, Result.DONE.value)
+        if (alarm := await self.places.bind_pending(pending.seal, found.ref)) is not None:
+            await self._note(alarm.kind.value, pending, found.ref, reference, Result.UNKNOWABLE.value)
+            self.refused.add(pending.seal)
+            self.alarms.raise_([alarm])
+            return False
+        self._done_with(pending)
+        return bound is None
+
+    async def _note(self, said: str, pending: Pending, at: ResourceRef, reference: str, result: str) -> None:
+        """Records what is about to be done with a seal: said twice does no harm, never said would."""
         await self.log.append(
             AuditEvent(
                 Kind.NOTE,
                 new_id("req"),
                 SYSTEM,
-                "reconciler:found-late",
-                resource=place(found.ref),
+                f"reconciler:{said}",
+                resource=place(at),
                 records=(RecordPart({"reference": reference, "subject": None, "seal": pending.seal}),),
-                upstream={"result": Result.DONE.value, "by": "reconciler"},
+                upstream={"result": result, "by": "reconciler"},
             )
         )
-        if (alarm := await self.places.bind_pending(pending.seal, found.ref)) is not None:
-            self.alarms.raise_([alarm])
-            self.looked[pending.seal] = now
-            return False
-        self.looked.pop(pending.seal, None)
-        return True

@@ -21,8 +21,6 @@ from gateway.words.work import Addressed, List
 _LABEL = "list-cursor"
 _BLOCK = 256  # bytes: the length of what is sealed tells nothing of how many items were passed over
 _END = b"\x80"
-# They speak of the upstream's run as a whole, with the items in it that may not be seen, and of its own places.
-_OF_THE_RUN = frozenset({"content-location", "etag", "last-modified", "link", "location"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +44,14 @@ class Gathered:
 
     @property
     def answer(self) -> Answer:
-        """The first run's answer around the items that are shown, of whichever run they are."""
-        headers = tuple(pair for pair in self.first.headers if pair[0] not in _OF_THE_RUN)
+        """The first run's answer around the items that are shown, of whichever run they are.
+
+        None of its headers: they speak of the upstream's run, with the items in it that may not be seen (a count, a tag, a next page).
+        """
         if self.first.page is None:
             raise AssertionError("a list was gathered from an answer without a page")
         items = tuple(record for record, _ in self.seen)
-        return replace(self.first, page=replace(self.first.page, items=items), headers=headers)
+        return replace(self.first, page=replace(self.first.page, items=items), headers=())
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from gateway.corridor.entries import value_digest, version_digest
 from gateway.corridor.pointers import Pointers
 from gateway.rooms import Alarms, Evidence
 from gateway.words.access import ResourceRef
-from gateway.words.errors import BadAnswer, NoAnswer, NotSent
+from gateway.words.errors import BadAnswer, NoAnswer, NotSent, Unaddressable
 from gateway.words.record import Alarm, AlarmKind, ClosedRecord
-from gateway.words.resource import ResourceSpec, Verb
+from gateway.words.resource import Idempotency, ResourceSpec, Verb
 
 SYSTEM = {"application": "system:reconciler", "person": None, "roles": [], "proven": ["process"]}
 
@@ -119,6 +119,8 @@ class Settler:
                 continue
             try:
                 closed = await self._settle(intent, sure=begun <= now - self.slack(upstream))
+            except Unaddressable:  # nobody was called: the upstream's other intents are not held up by it
+                closed = self._stuck(intent, self.upstream.resource(upstream, str(where.get("type"))))
             except (NotSent, NoAnswer):
                 silent.add(upstream)
                 closed = False
@@ -152,7 +154,7 @@ class Settler:
     async def _settle_create(
         self, intent: OpenIntent, resource: ResourceSpec, part: Mapping[str, Any], *, sure: bool
     ) -> bool:
-        if part["marker"] is None:
+        if part["marker"] is None or not searchable(resource):
             return self._stuck(intent, resource)
         collection = ResourceRef(resource.upstream, resource.name, None, await self._above(resource, part))
         found = await self.upstream.find(collection, resource, part["marker"])
@@ -180,13 +182,18 @@ class Settler:
             return sure and await self._close(intent, Result.NOT_DONE, resource, now)
         if verb is Verb.UPDATE and self._carries(now, resource, part):
             return await self._close(intent, Result.DONE, resource, now)
+        if part["version"] is None and not sure:
+            return False  # nothing tells that somebody else wrote the record: ours may come yet
         return await self._close(intent, Result.UNKNOWABLE, resource, now)
 
     async def _place(self, resource: ResourceSpec, part: Mapping[str, Any]) -> ResourceRef | None:
         reference = part["reference"]
         if not resource.id_public:
             return await self.places.located(resource.upstream, resource.name, reference)
-        return ResourceRef(resource.upstream, resource.name, reference, await self._above(resource, part))
+        above = await self._above(resource, part)
+        if resource.parent is not None and above is None:
+            return None
+        return ResourceRef(resource.upstream, resource.name, reference, above)
 
     async def _above(self, resource: ResourceSpec, part: Mapping[str, Any]) -> ResourceRef | None:
         """Gives the parent's place, None where there is none or it cannot be found again."""
@@ -235,6 +242,11 @@ class Settler:
             name = resource.name if resource else str(where.get("type"))
             self.alarms.raise_([Alarm(AlarmKind.INTENT_STUCK, str(where.get("upstream")), name)])
         return False
+
+
+def searchable(resource: ResourceSpec) -> bool:
+    """Tells whether a create on this resource can be looked for at all."""
+    return resource.idempotency is not Idempotency.NONE and resource.lookup is not None
 
 
 def _text_digest(value: object) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from audit import Log, LogBusy, LogUnavailable, Receipt, Stale
+from audit import EventRefused, Log, LogBusy, LogUnavailable, Receipt, Stale
 from gateway.corridor import entries
 from gateway.corridor.replies import check, refusal_of, reply
 from gateway.corridor.turns import Turns
@@ -26,7 +26,7 @@ from gateway.rooms import (
     Reply,
 )
 from gateway.words.access import ResourceRef
-from gateway.words.decision import NOTHING_SHOWN, Decision, Facts
+from gateway.words.decision import NOTHING_SHOWN, Decision, Disclosure, Facts
 from gateway.words.draft import Draft
 from gateway.words.errors import BadAnswer, Code, Denied, GatehouseError, NotSent, Refused, Unavailable
 from gateway.words.record import Alarm, ClosedRecord, SealedChange, View
@@ -70,32 +70,45 @@ class Steps:
             raise BadAnswer(
                 answer.status
             )  # promised by the catalogue; without one the write is not conditional
-        if condition is not None and condition not in ("*", before.version):
+        # Who may not read the record knows no version of it: a condition of his is a guess, and never holds.
+        if condition not in (None, "*") and not (
+            condition == before.version and self._may_read(walk, what, decision)
+        ):
             raise Refused(Code.CHANGED_MEANWHILE)
         return before, decision
 
     async def _unchanged(
         self, walk: Walk, what: Addressed, before: ClosedRecord, decision: Decision
     ) -> Reply:
-        """Answers a write that would change nothing: nothing is sent, what he may see is shown."""
-        seen = [(before, decision)] if self._may_read(walk, what, decision) else []
-        views = await self.lens.views(what.resource, seen, walk.principal)
+        """Answers a write that would change nothing: nothing is sent, what he may see is shown. Who may not read it is told no version."""
+        if not self._may_read(walk, what, decision):
+            event = entries.unchanged(what, decision, self.evidence)
+            return reply(204, None, await self.log.append(event, fence=walk.ruled.fence), decision)
+        views = await self.lens.views(what.resource, [(before, decision)], walk.principal)
         self._alarm(*(alarm for view in views for alarm in view.alarms))
-        receipt = await self.log.append(
-            entries.served(what, decision, views, self.evidence), fence=walk.ruled.fence
-        )
+        event = entries.served(what, decision, views, self.evidence)
+        receipt = await self.log.append(event, fence=walk.ruled.fence)
         versions = walk.ruled.upstream.version_headers(what, before)
-        if not views:
-            return reply(204, None, receipt, decision, versions)
         document = walk.ruled.upstream.compose(what, views, Answer(200, before), following=None, total=None)
         return reply(200, document, receipt, decision, versions)
 
     async def _seal_update(
         self, walk: Walk, what: Addressed, draft: Draft, before: ClosedRecord, decision: Decision
     ) -> SealedChange:
-        """Seals what changes. Who may not read the record changes it blindly: what he sends tells him nothing by changing nothing."""
+        """Seals what changes. Who may not read the record changes it blindly: what he sends tells him nothing by changing nothing.
+
+        Who may read it sees its version: an equal value in a field that is stored in clear would move nothing, and tell him that he
+        guessed. So of those he sets only what he sees.
+        """
         if not self._may_read(walk, what, decision):
             decision = replace(decision, read=NOTHING_SHOWN)
+        else:
+            guesses = {
+                spec.pattern
+                for spec in what.resource.fields
+                if not spec.sealed and decision.read.of(spec.pattern) is not Disclosure.CLEAR
+            }
+            decision = replace(decision, write=decision.write - guesses)
         return await self.lens.seal_update(what, draft, before, decision, walk.principal)
 
     async def _forward(
@@ -164,8 +177,9 @@ class Steps:
                 )
                 receipt = await self.log.append(event, fence=walk.ruled.fence if view else None)  # 9
                 decision = seen
-            except Stale:
-                # Something was revoked since his intent. The change is done and is recorded; of the record he is shown nothing.
+            except (EventRefused, Stale):
+                # Something was revoked since his intent, or the record is more than an entry can hold. The change is done and is
+                # recorded; of the record he is shown nothing.
                 view = None
                 event = entries.outcome(
                     what, decision, walk.intent.seq, said, None, self.evidence, answer.created
@@ -262,15 +276,18 @@ class Steps:
         (known,) = await self.facts.floors(what.access, subjects)
         return self.facts.of_record(what.resource, record, known)
 
-    async def _refuse(self, walk: Walk, error: GatehouseError) -> Receipt:
-        """Records a refusal. One of a change whose outcome nobody knows leaves its intent open and names it."""
+    async def _refuse(self, walk: Walk, error: GatehouseError, fence: int | None = None) -> Receipt:
+        """Records a refusal. One of a change whose outcome nobody knows leaves its intent open and names it.
+
+        Raises Stale where a fence is given and the log's is newer: what was revoked since would be told what only it might know.
+        """
         if walk.open_intent is not None:
             return walk.open_intent
         event = entries.refused(
             walk.call, walk.principal, error, walk.what, walk.decision, self.evidence, walk.earlier
         )
         try:
-            return await self.log.append(event)
+            return await self.log.append(event, fence=fence)
         except LogBusy as busy:
             raise Unavailable(Code.LOG_BUSY, retry_after_seconds=busy.retry_after_seconds) from busy
         except LogUnavailable as unavailable:

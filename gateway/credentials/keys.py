@@ -15,8 +15,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from audit import Kind, Receipt
+from audit import Kind, LogBusy, LogUnavailable, Receipt
 from gateway.corridor.desk import Asker, Desk, Visit
+from gateway.credentials.settle import KeySettlement
 from gateway.credentials.wish import Declared, Wish
 from gateway.identity import (
     SECRET_BYTES,
@@ -25,6 +26,7 @@ from gateway.identity import (
     all_keys,
     confirm_key,
     insert_key,
+    is_key_id,
     read_key,
     revoke_key,
     write_key_text,
@@ -82,7 +84,8 @@ class Keys:
         """Gives a new key. `read` gives what is asked for; it runs once the asker is known, so that its refusal is recorded as his.
 
         Raises what `read` raises, Refused (VALUE_REFUSED; CONFLICT where the key was ended while it was made), Denied,
-        Unavailable. Promises: after any of these no key came of it that anybody could use.
+        Unavailable (OUTCOME_UNRECORDED: the reconciler ends what came of it). Promises: after any of these no key came of it that
+        anybody could use.
         """
 
         async def work(visit: Visit) -> Issued:
@@ -96,9 +99,15 @@ class Keys:
             await self.desk.write(visit, lambda c: insert_key(c, kept))
             receipt = await self.desk.conclude(visit, "done")
             now = self.desk.clock()
-            if not await self.desk.store.write(lambda c: confirm_key(c, key.id, now)):
+            try:
+                holds = await self.desk.store.write(lambda c: confirm_key(c, key.id, now))
+            except Unavailable as error:
+                await self._take_back(visit, key)
+                raise visit.unrecorded() from error
+            if not holds:
+                await self.desk.conclude(visit, "not-done")  # the outcome before said more than became true
                 raise Refused(Code.CONFLICT)
-            await self.desk.caches.refresh()
+            await self._catch_up()
             return Issued(replace(kept, confirmed_at=now), text, receipt)
 
         return await self.desk.attend(asker, KEY_CREATE, CONTROL_KEY, work)
@@ -125,7 +134,7 @@ class Keys:
             except Unavailable as error:
                 raise visit.unrecorded() from error
             receipt = await self.desk.conclude(visit, "done")
-            await self.desk.caches.refresh()
+            await self._catch_up()
             return receipt
 
         return await self.desk.attend(asker, KEY_REVOKE, CONTROL_KEY, work)
@@ -133,7 +142,8 @@ class Keys:
     async def list(self, asker: Asker, read: Callable[[], Page] = Page) -> Listed:
         """Gives keys by id, oldest first, each with the members that the decision shows clear.
 
-        Raises what `read` raises, Denied, Refused(PARAMETER_MALFORMED).
+        Raises what `read` raises, Denied, Refused (PARAMETER_MALFORMED; FIELD_NOT_SEARCHABLE where he may not see ids and asks for a
+        page of them).
         """
 
         async def work(visit: Visit) -> Listed:
@@ -141,8 +151,16 @@ class Keys:
             wanted = read()
             if not 1 <= wanted.limit <= MAX_LISTED:
                 raise Refused(Code.PARAMETER_MALFORMED, parameter="limit")
+            if wanted.after is not None and not is_key_id(wanted.after):
+                raise Refused(Code.PARAMETER_MALFORMED, parameter="after")
+            # Pages begin after an id and end with one: who may not see ids gets all keys at once, or none.
+            by_id = decision.read.of("/id") is Disclosure.CLEAR
+            if wanted.after is not None and not by_id:
+                raise Refused(Code.FIELD_NOT_SEARCHABLE, field="/id")
             after = wanted.after or ""
             keys = [key for key in await self.desk.store.scan(all_keys) if key.id > after]
+            if len(keys) > wanted.limit and not by_id:
+                raise Refused(Code.FIELD_NOT_SEARCHABLE, field="/id")
             page = [(key, shown(key, decision)) for key in keys[: wanted.limit]]
             event = visit.event(Kind.SERVED, [_part(key, document) for key, document in page])
             receipt = await self.desk.log.append(event, fence=visit.ruled.fence)
@@ -150,6 +168,28 @@ class Keys:
             return Listed(tuple(document for _, document in page), following, receipt)
 
         return await self.desk.attend(asker, KEY_LIST, CONTROL_KEY, work)
+
+    @property
+    def settlement(self) -> KeySettlement:
+        """Gives what finishes the changes that broke off here."""
+        return KeySettlement(self.desk, self.reload)
+
+    async def _take_back(self, visit: Visit, key: ApiKey) -> None:
+        """Ends a key that may have been confirmed or not, and says so in the log, if that can be done now."""
+        try:
+            await self.settlement.take_back(key, visit.asker.request)
+        except (Unavailable, LogBusy, LogUnavailable):
+            # The reconciler does it: by the intent to end it, or where there is none because the key is not confirmed.
+            return
+
+    async def _catch_up(self) -> None:
+        """Reads anew what is cached, after a change that is done and recorded: it holds whether this can be done now or later."""
+        try:
+            await self.desk.caches.refresh()
+        except Unavailable:
+            # An answer of 503 would have a key that holds lost and another one asked for. The fence has risen: whoever is served by
+            # what this process knew before is told that it is stale, and the watch reads anew.
+            return
 
     def _mint(self, wish: Wish) -> tuple[str, ApiKey]:
         text, read = write_key_text(new_id("key"), self.dice(SECRET_BYTES))
@@ -180,8 +220,9 @@ def bound_to(key: ApiKey) -> JsonObject:
 
 def shown(key: ApiKey, decision: Decision) -> JsonObject:
     """Gives the members of a key that the decision shows clear; the others are absent."""
+    confirmed = None if key.confirmed_at is None else _text(key.confirmed_at)
     revoked = None if key.revoked_at is None else _text(key.revoked_at)
-    whole: JsonObject = {"id": key.id, **bound_to(key), "revoked": revoked}
+    whole: JsonObject = {"id": key.id, **bound_to(key), "confirmed": confirmed, "revoked": revoked}
     return {name: value for name, value in whole.items() if decision.read.of(f"/{name}") is Disclosure.CLEAR}
 
 

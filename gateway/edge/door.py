@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final, Protocol
 
+from audit import AuditError
 from gateway.edge.asgi import Answer, App, Gone, Message, Receive, Scope, Send, body_of, send_answer
 from gateway.observe import Count, Metrics, Outcome, event, place_of
 from gateway.rooms import Reply
@@ -174,15 +175,24 @@ class Door:
             self.unrecorded(error.code)
         else:
             self._metrics.count(Count.REFUSALS, code=error.code)
-        if error.code is Code.INTERNAL:
+        if (defect := _defect_of(error)) is not None:
             self._metrics.count(Count.DEFECTS)
-            _log_defect(error.__cause__ or error, request_id)
+            _log_defect(defect, request_id)
         return problem(error, language, request_id)
 
     def _defect(self, error: Exception, language: Language, request_id: str) -> Answer:
         self._metrics.count(Count.DEFECTS)
         _log_defect(error, request_id)
         return problem(GatehouseError(Code.INTERNAL), language, request_id)
+
+
+def _defect_of(error: GatehouseError) -> BaseException | None:
+    """Gives the defect of ours behind an answer; one that broke a change after its intent is told as an outcome that nobody recorded."""
+    cause = error.__cause__
+    if error.code is Code.INTERNAL:
+        return cause or error
+    broken = error.code is Code.OUTCOME_UNRECORDED and not isinstance(cause, GatehouseError | AuditError)
+    return cause if broken else None
 
 
 def _log_defect(error: BaseException, request_id: str) -> None:

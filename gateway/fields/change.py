@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from gateway.fields.envelope import FieldKey, Unsealable, holds_envelope, is_envelope
-from gateway.fields.look import CLEAR, WITHHELD, Look, unknown_pattern
+from gateway.fields.look import CLEAR, WITHHELD, Look, listed, unknown_pattern
 from gateway.fields.masks import holds_token, looks_masked
 from gateway.fields.shape import Node, element_ids, escaped
 from gateway.fields.show import ABSENT, Maybe, Show
@@ -52,12 +52,24 @@ class Sealing:
 class Change:
     """One caller's change of one record.
 
+    own: what he sends at `subject` names whom the record's binding names. The stored document may leave that out.
     set: pointers that change. clear_kept: True when something that the catalogue seals stays in clear upstream.
     Raises Refused from every method: FIELD_UNKNOWN, FIELD_NOT_WRITABLE, MASK_SUBMITTED, VALUE_REFUSED, SUBJECT_CHANGED.
     Promises: what is withheld from him decides nothing that he can tell: whether it has a value, whether it is the one he sent.
     """
 
-    __slots__ = ("_adopt", "_fresh", "_look", "_sealing", "_show", "_subject", "_write", "clear_kept", "set")
+    __slots__ = (
+        "_adopt",
+        "_fresh",
+        "_look",
+        "_own",
+        "_sealing",
+        "_show",
+        "_subject",
+        "_write",
+        "clear_kept",
+        "set",
+    )
 
     def __init__(
         self,
@@ -66,6 +78,7 @@ class Change:
         sealing: Sealing,
         *,
         subject: Pointer | None,
+        own: bool = True,
         adopt: bool = False,
     ) -> None:
         self._look = look
@@ -73,6 +86,7 @@ class Change:
         self._write = write
         self._sealing = sealing
         self._subject = subject
+        self._own = own
         self._adopt = adopt
         self._fresh = False
         self.set: list[Pointer] = []
@@ -94,7 +108,7 @@ class Change:
             return self._leaf(node.spec, pointer, stored, sent, silence)
         if sent is ABSENT and silence is Silence.KEEPS:
             return self._untouched(node, pointer, stored)
-        if sent is None and stored is not None:  # a null that stands there was shown to him as one
+        if sent is None:
             self._sees_all(node)
         elif (sent == [] or sent == {}) and self._unseen(node, pointer, stored):
             return self._untouched(node, pointer, stored)
@@ -168,11 +182,15 @@ class Change:
         ids, wanted = element_ids(node, stored), element_ids(node, sent)
         if None in wanted:
             raise Refused(Code.VALUE_REFUSED, field=star.pattern)
-        unseen = all(e is ABSENT for e in seen) and self._withheld(node) is not None
-        if sent and unseen and node.element_id is None:  # nor how many stand there already
+        veiled = not self._fresh and self._show.veiled(node)
+        if node.element_id is not None:
+            visible = [i for i, e in zip(ids, seen, strict=True) if e is not ABSENT]
+        elif veiled:  # the last ones of which he sees nothing were not shown to him
+            visible = ids[: max((n for n, e in enumerate(seen, 1) if e is not ABSENT), default=0)]
+        else:
+            visible = ids
+        if wanted != visible and veiled and node.element_id is None:  # nor does he know how many there are
             raise Refused(Code.FIELD_NOT_WRITABLE, field=star.pattern)
-        by_index = node.element_id is None and not unseen
-        visible = [i for i, e in zip(ids, seen, strict=True) if by_index or e is not ABSENT]
         if wanted == visible:
             pairs = dict(zip(wanted, sent, strict=True))
             order = list(zip(ids, stored, strict=True))
@@ -216,7 +234,7 @@ class Change:
 
     def _withheld(self, node: Node) -> FieldSpec | None:
         """Gives a field of this place that is withheld from him, None where none is."""
-        return next((s for s in node.leaves() if s.cls is not FieldClass.LINK and self._hides(s)), None)
+        return next((s for s in node.leaves() if self._hides(s)), None)
 
     def _sees_all(self, node: Node) -> None:
         """What is to go must be his to see, whether or not it is there: a refusal only where it is would tell."""
@@ -225,7 +243,7 @@ class Change:
 
     def _unseen(self, node: Node, pointer: Pointer, stored: Maybe) -> bool:
         """True for elements or members that are not there for all he can tell: they may be, with what is withheld from him."""
-        if node.star is None or self._withheld(node) is None:
+        if node.star is None or self._fresh or not self._show.veiled(node):
             return False
         if stored is ABSENT or stored is None or stored == [] or stored == {}:
             return True
@@ -267,13 +285,14 @@ class Change:
             return self._without(spec, pointer, stored, sent, silence, sees=how is CLEAR)
         if stored is not ABSENT and how is not WITHHELD and same(shown, sent):
             return self._kept(spec, pointer, stored)
-        if pointer == self._subject and stored is not ABSENT and stored is not None:
+        stands = stored is not ABSENT and stored is not None
+        if pointer == self._subject and (stands or not self._own or how is WITHHELD):
             raise Refused(Code.SUBJECT_CHANGED, field=spec.pattern)
         masked = spec.sealed or how is not CLEAR or spec.mask is not Mask.NONE
         if holds_token(sent) or (masked and looks_masked(spec.mask, sent)):
             raise Refused(Code.MASK_SUBMITTED, field=spec.pattern)
         self._may_write(spec)
-        if not spec.takes(sent):
+        if not spec.takes(sent) or not (spec.sealed or listed(spec, sent)):  # nor would it be shown
             raise Refused(Code.VALUE_REFUSED, field=spec.pattern)
         self.set.append(pointer)
         return self._sealing.seal(spec, pointer, sent) if spec.sealed else sent
@@ -282,6 +301,8 @@ class Change:
         self, spec: FieldSpec, pointer: Pointer, stored: Maybe, sent: Maybe, silence: Silence, *, sees: bool
     ) -> Maybe:
         """Decides on a field that he leaves out or sets to null."""
+        if stored is ABSENT and sent is None and pointer == self._subject:
+            raise Refused(Code.SUBJECT_CHANGED, field=spec.pattern)
         if stored is ABSENT or stored is None:
             # A null of a field that he may write goes along as he wrote it; it changes nothing.
             return None if sent is None and spec.pattern in self._write and not spec.server_set else stored
@@ -307,7 +328,7 @@ class Change:
         return self._sealing.seal(spec, pointer, stored)
 
     def _link(self, spec: FieldSpec, pointer: Pointer, stored: Maybe, sent: Maybe) -> Maybe:
-        """A link was rewritten to our own address on its way here: it is never set (`without_links` keeps it from being sent)."""
+        """A link is the upstream's to say: never set, and kept as it stands there, whether or not he was shown it."""
         if sent is not ABSENT and sent is not None:
             how, shown = (WITHHELD, None) if stored is ABSENT else self._look.show(spec, pointer, stored)
             if how is WITHHELD or not same(shown, sent):
@@ -341,21 +362,3 @@ def difference(old: JsonObject, new: JsonObject) -> JsonObject:
         elif not same(before, value) and not (before is None and value is None):
             patch[name] = value
     return patch
-
-
-def without_links(node: Node, document: Json) -> Json:
-    """Gives the document without its links: they were rewritten to our own address, which is nothing to send to an upstream."""
-    if isinstance(document, dict):
-        out: JsonObject = {}
-        for name, value in document.items():
-            below = node.child(name)
-            if below is None:
-                out[name] = value
-            elif below.spec is None:
-                out[name] = without_links(below, value)
-            elif below.spec.cls is not FieldClass.LINK:
-                out[name] = value
-        return out
-    if isinstance(document, list) and node.star is not None:
-        return [without_links(node.star, element) for element in document]
-    return document

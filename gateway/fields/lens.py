@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from gateway.fields.bindings import new_seal
-from gateway.fields.change import Change, Sealing, Silence, difference, without_links
+from gateway.fields.change import Change, Sealing, Silence, difference
 from gateway.fields.envelope import about_record
 from gateway.fields.fetch import (
     Fetcher,
@@ -46,7 +46,7 @@ from gateway.words.errors import Code, Refused
 from gateway.words.json import Json, JsonObject, Pattern
 from gateway.words.principal import Principal
 from gateway.words.record import Alarm, AlarmKind, ClosedRecord, SealedChange, View
-from gateway.words.resource import FieldClass, Idempotency, ResourceSpec, UpdateMode
+from gateway.words.resource import Idempotency, ResourceSpec, UpdateMode
 from gateway.words.work import Addressed, Update
 
 UNKNOWN_LIMIT = 1_000
@@ -61,13 +61,14 @@ class Asking:
     today: date
     token: Callable[[Pattern, Json], Json]
 
-    def look(self, place: Place, decision: Decision) -> Look:
+    def look(self, place: Place, decision: Decision, links: Mapping[str, str]) -> Look:
         """Gives the eye for one record."""
-        return Look(self.resource, place, decision.read, self.today, self.token)
+        return Look(self.resource, place, decision.read, self.today, self.token, links)
 
 
 class FieldLens:
-    """The lens on one state store. `adopted` counts values that were shown although they should be sealed (`clear_until`)."""
+    """The lens on one state store. `adopted` is told how many values of an answer came in clear where they should be sealed, while
+    `clear_until` runs: what is left of an adoption."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class FieldLens:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         dice: Callable[[int], bytes] = os.urandom,
+        adopted: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._keyring = keyring
@@ -83,7 +85,7 @@ class FieldLens:
         self._dice = dice
         self._fetcher = Fetcher(store, keyring, clock)
         self._reported: set[Alarm] = set()
-        self.adopted = 0
+        self._adopted = adopted
 
     def forget(self) -> None:
         """Empties what must be read anew after a fence: unwrapped keys and pseudonyms. Bindings never change."""
@@ -99,10 +101,12 @@ class FieldLens:
         found = await self._fetcher.fetch(resource, [record for record, _ in seen])
         views: list[View] = []
         again: list[int] = []
+        adopted = 0
         for number, (record, decision) in enumerate(seen):
-            view, reload = self._view(asking, found, record, decision)
+            view, look = self._view(asking, found, record, decision)
             views.append(view)
-            if reload:
+            adopted += look.adopted
+            if look.reload:
                 again.append(number)
         if again:  # once: an envelope names a key that another process may have made since ours were read
             bound = (bound_of(resource, found, seen[number][0]) for number in again)
@@ -111,6 +115,8 @@ class FieldLens:
                 views[number], _ = self._view(asking, found, *seen[number])
         for view in views:
             self._note(view)
+        if adopted:
+            self._adopted(adopted)
         return views
 
     def _asking(self, resource: ResourceSpec, principal: Principal) -> Asking:
@@ -119,14 +125,13 @@ class FieldLens:
 
     def _view(
         self, asking: Asking, found: Found, record: ClosedRecord, decision: Decision
-    ) -> tuple[View, bool]:
+    ) -> tuple[View, Look]:
         resource = asking.resource
-        look = asking.look(place_of(resource, found, record), decision)
+        look = asking.look(place_of(resource, found, record), decision, record.links)
         show = Show(look)
         document = show.record(shape_of(resource), record.fields)
         subject = subject_of(resource, found, record)
         keys = found.keys.get(subject) if subject is not None else None
-        self.adopted += look.adopted
         view = View(
             ref=record.ref,
             decision=decision,
@@ -135,7 +140,7 @@ class FieldLens:
             subject=keys.pseudonym if keys is not None else None,
             alarms=look.alarms,
         )
-        return view, look.reload
+        return view, look
 
     def _note(self, view: View) -> None:
         """Takes from a view's alarms the unknown fields that were reported before: once a process is enough."""
@@ -220,7 +225,7 @@ class FieldLens:
     def _created(
         self, asking: Asking, sent: Json, decision: Decision, sealing: Sealing, subject: str | None
     ) -> SealedChange:
-        change = Change(asking.look(Place(), decision), decision.write, sealing, subject=None)
+        change = Change(asking.look(Place(), decision, {}), decision.write, sealing, subject=None)
         document = change.record(shape_of(asking.resource), {}, sent, Silence.REMOVES_SEEN)
         marker = _marker(asking.resource, document, self._dice)
         if asking.resource.idempotency is Idempotency.FIELD and marker is not None:
@@ -264,14 +269,21 @@ class FieldLens:
         silence = Silence.REMOVES_SEEN if replaces else Silence.KEEPS
         pointer = resource.subject.pointer if resource.subject is not None else None
 
+        own = await self._names(resource, sent, subject)
+
         def walk(*, adopt: bool) -> tuple[JsonObject, Change, Sealing]:
             sealing = Sealing(partial(current_key, place.keys), place.about, self._dice)
             change = Change(
-                asking.look(place, decision), decision.write, sealing, subject=pointer, adopt=adopt
+                asking.look(place, decision, before.links),
+                decision.write,
+                sealing,
+                subject=pointer,
+                own=own,
+                adopt=adopt,
             )
             return change.record(shape_of(resource), before.fields, sent, silence), change, sealing
 
-        if subject is not None and self._view(asking, found, before, decision)[1]:
+        if subject is not None and self._view(asking, found, before, decision)[1].reload:
             await self._fetcher.load_keys(found, [subject], fresh=True)  # as in views
             place = replace(place, keys=found.keys[subject])
         target, change, sealing = walk(adopt=False)
@@ -279,9 +291,19 @@ class FieldLens:
             # The whole record goes upstream: what should be sealed there and is not yet is sealed on the way.
             target, change, sealing = walk(adopt=True)
         document = target if replaces else difference(before.fields, target)
-        return SealedChange(
-            _sendable(resource, document), tuple(change.set), sealing.digests, not change.set, subject
-        )
+        return SealedChange(document, tuple(change.set), sealing.digests, not change.set, subject)
+
+    async def _names(self, resource: ResourceSpec, sent: Json, subject: str | None) -> bool:
+        """True unless a document names another data subject than the record's own; a record without one has none to change."""
+        named = named_by(resource, sent)
+        if subject is None or resource.subject is None or resource.subject.pointer is None:
+            return True
+        if named is None:
+            return at(sent, resource.subject.pointer) is None
+        found = Found()
+        await self._fetcher.load_bindings(found, [named])
+        other = found.bindings.get(named)
+        return isinstance(other, Binding) and other.subject == subject
 
     # ── pending and bound ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -316,13 +338,6 @@ class FieldLens:
         return await self._store.read(
             lambda c: self._fetcher.bindings.located(c, upstream, resource, reference)
         )
-
-
-def _sendable(resource: ResourceSpec, document: JsonObject) -> JsonObject:
-    if not any(spec.cls is FieldClass.LINK for spec in resource.fields):
-        return document
-    cleaned = without_links(shape_of(resource), document)
-    return cleaned if isinstance(cleaned, dict) else {}
 
 
 def _marker(resource: ResourceSpec, document: JsonObject, dice: Callable[[int], bytes]) -> str | None:

@@ -6,7 +6,7 @@ A closed field is opened only to be shown in some way; WITHHELD opens nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -18,7 +18,7 @@ from gateway.fields.subjects import SubjectKeys
 from gateway.words.decision import Disclosure, FieldView
 from gateway.words.json import Json, Pattern, Pointer
 from gateway.words.record import Alarm, AlarmKind
-from gateway.words.resource import FieldSpec, ResourceSpec
+from gateway.words.resource import FieldClass, FieldSpec, Holds, ResourceSpec
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_@$][A-Za-z_.$-]{0,47}[0-9]{0,2}")
 
@@ -37,7 +37,7 @@ class Place:
 class Look:
     """One record under one decision. Gathers alarms, one a kind and pattern. `reload`: an envelope names a key that is not cached."""
 
-    __slots__ = ("_alarms", "_place", "_resource", "_today", "_token", "_view", "adopted", "reload")
+    __slots__ = ("_alarms", "_links", "_place", "_resource", "_today", "_token", "_view", "adopted", "reload")
 
     def __init__(
         self,
@@ -46,12 +46,14 @@ class Look:
         view: FieldView,
         today: date,
         token: Callable[[Pattern, Json], Json],
+        links: Mapping[str, str],
     ) -> None:
         self._resource = resource
         self._place = place
         self._view = view
         self._today = today
         self._token = token
+        self._links = links
         self._alarms: dict[tuple[AlarmKind, Pattern | None], Alarm] = {}
         self.adopted = 0
         self.reload = False
@@ -74,9 +76,14 @@ class Look:
         """Gives how the decision lets the field be shown, whatever stands there."""
         return self._view.of(spec.pattern)
 
-    def show(self, spec: FieldSpec, pointer: Pointer, stored: Json) -> tuple[Disclosure, Json]:
-        """Gives how the field is shown, and what; None with WITHHELD. `pointer` has the element's id in place of `*`."""
-        how = self._view.of(spec.pattern)
+    def show(
+        self, spec: FieldSpec, pointer: Pointer, stored: Json, *, blind: bool = False
+    ) -> tuple[Disclosure, Json]:
+        """Gives how the field is shown, and what; None with WITHHELD. `pointer` has the element's id in place of `*`.
+
+        blind: it is withheld for the sake of something else; only alarms are raised.
+        """
+        how = WITHHELD if blind else self._view.of(spec.pattern)
         if spec.sealed:
             if stored is None:
                 return how, None
@@ -85,10 +92,39 @@ class Look:
             if how is WITHHELD and self._place.shut is not AlarmKind.RECORD_UNBOUND:
                 return WITHHELD, None
             return self._sealed(spec, pointer, how, stored)
+        if (
+            type(stored) is str and spec.cls is not FieldClass.LINK
+        ):  # most values: one text in a field for texts
+            if stored.startswith(PREFIX):
+                self.alarm(AlarmKind.ENVELOPE_MISPLACED, spec.pattern)
+                return WITHHELD, None
+            if spec.holds is not Holds.TEXTS:
+                return how, stored if how is CLEAR else self._as(spec, how, stored)
         if holds_envelope(stored):
             self.alarm(AlarmKind.ENVELOPE_MISPLACED, spec.pattern)
             return WITHHELD, None
+        if spec.cls is FieldClass.LINK and stored is not None:
+            stored = self._linked(spec, stored)
+            if stored is None:
+                return WITHHELD, None
+        elif not listed(spec, stored) or not _fits(spec, stored):
+            self.alarm(AlarmKind.FIELD_UNKNOWN, spec.pattern)
+            return WITHHELD, None
         return how, self._as(spec, how, stored)
+
+    def _linked(self, spec: FieldSpec, stored: Json) -> Json:
+        """Gives a link's address here; None for one that leads past the gateway. An array of links keeps its length."""
+        if isinstance(stored, str):
+            return self._links.get(stored)
+        if not spec.pattern.endswith("/*"):
+            return None
+        if isinstance(stored, list):
+            return [self._links.get(link) if isinstance(link, str) else None for link in stored]
+        if isinstance(stored, dict):
+            found = {name: self._links.get(link) for name, link in stored.items() if isinstance(link, str)}
+            nulls = {name for name, link in stored.items() if link is None}
+            return {name: found.get(name) for name in stored if found.get(name) is not None or name in nulls}
+        return None
 
     def unknown(self, parent: Pattern, name: str) -> None:
         """Notes a member that the catalogue does not name."""
@@ -98,6 +134,9 @@ class Look:
         adopting = spec.clear_until is not None and self._today <= spec.clear_until
         if not adopting or holds_envelope(stored):
             self.alarm(AlarmKind.CLEAR_WHERE_SEALED, spec.pattern)
+            return WITHHELD, None
+        if not _fits(spec, stored):
+            self.alarm(AlarmKind.FIELD_UNKNOWN, spec.pattern)
             return WITHHELD, None
         self.adopted += 1
         if self._place.shut not in (None, AlarmKind.RECORD_UNBOUND):
@@ -148,6 +187,21 @@ class Look:
         if how is WITHHELD:
             return None
         return mask(spec.mask, value) if how is MASKED else self._token(spec.pattern, value)
+
+
+def listed(spec: FieldSpec, value: Json) -> bool:
+    """True for a value that a field which is not sealed may have: nobody listed what stands inside an object.
+
+    A scalar, an array of scalars, and where the pattern ends in `/*` also an object of them.
+    """
+    if isinstance(value, dict):
+        return spec.pattern.endswith("/*") and not any(isinstance(v, list | dict) for v in value.values())
+    return not isinstance(value, list) or not any(isinstance(v, list | dict) for v in value)
+
+
+def _fits(spec: FieldSpec, value: Json) -> bool:
+    """True for a value of the type that the catalogue says. null is one of every type."""
+    return value is None or spec.holds.fits(value)
 
 
 def unknown_pattern(parent: Pattern, name: str) -> Pattern:

@@ -6,7 +6,7 @@
 | resident_id | the first 3 and last 4 of 18, first 3 and last 3 of 15   | GB 11643-1999 length and characters                       |
 | bank_card   | the last 4 digits                                       | 12 to 19 digits                                           |
 | email       | the first character before `@`, and the domain          | one `@`, three characters or more before it               |
-| address     | province, city, district: the beginning, at most half   | Chinese administrative words, no digit in what is shown   |
+| address     | province, city, district: the beginning, at most half   | a Chinese address that begins with one of their names     |
 | date        | the year                                                | a date of ISO 8601                                        |
 | free_text, none | nothing                                             |                                                           |
 Whatever looks otherwise, is short, or holds control, format, private or unassigned characters shows nothing at all.
@@ -18,6 +18,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 
+from gateway.fields.places import steps
 from gateway.words.json import Json
 from gateway.words.resource import Mask
 
@@ -33,13 +34,13 @@ _COMPOUND = frozenset(_PAIRS[i : i + 2] for i in range(0, len(_PAIRS), 2))
 
 # Cc control, Cf format (bidirectional controls, joiners), Cs surrogate, Co private, Cn unassigned, Zl and Zp line ends.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_LETTERS = frozenset({"Lu", "Ll", "Lt", "Lo"})
 _SEPARATORS = str.maketrans("", "", " -.()（）/\u3000")
 _DIGITS = re.compile(r"\+?[0-9]+")
 _ID_18 = re.compile(r"[0-9]{17}[0-9Xx]")
 _ID_15 = re.compile(r"[0-9]{15}")
 _DATE = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(T[0-9:.+Zz-]+)?")
 _DOMAIN = re.compile(r"(?=.{4,253}\Z)([a-zA-Z0-9](-?[a-zA-Z0-9]){0,62}\.)+[a-zA-Z]{2,63}")
-_PLACE = re.compile(r".{1,8}?[省市区區县縣州盟旗]")
 _TOKEN = re.compile(r"tok_[A-Za-z0-9_-]{22}")
 _STARS = re.compile(r"[*＊]{2,}|[*＊]$")
 
@@ -89,7 +90,8 @@ def _nothing(_: str) -> str:
 
 def _name(value: str) -> str:
     text = unicodedata.normalize("NFC", value).strip()
-    letters = [c for c in text if unicodedata.category(c)[0] not in "MZ"]
+    # Marks, blanks, punctuation and signs are no letters: `张.` is one letter, and no mask for it would be one.
+    letters = [c for c in text if unicodedata.category(c) in _LETTERS]
     if len(letters) < 2 or not text[0].isalpha():
         return "*"
     shown = text[:2] if len(letters) > 2 and text[:2] in _COMPOUND else text[0]
@@ -140,12 +142,9 @@ def _email(value: str) -> str:
 
 def _address(value: str) -> str:
     text = unicodedata.normalize("NFC", value).strip()
-    shown = ""
-    for match in _PLACE.finditer(text):
-        if match.start() != len(shown) or match.end() > min(12, len(text) // 2):
-            break
-        shown = text[: match.end()]
-    return f"{shown}****" if shown.isalpha() else "****"
+    most = min(12, len(text) // 2)
+    shown = text[: max((end for end in steps(text) if end <= most), default=0)]
+    return f"{shown}****"
 
 
 def _date(value: str) -> str:

@@ -4,16 +4,19 @@ from gateway.identity.apikeys import KeyedHash, fault, keyed_hash
 from gateway.identity.identity import PERSON_HEADER, Identity
 from gateway.identity.issuers import Issuer, read_issuers
 from gateway.identity.keytext import SECRET_BYTES, KeyText
+from gateway.identity.keytext import is_id as is_key_id
 from gateway.identity.keytext import write as write_key_text
 from gateway.identity.store import (
     ApiKey,
     all_keys,
     confirm_key,
+    end_unconfirmed,
     insert_key,
     key_of_intent,
     read_key,
     revoke_key,
     revoked_by,
+    unconfirmed_keys,
 )
 from gateway.identity.strangers import Stranger, Strangers
 
@@ -29,13 +32,16 @@ __all__ = [
     "Strangers",
     "all_keys",
     "confirm_key",
+    "end_unconfirmed",
     "fault",
     "insert_key",
+    "is_key_id",
     "key_of_intent",
     "keyed_hash",
     "read_issuers",
     "read_key",
     "revoke_key",
     "revoked_by",
+    "unconfirmed_keys",
     "write_key_text",
 ]

@@ -6,16 +6,17 @@ in `strangers` and nowhere else. Whoever decides on a principal takes the caches
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from gateway.identity.apikeys import ApiKeys, KeyedHash, fault
 from gateway.identity.issuers import Issuer
 from gateway.identity.jwks import Fetch
-from gateway.identity.persons import Persons, Proven
+from gateway.identity.persons import Persons, Proven, Told, untold
 from gateway.identity.store import ApiKey, all_keys, read_key
 from gateway.identity.strangers import Stranger, Strangers, Unproven
-from gateway.store import Connection, Store
+from gateway.store import Store
 from gateway.words.access import Call
 from gateway.words.errors import Unidentified
 from gateway.words.principal import Party, Principal
@@ -34,20 +35,33 @@ class Identity:
         issuers: Sequence[Issuer],
         clock: Callable[[], datetime],
         fetch: Fetch | None = None,
+        told: Told = untold,
     ) -> None:
         self.strangers = Strangers()
         self._store = store
         self._keys = ApiKeys(keyed_hash)
-        self._persons = Persons(issuers, fetch)
+        self._persons = Persons(issuers, fetch, told)
         self._clock = clock
+        self._turn = asyncio.Lock()
 
-    def load(self, connection: Connection) -> None:
-        """Reads every key and every key file anew; what was there before serves until this has succeeded.
+    async def load(self) -> None:
+        """Reads every key and every key file anew; what was there before serves until they have been read.
 
-        Raises Misconfigured where an issuer's key file was never good.
+        Raises Unavailable, and Misconfigured where an issuer's key file was never good. Promises: other threads only read; what was
+        read is taken on the event loop, one reading after the other, so that an older one never takes the place of a newer.
         """
-        self._keys.replace(all_keys(connection))
-        self._persons.load()
+        async with self._turn:
+            self._keys.replace(await self._store.scan(all_keys))
+            await self._load_files()
+
+    async def watch(self) -> None:
+        """Looks at the key files once and believes what changed: nothing in the log says that a key was taken out of one."""
+        async with self._turn:
+            await self._load_files()
+
+    async def _load_files(self) -> None:
+        if self._persons.has_files:
+            self._persons.take(await asyncio.to_thread(self._persons.read))
 
     async def update_issuers(self) -> None:
         """Asks the issuers' addresses for their keys; for a start, so that the first person need not wait."""

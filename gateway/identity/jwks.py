@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any, cast
 
@@ -114,32 +115,59 @@ def _import(entry: dict[str, Any]) -> tuple[OKPKey | ECKey | RSAKey, frozenset[s
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class FileRead:
+    """What a key file held when it was read: its bytes and the keys in them, or why there are none to be had."""
+
+    data: bytes
+    keys: KeySet | None
+    error: OSError | Misconfigured | None = None
+
+
+class Taken(Enum):
+    """What came of reading a key file: its first keys, other keys than before, nothing new, or a new mistake in it."""
+
+    FIRST = auto()
+    CHANGED = auto()
+    SAME = auto()
+    REFUSED = auto()
+
+
 class FileKeys:
-    """The keys of an issuer whose set lies in a file; read anew by `load`."""
+    """The keys of an issuer whose set lies in a file. `read` may run in any thread and changes nothing; `take` runs on the loop."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._bytes = b""
         self._keys: KeySet | None = None
+        self._refused: tuple[type[BaseException | None], bytes] | None = None
 
-    def load(self) -> bool:
-        """Reads the file; True when the keys changed. A broken file leaves the good keys in place.
+    def read(self) -> FileRead:
+        """Gives what lies there now. Its bytes are compared, not its time: a file put back with an old date is another one too."""
+        data = b""
+        try:
+            with self._path.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+            return FileRead(data, self._keys if data == self._bytes else read_keys(data))
+        except (OSError, Misconfigured) as error:
+            return FileRead(data, None, error)
+
+    def take(self, found: FileRead) -> Taken:
+        """Believes what was read. A broken file leaves the good keys in place, and each state of it is named as new once.
 
         Raises Misconfigured where there are no good keys yet.
         """
-        try:
-            data = self._path.read_bytes()
-            if data == self._bytes:
-                return False
-            keys = read_keys(data)
-        except (OSError, Misconfigured) as error:
+        if found.error is not None or found.keys is None:
             if self._keys is None:
-                raise Misconfigured(
-                    f"{self._path.name}: {error if isinstance(error, Misconfigured) else 'not readable'}"
-                ) from error
-            return False
-        self._bytes, self._keys = data, keys
-        return True
+                why = found.error if isinstance(found.error, Misconfigured) else "not readable"
+                raise Misconfigured(f"{self._path.name}: {why}") from found.error
+            before, self._refused = self._refused, (type(found.error), found.data)
+            return Taken.SAME if before == self._refused else Taken.REFUSED
+        first, same = self._keys is None, found.data == self._bytes
+        self._bytes, self._keys, self._refused = found.data, found.keys, None
+        if same:
+            return Taken.SAME
+        return Taken.FIRST if first else Taken.CHANGED
 
     async def find(self, kid: str, now: datetime) -> VerifyingKey | None:  # noqa: ARG002  # the shape that both sources share
         """Gives the key of that id."""

@@ -18,6 +18,7 @@ _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _SHAPE = re.compile(
     rf"gh_([{_DIGITS}]{{26}})_([A-Za-z0-9_-]{{42}}[AEIMQUYcgkosw048])([{_DIGITS}]{{7}})", re.ASCII
 )
+_ID = re.compile(rf"key_[{_DIGITS}]{{26}}", re.ASCII)
 _LENGTH = 3 + 26 + 1 + 43 + 7
 
 
@@ -31,6 +32,11 @@ class KeyText:
 
 NOBODY = KeyText("key_" + "0" * 26, b"0" * 43)
 """Stands in for a text that is no key, so that the same work is done for it."""
+
+
+def is_id(text: str) -> bool:
+    """Whether a text has the form of a key's id; there may be no such key."""
+    return _ID.fullmatch(text) is not None
 
 
 def write(key_id: str, random: bytes) -> tuple[str, KeyText]:

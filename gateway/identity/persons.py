@@ -1,14 +1,14 @@
 """Step 2 of the request path, the person: a token of an issuer we know, for this gateway, issued for this application.
 
 Verified tokens are remembered (an EdDSA check costs 180 µs) until they end or turn 15 minutes old, whichever comes first, and
-all are forgotten when any issuer's keys change.
+all are forgotten when any issuer's keys change. Everything here is used on the event loop, but for `read`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -17,13 +17,21 @@ from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 
 from gateway.identity.issuers import ALGORITHMS, Issuer
-from gateway.identity.jwks import AddressKeys, Fetch, FileKeys, VerifyingKey
+from gateway.identity.jwks import AddressKeys, Fetch, FileKeys, FileRead, Taken, VerifyingKey
 from gateway.identity.strangers import Stranger, Unproven
 from gateway.identity.token import MAX_AGE, Unpacked, check_claims, check_terms, unpack
 from gateway.words.errors import Misconfigured
 from gateway.words.principal import Party
 
 MAX_REMEMBERED = 10_000
+
+Told = Callable[[int, BaseException | None], None]
+"""Is told when an issuer's key file changed while this runs: the issuer's number, from 1, and why the file is refused (None: its
+keys are in force)."""
+
+
+def untold(_number: int, _error: BaseException | None) -> None:
+    """Tells nobody."""
 
 
 class KeySource(Protocol):
@@ -46,29 +54,45 @@ class Proven:
 class Persons:
     """Every issuer that is believed, with its keys."""
 
-    def __init__(self, issuers: Sequence[Issuer], fetch: Fetch | None) -> None:
+    def __init__(self, issuers: Sequence[Issuer], fetch: Fetch | None, told: Told = untold) -> None:
+        self._told = told
         self._terms = {issuer.issuer: issuer for issuer in issuers}
         if len(self._terms) != len(issuers):
             raise Misconfigured("an issuer is named twice in settings")
-        self._files: list[FileKeys] = []
+        self._files: dict[int, FileKeys] = {}
         self._addresses: list[AddressKeys] = []
-        self._keys = {issuer.issuer: self._source(issuer, fetch) for issuer in issuers}
+        self._keys = {
+            issuer.issuer: self._source(number, issuer, fetch) for number, issuer in enumerate(issuers, 1)
+        }
         self._remembered: OrderedDict[tuple[bytes, str], Proven] = OrderedDict()
+        self._forgotten = 0
 
-    def _source(self, issuer: Issuer, fetch: Fetch | None) -> KeySource:
+    def _source(self, number: int, issuer: Issuer, fetch: Fetch | None) -> KeySource:
         if not isinstance(issuer.jwks, str):
-            self._files.append(file := FileKeys(issuer.jwks))
+            self._files[number] = file = FileKeys(issuer.jwks)
             return file
         if fetch is None:
             raise Misconfigured("an issuer's keys stand at an address and nothing here reads addresses")
         self._addresses.append(address := AddressKeys(issuer.jwks, fetch, self.forget))
         return address
 
-    def load(self) -> None:
-        """Reads the key files anew. Raises Misconfigured where one was never good."""
-        changed = [file.load() for file in self._files]  # every file is read, whichever changed
-        if any(changed):
+    @property
+    def has_files(self) -> bool:
+        """Whether any issuer's keys lie in a file."""
+        return bool(self._files)
+
+    def read(self) -> Sequence[FileRead]:
+        """Gives what the key files hold now, and changes nothing: it may run in any thread."""
+        return [file.read() for file in self._files.values()]
+
+    def take(self, found: Sequence[FileRead]) -> None:
+        """Believes what was read from the files. Raises Misconfigured where one was never good."""
+        taken = [file.take(one) for file, one in zip(self._files.values(), found, strict=True)]
+        if Taken.CHANGED in taken:
             self.forget()
+        for number, what, one in zip(self._files, taken, found, strict=True):
+            if what in (Taken.CHANGED, Taken.REFUSED):
+                self._told(number, one.error)
 
     async def update(self, now: datetime) -> None:
         """Asks the addresses that have not been asked lately."""
@@ -78,6 +102,7 @@ class Persons:
     def forget(self) -> None:
         """Drops all remembered tokens: each is verified again."""
         self._remembered.clear()
+        self._forgotten += 1
 
     async def prove(self, token: str, application: str, now: datetime) -> Proven:
         """Gives the person whom the token names. Raises Unproven."""
@@ -87,7 +112,11 @@ class Persons:
         if known is not None and seconds < known.until:
             self._remembered.move_to_end(mark)
             return known
+        forgotten = self._forgotten
         proven = await self._verify(token, application, now)
+        if forgotten != self._forgotten:
+            # Keys changed while this one was verified, maybe by a key that is gone: the next time it is looked at again.
+            return proven
         self._remembered[mark] = proven
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)

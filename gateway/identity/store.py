@@ -71,6 +71,21 @@ def revoke_key(connection: Connection, key_id: str, when: datetime, intent: int)
     return done.rowcount == 1
 
 
+def end_unconfirmed(connection: Connection, key_id: str, when: datetime, intent: int) -> bool:
+    """Ends a key that was never valid; False where it is meanwhile, or had ended. Of this and `confirm_key` one succeeds."""
+    free = API_KEYS.c.confirmed_at.is_(None) & API_KEYS.c.revoked_at.is_(None)
+    ended = {"revoked_at": when, "revoke_intent": intent}
+    done = connection.execute(update(API_KEYS).where(API_KEYS.c.id == key_id, free).values(ended))
+    return done.rowcount == 1
+
+
+def unconfirmed_keys(connection: Connection, latest: datetime) -> Sequence[ApiKey]:
+    """Gives the keys, made at `latest` or before, that are neither valid nor ended."""
+    free = API_KEYS.c.confirmed_at.is_(None) & API_KEYS.c.revoked_at.is_(None)
+    asked = select(API_KEYS).where(free, API_KEYS.c.created <= latest).order_by(API_KEYS.c.id)
+    return [_key(row) for row in connection.execute(asked)]
+
+
 def read_key(connection: Connection, key_id: str) -> ApiKey | None:
     """Gives one key, None where there is none."""
     row = connection.execute(select(API_KEYS).where(API_KEYS.c.id == key_id)).one_or_none()

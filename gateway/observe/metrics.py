@@ -19,6 +19,7 @@ class Count(StrEnum):
     ANSWERS = "gatehouse.answers"  # label outcome
     REFUSALS = "gatehouse.refusals"  # label code
     ALARMS = "gatehouse.alarms"  # label kind
+    ADOPTED = "gatehouse.adopted"  # values shown in clear under `clear_until` that the catalogue seals
     DEFECTS = "gatehouse.defects"  # exceptions that are not of our error tree
 
 

@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.words.decision import FactValue
-
 MAX_TEXT = 500
 MAX_NODES = 120
 MAX_NUMBER = 1_000_000_000
@@ -26,6 +24,7 @@ _PREFIXED = re.compile(r"\w[\"']")
 # row at commas and brackets whatever the quotes: none of their characters is allowed, and `.` only where no `p` or `r` precedes it.
 _LITERAL = re.compile(r"[\w:./@ *+=-]*\Z")
 _REWRITTEN = re.compile(r"\b[pr]\d*\.")
+_WRITTEN = re.compile(r"\br\.(?=\w)")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 _DICT_METHODS = frozenset(name for name in dir(dict) if not name.startswith("_"))
@@ -50,12 +49,12 @@ class Uncomparable(Exception):
 class Asked:
     """What a condition may look at, made plain. Lives for one decision and is never kept.
 
-    rec: the record's facts. sub: the party's id, whether the application acts alone, and attributes.
+    rec: the record's facts, as `facts.plain` gives them. sub: the party's id, whether the application acts alone, and attributes.
     env: hour 0 to 23, weekday 1 (Monday) to 7, date `YYYY-MM-DD`, local to the policy's clock.
     pur: the purpose or `-`. dom: the record's unit or `-`.
     """
 
-    rec: Mapping[str, FactValue]
+    rec: Mapping[str, Any]
     sub: Mapping[str, str | int | bool | None]
     env: Mapping[str, str | int]
     pur: str
@@ -72,7 +71,7 @@ class Condition:
 
     conjuncts:  normal text of each part joined by a top-level `and`; empty for `True`. Fewer conjuncts of the same is implied.
     facts, attributes: names it looks at. sets: facts that stand right of `in`. scalars: facts used in any other way.
-    total:      it cannot fail on any value (it orders nothing).
+    total:      it cannot fail on any record: it orders nothing and asks for no fact (a record may hold there what is none).
     test:       raises TypeError where an order is asked of values that have none.
     """
 
@@ -109,10 +108,11 @@ def valid_fact_name(name: str) -> bool:
 
 def parse(text: str) -> Condition:
     """Gives the condition of a policy row. Raises Malformed with the reason."""
-    return _condition(text, _tree(text))
+    return _condition(text, tree_of(text))
 
 
-def _tree(text: str) -> ast.expr:
+def tree_of(text: str) -> ast.expr:
+    """Gives the condition's expression, of the right characters and size. Raises Malformed with the reason."""
     if not text or len(text) > MAX_TEXT:
         raise Malformed(f"a condition has 1 to {MAX_TEXT} characters")
     bare = _STRING.sub('""', text)
@@ -129,8 +129,12 @@ def _tree(text: str) -> ast.expr:
         tree = ast.parse(casbin_spelling(text).strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
         raise Malformed("it is no expression") from exc
-    if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
+    nodes = list(ast.walk(tree))
+    if len(nodes) > MAX_NODES:
         raise Malformed(f"it has more than {MAX_NODES} parts")
+    # Casbin rewrites the text `r.` alone: of `r .pur` or `(r).pur` it would raise, where we would read a name.
+    if sum(isinstance(node, ast.Name) for node in nodes) != len(_WRITTEN.findall(bare)):
+        raise Malformed("`r` is not followed by its dot")
     return tree
 
 
@@ -238,7 +242,9 @@ def _members(node: ast.expr, seen: _Seen) -> Callable[[Asked], tuple[Plain, ...]
         case ast.Attribute(value=ast.Attribute(value=ast.Name(id="r"), attr="rec"), attr=name):
             _fact(name, seen)
             seen.sets.add(name)
-            return lambda asked: asked.rec[name]  # type: ignore[return-value] # `facts.plain` made it a tuple
+            return lambda asked: asked.rec[
+                name
+            ]  # `facts.plain` made it a tuple, or what nothing can be asked of
     raise Malformed("right of `in` stands a list of literals or a fact of the record")
 
 
@@ -287,3 +293,4 @@ def _fact(name: str, seen: _Seen) -> None:
     if not valid_fact_name(name):
         raise Malformed(f"`{name}` is no fact's name: in Casbin it would be a method")
     seen.facts.add(name)
+    seen.total = False

@@ -152,8 +152,8 @@ class PreparedQuestion:
         return self._asking.searchable
 
     def _asked(self, facts: Facts) -> list[Asked]:
-        rec = plain(facts.values, self._asking.facts, self._engine.bundle.sets)
-        unit = unit_of(facts.values)
+        rec = plain(facts, self._asking.facts, self._engine.bundle.sets)
+        unit = unit_of(facts)
         return [Asked(rec, sub, self._env, self._purpose, unit) for sub in self._subjects]
 
     def _made(

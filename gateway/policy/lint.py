@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 
 from gateway.policy.bundle import ANY, SET, SHOW_CLEAR, SHOW_MASKED, SHOW_TOKEN, wide
-from gateway.policy.condition import SUBJECT_NAMES, Condition, Malformed, parse
+from gateway.policy.condition import SUBJECT_NAMES, Condition, Malformed, parse, tree_of
 from gateway.policy.finding import Finding, Severity, error, warning
 from gateway.policy.known import Known, facts_of
+from gateway.policy.literals import Literals
 from gateway.policy.plan import RECORD
 from gateway.policy.source import MODEL_FILE, POLICY_FILE, Row
 from gateway.policy.vocabulary import Vocabulary
@@ -18,6 +19,7 @@ COLUMNS = {"p": 8, "g": 3}
 _SHOWS = frozenset({SHOW_CLEAR, SHOW_MASKED, SHOW_TOKEN})
 _PLAIN_COLUMN = re.compile(r"[\w:/.@#%*~+=&?|-]+\Z", re.ASCII)
 _NEVER_READ = "The rule would never match, or match something else"
+_NEVER_EQUAL = "The comparison would say the same of every record: a deny would not hold"
 
 
 class Lint:
@@ -29,6 +31,7 @@ class Lint:
         self._subject = vocabulary.attributes | SUBJECT_NAMES
         self.findings: list[Finding] = []
         self.conditions: dict[int, Condition] = {}
+        self._of: dict[str, Literals] = {}
         self._sets: dict[str, int] = {}
         self._scalars: dict[str, int] = {}
 
@@ -152,11 +155,22 @@ class Lint:
             )
         for name in sorted(condition.attributes - self._subject):
             self._error(row, f"unknown attribute `r.sub.{name}`", "Every decision raises", "Declare it")
+        for fault in self._literals(res).faults(tree_of(text)):
+            self._error(row, fault.what, _NEVER_EQUAL, fault.suggestion)
         for fact in condition.sets:
             self._sets.setdefault(fact, row.line)
         for fact in condition.scalars:
             self._scalars.setdefault(fact, row.line)
         self.conditions[row.line] = condition
+
+    def _literals(self, res: str) -> Literals:
+        """Gives what a condition about that resource, or about any of them, may compare with; made once."""
+        made = self._of.get(res)
+        if made is None:
+            resources = self._known.resources
+            about = [resources[res]] if res in resources else list(resources.values())
+            made = self._of[res] = Literals(self._vocabulary, about)
+        return made
 
     def hold_extra(self, extra: Sequence[Condition], line: int) -> None:
         """Looks at the parts that a model adds for every rule: the same facts, attributes and sets as the rules' own."""
@@ -166,6 +180,8 @@ class Lint:
         }
         rules_sets, rules_scalars = set(self._sets), set(self._scalars)
         for part in extra:
+            for fault in self._literals(ANY).faults(tree_of(part.text)):
+                self.findings.append(error(MODEL_FILE, line, fault.what, _NEVER_EQUAL, fault.suggestion))
             strange |= {f"r.rec.{f}" for f in part.sets & (rules_scalars | {"unit"})}
             strange |= {f"r.rec.{f}" for f in part.scalars & rules_sets}
         for name in sorted(strange):

@@ -17,7 +17,7 @@ from gateway.policy.known import Catalogue, Known, known
 from gateway.policy.links import hold_links
 from gateway.policy.lint import Lint, refused
 from gateway.policy.model import parse_model
-from gateway.policy.reference import enforcer, same_rows
+from gateway.policy.reference import enforcer, same_model, same_rows
 from gateway.policy.roles import RoleGraph
 from gateway.policy.source import MODEL_FILE, POLICY_FILE, Row, rows, text_of
 from gateway.policy.vocabulary import FILE as VOCABULARY_FILE
@@ -127,14 +127,16 @@ def build(files: Mapping[str, bytes], ground: Known) -> tuple[Bundle | None, lis
         return None, findings
     # pycasbin's own reading is the last word on what a row says; whatever it raises here is a refusal, not a crash
     try:
-        agrees = same_rows(enforcer(model.text, texts[POLICY_FILE].split("\n")), found)
+        stock = enforcer(model.text, texts[POLICY_FILE].split("\n"))
+        agrees, file = same_rows(stock, found), POLICY_FILE
+        if not same_model(stock):
+            agrees, file = False, MODEL_FILE
     except Exception:  # noqa: BLE001 - the file is refused whatever stock Casbin stumbled over
-        agrees = False
+        agrees, file = False, POLICY_FILE
     if not agrees:
+        what = "rows" if file == POLICY_FILE else "columns, another effect or other names in the matcher"
         findings.append(
-            error(
-                POLICY_FILE, 1, "stock Casbin reads other rows", "It would decide otherwise", "See its rows"
-            )
+            error(file, 1, f"stock Casbin reads other {what}", "It would decide otherwise", "See its reading")
         )
         return None, findings
     lines = _lines(found, lint, model.extra)

@@ -29,15 +29,15 @@ PARTS = (
     '(p.pur == r.pur || p.pur == "*")',
     "eval(p.cond)",
 )
-_EXPECTED = {
+_LISTS = {
     ("request_definition", "r"): REQUEST,
     ("policy_definition", "p"): RULE,
     ("role_definition", "g"): LINK,
-    ("policy_effect", "e"): EFFECT,
 }
+_EXPECTED = {**_LISTS, ("policy_effect", "e"): EFFECT}
 # Anchored, without alternation at the top, quantified groups or back references: linear in its input.
 _SAFE_PATTERN = re.compile(r"\^(?:[\w:/@ =-]|\\[.\\/]|\[[\w:./@ -]+\][*+?]?|\.[*+?]?)*\$\Z")
-_FUNCTIONS = frozenset({"regexMatch"})
+FUNCTIONS = frozenset({"regexMatch"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,16 @@ def parse_model(text: str) -> tuple[Model | None, list[Finding]]:
     for key, expected in _EXPECTED.items():
         if key not in options:
             findings.append(_lacking(key))
-        elif _squeezed(options[key][0]) != _squeezed(expected):
+        elif not (
+            tokens(options[key][0]) == tokens(expected) if key in _LISTS else options[key][0] == expected
+        ):
             line = options[key][1]
             findings.append(
                 error(
                     MODEL_FILE,
                     line,
                     f"`{key[1]}` is not the gateway's",
-                    "An effect that allows what nobody denied, or a request that nobody asks, would be possible",
+                    "A deny could be read as an allow, or a request that nobody asks be decided",
                     f"Write `{key[1]} = {expected}`",
                 )
             )
@@ -103,8 +105,9 @@ def _lacking(key: tuple[str, str]) -> Finding:
     )
 
 
-def _squeezed(text: str) -> str:
-    return re.sub(r"\s+", "", text)
+def tokens(text: str) -> list[str]:
+    """Gives what stands between the commas as Casbin reads it: blanks around a name are nothing, within it they are part of it."""
+    return [token.strip() for token in text.split(",")]
 
 
 def _options(text: str) -> tuple[dict[tuple[str, str], tuple[str, int]], list[Finding]]:
@@ -212,7 +215,7 @@ def _refusal(part: ast.expr) -> str | None:
         return _refusal(part.operand)
     if not isinstance(part, ast.Call) or not isinstance(part.func, ast.Name):
         return "it is no condition over the request"
-    if part.func.id not in _FUNCTIONS:
+    if part.func.id not in FUNCTIONS:
         return f"the function `{part.func.id}` is not on the list"
     match part.args:
         case [ast.Attribute() as value, ast.Constant(value=str(pattern))] if not part.keywords:

@@ -6,16 +6,19 @@ that this name can assume. Any deny or error among them denies, else any allow a
 
 from __future__ import annotations
 
+import ast
 import copy
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from types import MappingProxyType
 
 import casbin
+from casbin.constant.constants import ALLOW_AND_DENY_EFFECT
 from casbin.persist import Adapter, load_policy_line
 
 from gateway.policy.bundle import ANY, SET, Bundle, resource_name, wide
-from gateway.policy.condition import Asked
+from gateway.policy.condition import Asked, casbin_spelling
+from gateway.policy.model import FUNCTIONS, REQUEST, RULE, tokens
 from gateway.policy.plan import LADDER, RECORD, Outcome, denial
 from gateway.policy.source import POLICY_FILE, Row
 from gateway.words.decision import Disclosure, FieldView, Reason, Rule, narrower
@@ -51,6 +54,28 @@ def same_rows(made: casbin.Enforcer, rows: Sequence[Row]) -> bool:
         [list(row.columns) for row in rows if row.kind == kind] == made.model[kind][kind].policy
         for kind in ("p", "g")
     )
+
+
+def same_model(made: casbin.Enforcer) -> bool:
+    """True when stock pycasbin has exactly the gateway's columns and effect, and a matcher that asks for nothing else.
+
+    Without a column of the name `eft` it takes every row for an allow, a deny too, and says nothing.
+    """
+    sections = made.model.model
+    columns = {
+        kind: [f"{kind}_{name}" for name in tokens(text)] for kind, text in (("r", REQUEST), ("p", RULE))
+    }
+    if any(set(sections[kind]) != {kind} for kind in ("r", "p", "g", "e", "m")):
+        return False
+    if any(sections[kind][kind].tokens != names for kind, names in columns.items()):
+        return False
+    asked = {node.id for node in ast.walk(_parsed(sections["m"]["m"].value)) if isinstance(node, ast.Name)}
+    known = {*columns["r"], *columns["p"], "g", "eval", *FUNCTIONS}
+    return asked <= known and bool(sections["e"]["e"].value == ALLOW_AND_DENY_EFFECT)
+
+
+def _parsed(matcher: str) -> ast.expr:
+    return ast.parse(casbin_spelling(matcher).strip(), mode="eval").body
 
 
 class Reference:

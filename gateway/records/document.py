@@ -61,15 +61,14 @@ def created(kind: Kind, given: Mapping[str, Json], implied: Mapping[str, Json], 
 
 
 def replaced(kind: Kind, given: Mapping[str, Json], current: Mapping[str, Json]) -> Document:
-    """Gives what PUT makes of a record: fields that are not given become null, save those that never change.
+    """Gives what PUT makes of a record: fields that are not given become null, save those that never change. No default takes their
+    place: whoever decided on this change decided on what was given.
 
     Raises Problem: field-unknown, field-value, field-required, field-read-only (a field that never changes, with another value).
     """
     _unchanged(kind, given, current)
     return {
-        field.name: current[field.name]
-        if field.fixed
-        else _checked(field, given.get(field.name, field.default))
+        field.name: current[field.name] if field.fixed else _checked(field, given.get(field.name))
         for field in _writable(kind)
     }
 

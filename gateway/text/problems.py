@@ -27,7 +27,7 @@ _RETRY_SECONDS: Final[Mapping[Code, int]] = {
     Code.FENCE_MOVING: 1,
     Code.NOT_READY: 5,
 }
-# A floor's reason says something about the customer (erased, refused), which is nobody's to learn from a 403.
+# A floor's reason says something about the customer (erased, refused), which is nobody's to learn from a 403: it is told as `no-rule`.
 _REASONS_TOLD: Final = frozenset(
     {Reason.RULE_DENIED, Reason.NO_RULE, Reason.PURPOSE_NOT_HELD, Reason.NO_BUNDLE, Reason.ENGINE_ERROR}
 )
@@ -78,6 +78,7 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
 def _params(error: GatehouseError) -> dict[str, str | int]:
     params = dict(error.params)
     # A denial told as NOT_FOUND must look like a record that is not there, to the last byte.
-    if isinstance(error, Denied) and error.code is Code.DENIED and error.decision.reason in _REASONS_TOLD:
-        params["reason"] = error.decision.reason.value
+    if isinstance(error, Denied) and error.code is Code.DENIED:
+        reason = error.decision.reason
+        params["reason"] = (reason if reason in _REASONS_TOLD else Reason.NO_RULE).value
     return params

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from copy import deepcopy
 from urllib.parse import quote
 
 from gateway.upstream.links import address_of
 from gateway.upstream.place import Place
 from gateway.upstream.places import Places
 from gateway.upstream.reading import Reading
-from gateway.upstream.shape import Cut, rewrite_links, wrap
+from gateway.upstream.shape import Cut, wrap
 from gateway.upstream.target import body_type, fill, onward
 from gateway.upstream.transport import RawAnswer
 from gateway.wire.headers import well_formed
@@ -26,7 +25,6 @@ from gateway.words.errors import BadAnswer, NoAnswer, NotSent
 from gateway.words.json import Json, JsonObject
 from gateway.words.record import ClosedPage, ClosedRecord, SealedChange, View
 from gateway.words.resource import (
-    FieldClass,
     Idempotency,
     PageRule,
     Removal,
@@ -171,7 +169,7 @@ class Adapter:
         if not isinstance(work, Delete):
             if sealed is None:
                 raise NotSent
-            document = _outward(place, what.resource, sealed.document)
+            document = sealed.document
             if route.mode is UpdateMode.MERGE and what.resource.removal is Removal.EMPTY:
                 document = _emptied(document)
             body = dump(wrap(route.shape.body_root, document))
@@ -291,17 +289,6 @@ def _conditions(what: Addressed, sealed: SealedChange | None, condition: str | N
             raise NotSent
         return [("idempotency-key", sealed.marker)]
     return []
-
-
-def _outward(place: Place, resource: ResourceSpec, document: JsonObject) -> JsonObject:
-    """Gives the document with links as the upstream says them, so that a record written back as read changes nothing."""
-    links = [spec.pattern for spec in resource.fields if spec.cls is FieldClass.LINK]
-    if not links:
-        return document
-    document = deepcopy(document)  # the intent's entry speaks of the one that was given
-    for pattern in links:
-        rewrite_links(document, pattern, place.mount.outward)
-    return document
 
 
 def _emptied(document: JsonObject) -> JsonObject:

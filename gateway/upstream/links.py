@@ -46,13 +46,6 @@ class Mount:
         rest = path[len(self.base) :]
         return self.prefix + rest if rest else None
 
-    def outward(self, link: str) -> str:
-        """Gives the upstream's own address for one of the gateway's; any other text as it is. Undoes `inward`."""
-        if not link.startswith(self.prefix + "/"):
-            return link
-        start = "" if self.origin is None else f"{self.origin.scheme}://{self.origin.authority}"
-        return start + self.base + link[len(self.prefix) :]
-
     def below(self, link: str) -> str | None:
         """Gives the path below the base, without the prefix; None as for `inward`."""
         seen = self.inward(link)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.upstream.place import Place
-from gateway.upstream.shape import Cut, Finding, Misfit, Piece, Run, rewrite_links
+from gateway.upstream.shape import Cut, Finding, Misfit, Piece, Run, links_at
 from gateway.upstream.target import back, is_json
 from gateway.upstream.transport import RawAnswer
 from gateway.wire.headers import well_formed
@@ -65,13 +65,17 @@ class Reading:
         return run
 
     def closed(self, piece: Piece, ref: ResourceRef) -> ClosedRecord:
-        """Gives the closed record of a piece, its links rewritten."""
+        """Gives the closed record of a piece, its links as they came beside what may be shown of them."""
+        links: dict[str, str] = {}
         for spec in self._resource.fields:
-            if spec.cls is FieldClass.LINK and rewrite_links(
-                piece.fields, spec.pattern, self._place.mount.inward
-            ):
-                self._findings.append((AlarmKind.LINK_FOREIGN, spec.pattern))
-        return ClosedRecord(ref, piece.fields, self._version(piece), piece.outside)
+            if spec.cls is FieldClass.LINK:
+                for value in links_at(piece.fields, spec.pattern):
+                    link = self._place.mount.inward(value) if isinstance(value, str) else None
+                    if isinstance(value, str) and link is not None:
+                        links[value] = link
+                    else:
+                        self._findings.append((AlarmKind.LINK_FOREIGN, spec.pattern))
+        return ClosedRecord(ref, piece.fields, self._version(piece), piece.outside, links)
 
     def _version(self, piece: Piece) -> str | None:
         if self._resource.versioning is Versioning.NONE:
@@ -121,7 +125,9 @@ class Reading:
             collections.append(before)
         if below.rpartition("/")[0] not in collections:
             return None
-        return segments[-1] or None
+        return (
+            segments[-1] or None if segments else None
+        )  # the mount itself, with a slash behind it, names no record
 
     def matches(self, ref: ResourceRef, lookup_field: Pattern | None, marker: str) -> list[ClosedRecord]:
         """Gives the records in a lookup's answer: of a list those whose `lookup_field` is the marker, else the single one.

@@ -6,7 +6,7 @@ What the catalogue does not list is dropped here, around a record; within a reco
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gateway.words.json import Json, JsonObject, Pattern, Pointer
@@ -280,39 +280,20 @@ def _version(value: Json | _Missing) -> str | None:
     return text if text.startswith(('"', 'W/"')) else f'"{text}"'
 
 
-def rewrite_links(fields: JsonObject, pattern: Pattern, rewrite: Callable[[str], str | None]) -> bool:
-    """Rewrites the links at a pattern, in place. A member whose link is not to be shown goes; gives whether any did."""
-    return _rewrite(fields, parts_of(pattern), rewrite)
+def links_at(fields: JsonObject, pattern: Pattern) -> Iterator[Json]:
+    """Gives every value that is not null at a link's pattern."""
+    return _values(fields, parts_of(pattern))
 
 
-def _rewrite(node: Json, parts: Parts, rewrite: Callable[[str], str | None]) -> bool:
+def _values(node: Json, parts: Parts) -> Iterator[Json]:
+    if not parts:
+        if node is not None:
+            yield node
+        return
     head, rest = parts[0], parts[1:]
     if isinstance(node, dict):
-        names = [*node] if head == "*" else [head] if head in node else []
-        if rest:
-            return _any(_rewrite(node[name], rest, rewrite) for name in names)
-        new = {name: _link(node[name], rewrite) for name in names}
-        for name, value in new.items():
-            if value is None and node[name] is not None:
-                del node[name]
-            else:
-                node[name] = value
-        return any(name not in node for name in names)
-    if isinstance(node, list) and head == "*":
-        if rest:
-            return _any(_rewrite(element, rest, rewrite) for element in node)
-        before = [element is None for element in node]
-        node[:] = [
-            _link(element, rewrite) for element in node
-        ]  # an array keeps its length: null where none is shown
-        return [element is None for element in node] != before
-    return False
-
-
-def _any(done: Iterable[bool]) -> bool:
-    """Tells whether any is true, after all of them: `any` stops at the first, and the rest would stay as they came."""
-    return sum(done) > 0
-
-
-def _link(value: Json, rewrite: Callable[[str], str | None]) -> Json:
-    return rewrite(value) if isinstance(value, str) else None
+        for name in [*node] if head == "*" else [head] if head in node else []:
+            yield from _values(node[name], rest)
+    elif isinstance(node, list) and head == "*":
+        for element in node:
+            yield from _values(element, rest)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from gateway.wire.headers import never_passes, well_formed
 from gateway.wire.target import canonical
 from gateway.words.access import ResourceRef
-from gateway.words.errors import NotSent, Refused
+from gateway.words.errors import NotSent, Refused, Unaddressable
 
 MAX_TARGET_BYTES = 16_384
 """More than callers may send: a search for an envelope's text is long."""
@@ -38,8 +38,8 @@ _JSON_TYPES = frozenset({"application/json", "application/merge-patch+json"})
 def target(base: str, path: str, raw_query: str, added: Iterable[tuple[str, str]] = ()) -> bytes:
     """Gives base path, path and query. added: pairs in the upstream's own spelling.
 
-    Raises NotSent where the whole has not exactly one reading, a parameter that stands twice included: no caller may say
-    again what the catalogue fixes.
+    Raises NotSent for what is added and is no pair; Unaddressable (a NotSent) where the whole has not exactly one reading, a
+    parameter that stands twice included: no caller may say again what the catalogue fixes.
     """
     added = tuple(added)
     if any(not _PAIR.fullmatch(f"{name}={value}") or "=" in name for name, value in added):
@@ -50,21 +50,21 @@ def target(base: str, path: str, raw_query: str, added: Iterable[tuple[str, str]
         raw = whole.encode("ascii")
         canonical(raw, max_bytes=MAX_TARGET_BYTES)
     except (UnicodeEncodeError, Refused):
-        raise NotSent from None  # the cause would quote the target, and a target may hold values
+        raise Unaddressable from None  # the cause would quote the target, and a target may hold values
     return raw
 
 
 def fill(template: str, ref: ResourceRef, key: str | None = None) -> tuple[str, str]:
     """Gives path and query of a target template, each value encoded so that it stays one segment or one query value.
 
-    Raises NotSent for a value that is missing or empty; `target` refuses one that cannot be a segment (dots, slashes).
+    Raises Unaddressable (a NotSent) for a value that is missing or empty; `target` refuses one that cannot be a segment (dots, slashes).
     """
     values = {"id": ref.record, "parent": ref.parent.record if ref.parent else None, "key": key}
 
     def value(found: re.Match[str]) -> str:
         text = values[found[1]]
         if not text:
-            raise NotSent
+            raise Unaddressable
         return quote(text, safe="")
 
     path, _, query = _PLACE.sub(value, template).partition("?")

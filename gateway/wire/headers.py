@@ -21,30 +21,94 @@ HOP_BY_HOP: Final = _names(
     "connection content-length expect http2-settings keep-alive proxy-authenticate proxy-authentication-info "
     "proxy-authorization proxy-connection te trailer transfer-encoding upgrade"
 )
-# Who a request came from or was for, as some proxy claims it (RFC 7239 and its forerunners).
+# Who a request came from or was for, as some proxy claims it (RFC 7239, its forerunners, and what single proxies made of them).
 _FORWARDING: Final = _names(
-    "cf-connecting-ip client-ip fastly-client-ip forwarded host real-ip true-client-ip via x-client-ip x-cluster-client-ip "
-    "x-envoy-external-address x-envoy-original-path x-forwarded x-host x-original-forwarded-for x-original-host "
-    "x-original-uri x-original-url x-proxyuser-ip x-real-ip x-remote-addr x-remote-ip x-rewrite-url"
+    "ali-cdn-real-ip cdn-src-ip client-ip forwarded host incap-client-ip proxy real-ip true-client-ip via x-azure-clientip "
+    "x-azure-socketip x-client-ip x-cluster-client-ip x-coming-from x-host x-originating-ip x-real-ip x-sucuri-clientip"
 )
-_FORWARDING_PREFIXES: Final = ("x-forwarded-", "x-appengine-", "x-envoy-")
+_FORWARDING_PREFIXES: Final = (
+    "cf-",  # Cloudflare, cf-access-… of its Access too
+    "fastly-",
+    "fly-",
+    "forwarded-",
+    "wl-proxy-",  # WebLogic
+    "x-appengine-",
+    "x-arr-",  # Azure's front ends
+    "x-envoy-",
+    "x-forward",  # x-forwarded-client-cert of Envoy and Istio, x-forwarded-user of many, x-forwarded-tls-… of Traefik
+    "x-nf-",
+    "x-proxy",
+    "x-real-",
+    "x-remote-",  # x-remote-addr, and x-remote-user, x-remote-group, x-remote-extra-… of Kubernetes
+    "x-vercel-",
+)
 # Who somebody is: the caller's proof is for us alone, and nobody is believed by a bare header.
 _IDENTITY: Final = _names(
-    "authorization cookie cookie2 from remote-user set-cookie set-cookie2 www-authenticate x-access-token x-api-key x-auth-token "
-    "x-authenticated-user x-consumer-id x-consumer-username x-credential-identifier x-email x-remote-user x-ssl-client-cert "
-    "x-user x-user-id x-username x-webauth-user"
+    "authentication-info authorization cookie cookie2 from gap-auth on-behalf-of set-cookie set-cookie2 sudo www-authenticate "
+    "x-access-token x-act-as x-api-key x-credential-identifier x-email x-end-user x-groups x-id-token x-on-behalf-of x-principal "
+    "x-roles x-sudo"
 )
 _IDENTITY_PREFIXES: Final = (
+    "$ws",  # WebSphere's plug-ins
+    "client-cert",  # RFC 9440
     "gatehouse-",
-    "x-auth-request-",
-    "x-goog-authenticated-",
-    "x-amzn-oidc-",
-    "x-ssl-client-",
+    "impersonate-",  # Kubernetes
+    "iv-",  # WebSEAL
+    "mellon-",
+    "oam-",
+    "oidc-",
+    "remote-",  # Authelia: remote-user, remote-groups, remote-name, remote-email
+    "shib-",
+    "sm-",  # SiteMinder
+    "ssl-",  # ssl-client-cert, ssl-client-subject-dn, ssl-client-verify
+    "tailscale-",
+    "x-amzn-",  # x-amzn-oidc-…, x-amzn-mtls-…
+    "x-anonymous-",
+    "x-auth-",  # oauth2-proxy: x-auth-request-…; others: x-auth-username, x-auth-token
+    "x-authenticated-",
+    "x-authentik-",
+    "x-client-",  # x-client-cert, x-client-dn, x-client-verify
+    "x-consumer-",  # Kong
+    "x-goog-",  # x-goog-authenticated-user-…, x-goog-iap-jwt-assertion
+    "x-hasura-",
+    "x-impersonate-",
+    "x-jwt-",
+    "x-ms-client-",  # Azure: x-ms-client-principal, -name, -id, -idp
+    "x-ms-token-",
+    "x-oidc-",
+    "x-pomerium-",
+    "x-shib-",
+    "x-ssl-",
+    "x-user",  # x-user, x-user-id, x-username, x-userinfo
+    "x-vouch-",
+    "x-webauth-",
 )
-# Make of the method or target that was decided on another one.
-_OVERRIDES: Final = _names("x-http-method x-http-method-override x-method-override")
+# Make of the method or target that was decided on another one, or of the answer another file of the proxy's in front.
+_OVERRIDES: Final = _names("content-override x-request-uri x-sendfile x-lighttpd-send-file x-reproxy-url")
+_OVERRIDE_PREFIXES: Final = (
+    "x-accel-",
+    "x-http-destination",
+    "x-http-method",
+    "x-http-path",
+    "x-method",
+    "x-original-",
+    "x-override",
+    "x-rewrite-",
+)
 _NEVER: Final = HOP_BY_HOP | _FORWARDING | _IDENTITY | _OVERRIDES
-_NEVER_PREFIXES: Final = _FORWARDING_PREFIXES + _IDENTITY_PREFIXES
+_NEVER_PREFIXES: Final = _FORWARDING_PREFIXES + _IDENTITY_PREFIXES + _OVERRIDE_PREFIXES
+
+# What the gateway says itself, whatever a caller sends: who asks and for what type; conditions, ranges and encodings would answer about
+# what was not decided on (RFC 9110 section 13). An upstream that demands one of the first gets it as a fixed header.
+OWN_REQUEST: Final = _names(
+    "accept accept-encoding content-encoding content-type idempotency-key if-match if-modified-since if-none-match if-range "
+    "if-unmodified-since origin range referer user-agent"
+)
+# Describe bytes that the gateway makes anew, or that it has taken apart.
+OWN_RESPONSE: Final = _names(
+    "accept-ranges age alt-svc audit-ref cache-control content-disposition content-encoding content-location content-md5 "
+    "content-range content-type date digest refresh repr-digest server x-content-type-options"
+)
 
 # Two of these and two readers may each believe another (RFC 9110 section 5.3): refused, also when both say the same.
 SINGLETONS: Final = _names(

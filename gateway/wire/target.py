@@ -1,8 +1,8 @@
 """Step 1: a request target has one spelling, or it is refused. Pure.
 
-What is decided on is what is sent, byte for byte. So nothing is normalised here: a target that some server, proxy or
-framework would read as another one is refused (RFC 3986 section 6.2.2 lists the equivalences), and what is left means the
-same to everyone.
+What is decided on is what is sent, byte for byte. So a path is never normalised: one that some server, proxy or framework
+would read as another is refused (RFC 3986 section 6.2.2 lists the equivalences), and what is left means the same to
+everyone. In a query, which nobody maps to a place, hexadecimal digits are written in capitals once, here: form encoders write either.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from gateway.words.errors import Code, Refused
 _PLAIN: Final = rb"A-Za-z0-9\-._~!$&'()*+,=:@"
 _PATH: Final = re.compile(rb"(?:/(?:[" + _PLAIN + rb"]|%[0-9A-F]{2})*)+")
 # Section 3.4, and the square brackets that browsers and curl leave as they are; `&` and `=` part the pairs.
-_QUERY: Final = re.compile(rb"(?:[" + _PLAIN + rb"/?\[\]]|%[0-9A-F]{2})+")
+_QUERY: Final = re.compile(rb"(?:[" + _PLAIN + rb"/?\[\]]|%[0-9A-Fa-f]{2})+")
 # Section 2.3: encoding these gives a second spelling of the same path. ALPHA, DIGIT, "-", ".", "_", "~".
 _NEEDLESS: Final = re.compile(rb"%(?:4[1-9A-F]|5[0-9A]|6[1-9A-F]|7[0-9A]|3[0-9]|2D|2E|5F|7E)")
 _TILDE: Final = b"%7E"
+_LOWER: Final = re.compile(rb"%[0-9A-Fa-f]?[a-f][0-9A-Fa-f]?")
 _TRIPLET: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _DOTS: Final = re.compile(r"[.\s]+")
 _CLOSED_CATEGORIES: Final = frozenset({"Cc", "Zl", "Zp"})
@@ -37,7 +38,7 @@ class Target:
     """One request target.
 
     path: exactly as received. segments: after the leading slash, each decoded once; a trailing slash is a last, empty one, so
-    `/a/` is not `/a`; `/` has none. raw_query: exactly as received, without `?`. query: its pairs decoded, in order.
+    `/a/` is not `/a`; `/` has none. raw_query: as received, without `?`, its triplets in capitals. query: its pairs decoded, in order.
     """
 
     path: str
@@ -54,7 +55,8 @@ def canonical(raw: bytes, *, max_bytes: int = DEFAULT_LIMITS.max_target_bytes) -
     (double encoding), to invalid UTF-8, or to something that Unicode's compatibility forms turn into one of these.
     Query: `name=value` pairs joined by `&`, each with `=`, each name once and not empty, none of `;` or `#`. `+` in a value means
     a space (the HTML form rule, which every server behind us follows); a plus is `%2B`; in a name it is refused. `~` may be
-    encoded, because form encoders do so. An empty query after `?` is refused: it would be dropped on the way.
+    encoded, and triplets may have small letters, because form encoders do so. An empty query after `?` is refused: it would
+    be dropped on the way.
     Raises Refused: TARGET_TOO_LONG, TARGET_AMBIGUOUS; nothing else, and never with the target's text.
     """
     if len(raw) > max_bytes:
@@ -63,6 +65,8 @@ def canonical(raw: bytes, *, max_bytes: int = DEFAULT_LIMITS.max_target_bytes) -
     if mark and not raw_query:
         _refuse()
     segments = _segments(raw_path)
+    if b"%" in raw_query:
+        raw_query = _LOWER.sub(lambda found: found[0].upper(), raw_query)
     pairs = _pairs(raw_query) if raw_query else ()
     return Target(raw_path.decode("ascii"), segments, raw_query.decode("ascii"), pairs)
 

@@ -16,7 +16,7 @@ class Call:
     method:    upper-case token; HEAD stays HEAD here and is decided as GET.
     path:      the canonical path exactly as received and as it will be forwarded (ASCII, percent-encoded).
     segments:  its segments after the leading slash, each percent-decoded once (UTF-8).
-    raw_query: the query exactly as received, without `?`; empty when there is none.
+    raw_query: the query as it is sent on, without `?`; empty when there is none.
     query:     its pairs decoded, in order.
     headers:   names in lower case, in order, duplicates already refused where they matter.
     body:      bytes as received, bounded; b"" when there is none.

@@ -36,6 +36,7 @@ CONTROL_KEY = _resource(
     ("/purposes", FieldClass.INTERNAL),
     ("/created", FieldClass.INTERNAL),
     ("/expires", FieldClass.INTERNAL),
+    ("/confirmed", FieldClass.INTERNAL),
     ("/revoked", FieldClass.INTERNAL),
 )
 """An API key as the control plane shows it. Its secret is no field: it is shown once, by the answer that made it."""

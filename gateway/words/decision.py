@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
-from gateway.words.json import Pattern
+from gateway.words.json import Json, Pattern
 
 FactValue = None | bool | int | str | tuple[str, ...]
 MAX_FACT_INTEGER = 2**53 - 1  # beyond it an entry could not hold it
@@ -21,6 +21,27 @@ def may_be_fact(value: FactValue) -> bool:
     if isinstance(value, tuple):
         return len(value) <= MAX_FACT_TEXTS and sum(map(len, value)) <= MAX_FACT_TEXT
     return value is None or -MAX_FACT_INTEGER <= value <= MAX_FACT_INTEGER
+
+
+class Unfit(Exception):
+    """A value that stands where a fact belongs and can be none: of a type that no rule compares, or too large for an entry."""
+
+
+def as_fact(value: Json) -> FactValue:
+    """Gives the value as a fact: text, whole number, boolean, list of texts; None, which is absent, for null alone.
+
+    Raises Unfit for any other value. It is never taken for absent: a deny would be escaped by making its fact too large.
+    """
+    fact: FactValue
+    if value is None or isinstance(value, bool | int | str):
+        fact = value
+    elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+        fact = tuple(str(item) for item in value)
+    else:
+        raise Unfit
+    if not may_be_fact(fact):
+        raise Unfit
+    return fact
 
 
 class Disclosure(IntEnum):
@@ -75,10 +96,15 @@ class Floors:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Non-personal facts about the record (unit, region, owner, level, tags …), and its floors. Absent is a fact: None."""
+    """Non-personal facts about the record (unit, region, owner, level, tags …), and its floors. Absent is a fact: None.
+
+    unfit: names under which the record holds a value that is no fact (see `as_fact`). They stand in no entry, and a rule that asks
+           for one of them cannot be answered.
+    """
 
     values: Mapping[str, FactValue] = field(default_factory=dict)
     floors: Floors = Floors()
+    unfit: frozenset[str] = frozenset()
 
 
 class DecidedBy(StrEnum):

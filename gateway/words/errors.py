@@ -48,6 +48,7 @@ class Code(StrEnum):
     TARGET_TOO_LONG = "target-too-long"
     MEDIA_TYPE = "media-type"
     FIELD_UNKNOWN = "field-unknown"
+    MEMBER_UNKNOWN = "member-unknown"
     MASK_SUBMITTED = "mask-submitted"
     VALUE_REFUSED = "value-refused"
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
@@ -94,6 +95,7 @@ STATUS: Mapping[Code, int] = {
     Code.TARGET_TOO_LONG: 414,
     Code.MEDIA_TYPE: 415,
     Code.FIELD_UNKNOWN: 422,
+    Code.MEMBER_UNKNOWN: 422,
     Code.MASK_SUBMITTED: 422,
     Code.VALUE_REFUSED: 422,
     Code.IDEMPOTENCY_KEY_REUSED: 422,
@@ -155,6 +157,13 @@ class NotSent(GatehouseError):
     """Nothing of the request reached the upstream: the only upstream error that may be retried."""
 
     code = Code.UPSTREAM_UNREACHABLE
+
+
+class Unaddressable(NotSent):
+    """What was to be asked has no address: a part of it is missing, or cannot be said in one way.
+
+    It is no sign that the upstream is silent: nobody was called, and asking again asks for nothing either.
+    """
 
 
 class NoAnswer(GatehouseError):

@@ -17,12 +17,15 @@ class ClosedRecord:
 
     fields:  the document at the record's root. version: what a conditional write must name, None where there is none.
     outside: what stands around the record's root in its item or document, by pointer, only pointers listed in Shape.frame.
+    links:   link text of the upstream's → the gateway's address for it. Fields hold links as the upstream says them, since that is
+             what a replace must send back; a link that is not in here leads past the gateway and is never shown.
     """
 
     ref: ResourceRef
     fields: JsonObject = field(repr=False)
     version: str | None = None
     outside: Mapping[Pointer, Json] = field(default_factory=dict, repr=False)
+    links: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from gateway.words.json import Pattern, Pointer
+from gateway.words.decision import Unfit, as_fact
+from gateway.words.json import Json, Pattern, Pointer
 
 
 class FieldClass(StrEnum):
@@ -66,7 +67,7 @@ _ID_FORMS = {
 
 
 class Holds(StrEnum):
-    """What type of value a field holds; a value of another type is not set, and is no fact."""
+    """What type of value a field holds; a value of another type is not set, and a rule that asks for it cannot be answered."""
 
     ANY = "any"
     TEXT = "text"
@@ -110,15 +111,28 @@ class FieldSpec:
     holds: Holds = Holds.ANY
     required: bool = False
 
-    def takes(self, value: object) -> bool:
-        """True for a value that may be set here; what is neither listed nor of the form is another spelling of something."""
+    def takes(self, value: Json) -> bool:
+        """True for a value that may be set here; what is neither listed nor of the form is another spelling of something.
+
+        A field that is a fact takes only what can be one: whoever may set it could else take it away from the rules.
+        """
         if value is not None and not self.holds.fits(value):
+            return False
+        if self.fact is not None and not _may_decide(value):
             return False
         if value is None or not (self.values or self.form):
             return True
         if not isinstance(value, str) or (self.values and value not in self.values):
             return False
         return self.form is None or self.form.fits(value)
+
+
+def _may_decide(value: Json) -> bool:
+    try:
+        as_fact(value)
+    except Unfit:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,14 +228,16 @@ class UpdateMode(StrEnum):
 
 
 class ParamUse(StrEnum):
-    """What a query parameter does. All but PASS refer to fields, or to the page that the gateway owns."""
+    """What a query parameter does. All but PASS refer to fields, or to the page that the gateway owns.
+
+    None chooses which fields are shown: the policy does, and a caller gets what his role may see.
+    """
 
     FILTER = "filter"  # value: compared with `field`
     SORT = "sort"  # value: a field's name, `-` before it for descending; names from `sort_fields`
     LIMIT = "limit"
     CURSOR = "cursor"
     COUNT = "count"
-    SELECT = "select"  # value: comma-separated names from `select_fields`
     PASS = "pass"  # noqa: S105 - a harmless flag: goes on as it is when its value is listed in `values`
 
 
@@ -243,9 +259,7 @@ class ParamSpec:
     field: Pattern | None = None
     op: str = "eq"
     values: tuple[str, ...] = ()
-    names: Mapping[str, Pattern] = dataclasses.field(
-        default_factory=dict
-    )  # for SORT and SELECT: name as sent → field
+    names: Mapping[str, Pattern] = dataclasses.field(default_factory=dict)  # for SORT: name as sent → field
     type: ParamType = ParamType.TEXT
 
 

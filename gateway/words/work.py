@@ -33,7 +33,6 @@ class Query:
     limit: int = 50
     cursor: str | None = field(default=None, repr=False)
     count: bool = False
-    select: frozenset[Pattern] | None = None
 
 
 @dataclass(frozen=True, slots=True)

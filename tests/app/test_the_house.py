@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -10,8 +11,9 @@ import pytest
 
 from audit.verify import verify_sqlite
 from gateway import demo
-from gateway.app import House, open_house, sum_up
+from gateway.app import House, open_house, sum_up, utc_now
 from gateway.doctor import examine
+from gateway.identity import ApiKey, insert_key, read_key
 from gateway.keys import create_key_file
 from gateway.records import sample
 from gateway.serving import serve_demo, serve_forever
@@ -199,3 +201,27 @@ async def test_a_busy_port_is_noticed_before_anything_is_made(
         with pytest.raises(Misconfigured, match=f"port {port}, or set GATEHOUSE_PORT"):
             await start(chosen)
     assert os.listdir(tmp_path) == ["keys.json"]
+
+
+async def test_a_key_that_a_killed_process_left_unconfirmed_is_ended_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    chosen = settings(tmp_path)
+    demo.prepare(chosen)
+    left = ApiKey(
+        "key_" + "1" * 26,
+        b"d" * 32,
+        "app:desk",
+        frozenset(),
+        frozenset({"service"}),
+        created=utc_now() - timedelta(seconds=1),
+        not_after=utc_now() + timedelta(days=1),
+        intent=1,
+    )
+    async with open_house(chosen) as house:
+        await house.stores.state.write(lambda c: insert_key(c, left))
+    async with open_house(chosen) as house:
+        assert (await kinds(house))[-3:] == ["key:revoke", "key:create", "key:revoke"]
+        key = await house.stores.state.read(lambda c: read_key(c, left.id))
+        assert key is not None
+        assert key.revoked_at is not None

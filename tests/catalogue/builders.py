@@ -70,7 +70,6 @@ routes:
       cursor: {use: cursor}
       count: {use: count}
       sort: {use: sort, names: {at: /at, unit: /unit}}
-      fields: {use: select, names: {name: /name, unit: /unit}}
       unit: {use: filter, field: /unit}
       unit[in]: {use: filter, field: /unit, op: in, values: [north, south]}
       unit[prefix]: {use: filter, field: /unit, op: prefix}

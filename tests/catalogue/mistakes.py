@@ -182,7 +182,11 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "a filter by a sealed field": ("unit: {use: filter, field: /unit}", "name: {use: filter, field: /name}", "field: /name", "is sealed"),
     "a filter by no field": ("unit: {use: filter, field: /unit}", "unit: {use: filter, field: /unti}", "/unti", "did you mean '/unit'?"),
     "a sort by a sealed field": ("names: {at: /at, unit: /unit}", "names: {at: /at, name: /name}", "sort:", "is sealed"),
-    "a selection of no field": ("{name: /name, unit: /unit}", "{nam: /nam}", "/nam}", "is no field of buyer"),
+    "a sort by no field": ("names: {at: /at, unit: /unit}", "names: {ta: /ta}", "/ta}", "is no field of buyer"),
+    "a selection of fields": (
+        "lang: {use: pass, values: [zh, en]}\n  read",
+        "fields: {use: select, names: {unit: /unit}}\n  read",
+        "use: select", "no parameter chooses which fields are shown"),
     "an unknown use": ("limit: {use: limit}", "limit: {use: limits}", "limits", "did you mean 'limit'?"),
     "an unknown comparison": ("op: prefix}", "op: begins}", "begins", "'begins' is not known"),
     "a prefix of a number": ("op: ge, type: integer", "op: prefix, type: integer", "score[ge]", "is about texts"),
@@ -218,6 +222,11 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "a fixed media type": ("{x-tenant: bank}", "{content-type: a}", "content-type", "cannot be fixed"),
     "a fixed header in two spellings": ("{x-tenant: bank}", "{x-tenant: a, X-Tenant: b}", "x-tenant", "stands twice"),
     "a parent of its own": ("parent: buyer", "parent: order", "parent: order", "is no other resource here"),
+    "a parent that is not found again": (
+        "  order:\n    parent: buyer\n    subject: {resource: buyer, at: /buyer}",
+        "  place:\n    subject: none\n    read: /places/{id}\n    fields: {/id: {class: public}}\n"
+        "  order:\n    parent: place\n    subject: {resource: buyer, at: /buyer}",
+        "parent: place", "'place' has neither a subject nor public ids"),
     "a read target with a parent too many": (
         "read: /buyers/{id}",
         "read: /x/{parent}/buyers/{id}",

@@ -17,7 +17,6 @@ from gateway.words.resource import (
     Mask,
     PageRule,
     ParamType,
-    ParamUse,
     Removal,
     SubjectRule,
     UpdateMode,
@@ -46,7 +45,7 @@ def test_all_mistakes_are_named_and_not_only_the_first(tmp_path: Path) -> None:
         "sealed: true",
         changed("prefix: /shop", "prefix: /v1", changed("op: prefix}", "op: x}")),
     )
-    assert [problem.split(":")[1] for problem in problems(tmp_path, text)] == ["2", "20", "57"]
+    assert [problem.split(":")[1] for problem in problems(tmp_path, text)] == ["2", "20", "56"]
 
 
 def test_a_literal_credential_is_not_repeated(tmp_path: Path) -> None:
@@ -127,6 +126,74 @@ def test_a_file_with_another_ending_is_not_passed_over_in_silence(tmp_path: Path
         load(tmp_path, allowed_hosts=HOSTS)
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("more.YML", "files that end in .YML are not read; name it more.yaml"),
+        ("more.YAML", "files that end in .YAML are not read; name it more.yaml"),
+        ("more.json", "only files that end in .yaml are read"),
+        ("shop.yaml.bak", "only files that end in .yaml are read"),
+        ("shop.yaml~", "only files that end in .yaml are read"),
+        ("shop", "only files that end in .yaml are read"),
+    ],
+)
+def test_whatever_lies_there_unread_is_named(tmp_path: Path, name: str, says: str) -> None:
+    write(tmp_path, SHOP)
+    write(tmp_path, SHOP, name)
+    with pytest.raises(Misconfigured) as caught:
+        load(tmp_path, allowed_hosts=HOSTS)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{name}:1: {says}")
+
+
+def test_a_folder_within_is_named_and_what_editors_and_mounts_keep_is_not(tmp_path: Path) -> None:
+    write(tmp_path, SHOP)
+    write(tmp_path, "{}", "catalogue.schema.json")
+    write(tmp_path, "x", ".shop.yaml.swp")
+    (tmp_path / "..data").mkdir()
+    assert "shop" in load(tmp_path, allowed_hosts=HOSTS).upstreams
+    (tmp_path / "more").mkdir()
+    with pytest.raises(Misconfigured, match="more:1: folders in here are not read"):
+        load(tmp_path, allowed_hosts=HOSTS)
+
+
+def test_the_embedded_store_is_described_once(tmp_path: Path) -> None:
+    embedded = changed(
+        "base: https://shop.example:8443/api\ncredential: {from: env:SHOP_TOKEN}", 'base: "embedded:"'
+    )
+    write(tmp_path, embedded)
+    assert "shop" in load(tmp_path, allowed_hosts=HOSTS).upstreams
+    again = changed("upstream: shop", "upstream: store", changed("prefix: /shop", "prefix: /store", embedded))
+    write(tmp_path, again, "store.yaml")
+    with pytest.raises(Misconfigured) as caught:
+        load(tmp_path, allowed_hosts=HOSTS)
+    (problem,) = caught.value.problems
+    assert problem.startswith(
+        "store.yaml:3: the file: base is the embedded store, which 'shop' (shop.yaml:2)"
+    )
+
+
+@pytest.mark.parametrize(
+    "day", ["2027-W01-1", "9999-12-31", "1999-12-31", "2027-02-30", "20270131", "２０27-01-31"]
+)
+def test_adoption_ends_on_a_day_of_this_century(tmp_path: Path, day: str) -> None:
+    (problem,) = problems(tmp_path, changed("clear_until: 2027-01-31", f'clear_until: "{day}"'))
+    assert f"clear_until '{day}' is not a date of this century" in problem
+
+
+@pytest.mark.parametrize("word", ["yes", "no", "on", "off", "n", "none", "'null'", "~", "''"])
+def test_a_word_that_means_true_or_false_is_no_name(tmp_path: Path, word: str) -> None:
+    found = problems(
+        tmp_path, changed("/score: {class: internal}", f"/score: {{class: internal, sealed: {word}}}")
+    )
+    assert any("field '/score': sealed " in problem for problem in found), found
+    if word not in ("~", "''"):
+        found = problems(
+            tmp_path, changed("/score: {class: internal}", f"/score: {{class: internal, fact: {word}}}")
+        )
+        assert any("field '/score': fact " in problem for problem in found), found
+
+
 def test_the_digest_is_of_the_content_and_not_of_its_layout(tmp_path: Path) -> None:
     plain = shop(tmp_path).digest
     commented = shop(tmp_path, "# a comment\n" + changed("prefix: /shop", 'prefix:   "/shop"')).digest
@@ -186,7 +253,6 @@ def test_every_word_of_a_catalogue_is_read(tmp_path: Path) -> None:
     assert routes["read-buyer"].request_headers == {"accept-language"}
     params = {param.name: param for param in routes["list-buyers"].params}
     assert (params["score[ge]"].op, params["score[ge]"].type) == ("ge", ParamType.INTEGER)
-    assert params["fields"].use is ParamUse.SELECT
     assert params["sort"].names == {"at": "/at", "unit": "/unit"}
 
 

@@ -22,7 +22,7 @@ def query(catalogue: Catalogue, raw: str) -> Query:
 def test_a_lists_question_is_read_whole(catalogue: Catalogue) -> None:
     raw = (
         "unit=north&score[ge]=5&at%5Blt%5D=2026-11-01T00:00:00Z&tag=a%2Bb&active=true"
-        "&sort=-at,unit&limit=500&count=true&cursor=abc&fields=name&lang=zh"
+        "&sort=-at,unit&limit=500&count=true&cursor=abc&lang=zh"
     )
     asked = query(catalogue, raw)
     assert asked.filter == And(
@@ -36,7 +36,7 @@ def test_a_lists_question_is_read_whole(catalogue: Catalogue) -> None:
     )
     assert asked.sort == (Sort("/at", True), Sort("/unit", False))
     assert asked.uses == {"/unit", "/score", "/at", "/tags", "/active"}
-    assert (asked.limit, asked.cursor, asked.count, asked.select) == (500, "abc", True, {"/name"})
+    assert (asked.limit, asked.cursor, asked.count) == (500, "abc", True)
     assert asked.passing == (
         ("unit", "north"),
         ("score[ge]", "5"),
@@ -61,7 +61,7 @@ def test_without_parameters_a_list_is_the_first_fifty(catalogue: Catalogue) -> N
 
 def test_ordering_by_a_field_uses_it(catalogue: Catalogue) -> None:
     assert query(catalogue, "sort=-at").uses == {"/at"}
-    assert query(catalogue, "fields=name&limit=3&count=true").uses == frozenset()
+    assert query(catalogue, "limit=3&count=true").uses == frozenset()
 
 
 def test_the_other_comparisons_are_read(catalogue: Catalogue) -> None:
@@ -94,9 +94,6 @@ def test_the_other_comparisons_are_read(catalogue: Catalogue) -> None:
         "sort=at,-at",
         "sort=--at",
         "sort=+at",
-        "fields=tags",
-        "fields=name,name",
-        "fields=",
         "unit=",
         f"unit={'x' * 201}",
         "unit[in]=north,east",

@@ -26,10 +26,13 @@ def buyer(tmp_path: Path) -> ResourceSpec:
 
 
 @pytest.mark.parametrize("value", ["overduexyz", 5, True, {}, [1, 2], ["a", None]])
-def test_what_is_no_list_of_texts_is_neither_set_nor_a_fact(tmp_path: Path, value: Json) -> None:
+def test_what_is_no_list_of_texts_is_not_set_and_is_there_without_being_a_fact(
+    tmp_path: Path, value: Json
+) -> None:
     resource = buyer(tmp_path)
     record = ClosedRecord(ResourceRef("shop", "buyer", "b_1"), {"tags": value})
-    assert of_record(resource, record, Facts()).values["tags"] is None
+    found = of_record(resource, record, Facts())
+    assert ("tags" in found.values, found.unfit) == (False, {"tags"})
     spec = resource.spec("/tags")
     assert spec is not None
     assert not spec.takes(value)

@@ -142,3 +142,21 @@ async def test_answers_are_of_the_shape_that_the_description_gives_for_their_sta
     assert said.headers["content-type"].partition(";")[0] == media
     assert described["content"][media]["schema"]["$ref"] == f"#/components/schemas/{shape.__name__}"
     msgspec.json.decode(said.body, type=shape, strict=True)
+
+
+@pytest.mark.parametrize("path", sorted(document()["paths"]))
+async def test_what_an_address_answers_to_what_it_does_not_take_is_described(plane: Plane, path: str) -> None:
+    admin = await plane.desks.admin()
+    here = path.replace("{key_id}", "key_1")
+    offered = {method for at, method in operations() if at == path}
+    for method in offered:
+        described = operations()[path, method]["responses"]
+        body = {} if method == "post" else None
+        for problem, target in (("parameter-unknown", f"{here}?zzz=1"), ("method-not-listed", here)):
+            sent = "PATCH" if problem == "method-not-listed" else method.upper()
+            said = await plane.ask(sent, target, admin, body)
+            assert said.problem == problem
+            assert problem in described[str(said.status)]["description"]
+    if "{key_id}" in path:
+        gone = await plane.ask("DELETE", here, admin)
+        assert gone.problem in operations()[path, "delete"]["responses"]["404"]["description"]

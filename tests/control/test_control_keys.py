@@ -47,7 +47,8 @@ async def test_a_key_is_issued_used_listed_and_revoked(plane: Plane) -> None:
     assert listed.status == 200
     shown = {item["id"]: item for item in listed.json["items"]}
     assert shown[key["id"]] == {name: value for name, value in key.items() if name != "key"} | {
-        "revoked": None
+        "confirmed": "2026-11-21T09:00:00.000000Z",
+        "revoked": None,
     }
     assert listed.json["next"] is None
     assert key["key"] not in listed.body.decode()
@@ -94,11 +95,11 @@ def without(*names: str, **more: Any) -> dict[str, Any]:
 
 
 BODIES: dict[str, tuple[Any, dict[str, str], int, str]] = {
-    "unknown member": (without(admin=True), {}, 422, "value-refused"),
+    "unknown member": (without(admin=True), {}, 422, "member-unknown"),
     "member absent": (without("purposes"), {}, 422, "value-refused"),
     "text where a list is": (without(purposes="service"), {}, 422, "value-refused"),
     "number where a text is": (without(application=5), {}, 422, "value-refused"),
-    "a role with more": (without(roles=[{"role": "role:a", "unit": "*", "x": 1}]), {}, 422, "value-refused"),
+    "a role with more": (without(roles=[{"role": "role:a", "unit": "*", "x": 1}]), {}, 422, "member-unknown"),
     "local time": (without(expires="2026-12-01T00:00:00"), {}, 422, "value-refused"),
     "a date": (without(expires="2026-12-01"), {}, 422, "value-refused"),
     "no such day": (without(expires="2026-13-41T00:00:00Z"), {}, 422, "value-refused"),
@@ -131,7 +132,7 @@ NAMED: dict[str, tuple[Any, dict[str, str] | None]] = {
     "half a role": (without(roles=[{"unit": "*"}]), {"field": "/roles"}),
     "another type": (without(purposes=[5]), {"field": "/purposes"}),
     "no moment": (without(expires="x"), {"field": "/expires"}),
-    "a member of his": (without(**{"13800139999": 1}), None),
+    "another kind of body": ([WANTED], {"field": "/"}),
     "no purpose": (without(purposes=[]), {"field": "/purposes"}),
     "a purpose that no policy knows": (without(purposes=["service", "zzz"]), {"field": "/purposes"}),
     "a role that no policy knows": (without(roles=[{"role": "role:zzz"}]), {"field": "/roles"}),
@@ -147,6 +148,31 @@ async def test_the_member_that_does_not_fit_is_named(plane: Plane, case: str) ->
     body, params = NAMED[case]
     said = await plane.ask("POST", "/v1/keys", await plane.desks.admin(), body)
     assert (said.status, said.problem, said.json.get("params")) == (422, "value-refused", params)
+    assert "intent" not in await plane.desks.kinds()
+
+
+STRANGE: dict[str, tuple[Any, dict[str, str | int]]] = {
+    "the last": (without(zzz=1), {"position": 5}),
+    "the first": ({"13800139999": 1} | WANTED, {"position": 1}),
+    "an odd name": (without(**{"` - at `$.roles": 1}), {"position": 5}),
+    "no name": (without(**{"": 1}), {"position": 5}),
+    "a line": (without(**{"a\nb": 1}), {"position": 5}),
+    "in a role": (
+        without(roles=[{"role": "role:agent"}, {"role": "role:agent", "13800139999": 1}]),
+        {"field": "/roles/1", "position": 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STRANGE)
+async def test_an_unknown_member_is_refused_by_its_place_and_its_name_is_not_repeated(
+    plane: Plane, case: str
+) -> None:
+    body, params = STRANGE[case]
+    said = await plane.ask("POST", "/v1/keys", await plane.desks.admin(), body)
+    assert (said.status, said.problem, said.json["params"]) == (422, "member-unknown", params)
+    assert "behind the gateway" not in said.json["next"]
+    assert b"13800139999" not in said.body
     assert "intent" not in await plane.desks.kinds()
 
 
@@ -168,6 +194,9 @@ async def test_a_body_is_read_in_one_way_or_refused_and_changes_nothing(plane: P
         ("/v1/keys?limit=-5", "parameter-malformed"),
         ("/v1/keys?limit=%D9%A5", "parameter-malformed"),
         ("/v1/keys?limit=", "parameter-malformed"),
+        ("/v1/keys?after=junk", "parameter-malformed"),
+        ("/v1/keys?after=", "parameter-malformed"),
+        ("/v1/keys?after=key_0000000000000000000000000U", "parameter-malformed"),
         ("/v1/keys?Limit=5", "parameter-unknown"),
         ("/v1/keys?role=admin", "parameter-unknown"),
         ("/v1/whoami?as=app:admin", "parameter-unknown"),

@@ -184,17 +184,14 @@ async def open_desks(folder: Path, *, log: Any = None, store: Any = None) -> Asy
     rules = AdminsOnly()
     identity = Identity(store=state, keyed_hash=hashing, issuers=(), clock=lambda: NOW)
 
-    async def reload() -> None:
-        await state.scan(identity.load)
-
     nowhere: Any = None
     first = Ruled(fence=-1, addresser=nowhere, decider=rules, upstream=nowhere, lister=nowhere)
-    inforce = InForce(written, reload, first)
+    inforce = InForce(written, identity.load, first)
     await inforce.refresh()
     desk = Desk(written, inforce, state, lambda: NOW)
-    keys = Keys(desk, hashing, reload, lambda: DECLARED)
+    keys = Keys(desk, hashing, identity.load, lambda: DECLARED)
     try:
-        yield Desks(real, kept, identity, rules, inforce, keys, KeySettlement(desk, reload))
+        yield Desks(real, kept, identity, rules, inforce, keys, KeySettlement(desk, identity.load))
     finally:
         await real.close()
         await kept.close()
@@ -230,11 +227,13 @@ class Breaking:
         self._real, self._name = real, name
         self._error = error or Unavailable()
         self.left = 0
-        self.after = False
+        self.after = self.stays = False
 
-    def arm(self, at: int, *, after: bool = False, error: Exception | None = None) -> None:
-        """after: the call takes effect and then fails, as when the connection breaks on the answer."""
-        self.left, self.after, self._error = at, after, error or self._error
+    def arm(
+        self, at: int, *, after: bool = False, stays: bool = False, error: Exception | None = None
+    ) -> None:
+        """after: the call takes effect and then fails, as when the connection breaks on the answer. stays: and all after it fail."""
+        self.left, self.after, self.stays, self._error = at, after, stays, error or self._error
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._real, name)
@@ -243,9 +242,9 @@ class Breaking:
 
         async def counted(*args: Any, **kwargs: Any) -> Any:
             self.left -= 1
-            if self.left != 0:
+            if self.left > 0 or (self.left < 0 and not self.stays):
                 return await found(*args, **kwargs)
-            if self.after:
+            if self.after and self.left == 0:
                 await found(*args, **kwargs)
             raise self._error
 

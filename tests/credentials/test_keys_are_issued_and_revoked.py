@@ -150,11 +150,11 @@ async def test_a_list_shows_what_the_decision_shows_and_its_entry_says_which(des
     assert two.next is None
     assert {key["id"] for key in shown} >= {i.key.id for i in issued}
     assert [key["id"] for key in shown] == sorted(str(key["id"]) for key in shown)
-    assert set(shown[0]) == {"id", "application", "created", "expires", "revoked"}
+    assert set(shown[0]) == {"id", "application", "confirmed", "created", "expires", "revoked"}
     entry = (await desks.entries())[-1]
     assert entry["kind"] == "served"
     assert entry["parts"][0]["fields"] == {
-        "clear": ["/application", "/created", "/expires", "/id", "/revoked"]
+        "clear": ["/application", "/confirmed", "/created", "/expires", "/id", "/revoked"]
     }
     for limit in (0, 501, -1):
         with pytest.raises(Refused, match="parameter-malformed"):
@@ -190,3 +190,20 @@ async def test_an_admin_whose_key_was_revoked_elsewhere_is_refused_by_a_process_
         with pytest.raises(Unidentified):
             await desks.keys.revoke(desks.asker(other), issued.key.id)
         assert await desks.holds(issued.text)
+
+
+async def test_who_may_not_see_ids_gets_no_page_of_them(desks: Desks) -> None:
+    admin = await desks.admin()
+    ids = [(await desks.issue(admin)).key.id for _ in range(2)]
+    desks.rules.hidden |= {"/id"}
+    whole = await desks.keys.list(desks.asker(admin), lambda: Page(limit=3))
+    assert (len(whole.keys), whole.next) == (3, None)
+    assert "id" not in whole.keys[0]
+    for page in (Page(limit=2), Page(ids[0], 3)):
+        with pytest.raises(Refused) as caught:
+            await desks.keys.list(desks.asker(admin), lambda page=page: page)
+        assert (caught.value.code, dict(caught.value.params)) == (
+            Code.FIELD_NOT_SEARCHABLE,
+            {"field": "/id"},
+        )
+        assert (await desks.entries())[-1]["decision"]["reason"] == "field-not-searchable"

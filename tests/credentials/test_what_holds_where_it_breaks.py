@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 
 from audit import AuditEvent, Kind, LogBusy, LogUnavailable
 from gateway.credentials import Page
-from gateway.identity import all_keys
+from gateway.identity import ApiKey, all_keys, end_unconfirmed
 from gateway.words.errors import Code, GatehouseError, Unavailable
-from tests.credentials.desk_house import Breaking, Desks, open_desks
+from tests.credentials.desk_house import NOW, Breaking, Desks, open_desks
 
 
 class Wrapped:
@@ -92,16 +93,113 @@ async def test_an_issue_whose_rows_may_not_stand_gives_no_key_and_is_settled(
         assert [key.application for key in live] == ["app:admin"]
 
 
-async def test_an_issue_that_is_not_confirmed_never_holds(tmp_path: Path) -> None:
+def told(entries: list[dict[str, Any]]) -> list[tuple[str, str, str | None]]:
+    """What the entries say became of what, oldest first."""
+    return [(e["kind"], e["action"], (e["upstream"] or {}).get("result")) for e in entries]
+
+
+TAKEN_BACK = [
+    ("intent", "key:revoke", None),
+    ("outcome", "key:create", "not-done"),
+    ("outcome", "key:revoke", "done"),
+]
+
+
+async def desk_key(desks: Desks) -> ApiKey:
+    (key,) = [key for key in await desks.store.scan(all_keys) if key.application == "app:desk"]
+    return key
+
+
+async def test_a_key_that_is_not_confirmed_is_ended_and_the_outcome_that_said_done_is_corrected(
+    tmp_path: Path,
+) -> None:
     store = Wrapped("write", Unavailable())
     async with open_desks(tmp_path / "home", store=store) as desks:
         admin = await desks.admin()
         store.arm(2)
         error = await failing(lambda: desks.issue(admin))
-        assert error.code is Code.NOT_READY
-        assert error.entry is not None
-        (key,) = [key for key in await desks.store.scan(all_keys) if key.application == "app:desk"]
-        assert key.confirmed_at is None
+        intent, done, *corrected = await desks.entries()
+        assert error.code is Code.OUTCOME_UNRECORDED
+        assert str(error.params["intent"]).startswith(f"{intent['seq']}:")
+        assert told([done]) == [("outcome", "key:create", "done")]
+        assert told(corrected) == TAKEN_BACK
+        assert [e["of"] for e in corrected] == [None, intent["seq"], corrected[0]["seq"]]
+        key = await desk_key(desks)
+        assert (key.confirmed_at, key.revoked_at is None) == (None, False)
+        assert await desks.log.open_intents() == []
+
+
+async def test_a_key_that_may_have_been_confirmed_is_ended_since_nobody_has_its_text(tmp_path: Path) -> None:
+    store = Wrapped("write", Unavailable())
+    async with open_desks(tmp_path / "home", store=store) as desks:
+        admin = await desks.admin()
+        store.arm(2, after=True)
+        assert (await failing(lambda: desks.issue(admin))).code is Code.OUTCOME_UNRECORDED
+        key = await desk_key(desks)
+        assert None not in (key.confirmed_at, key.revoked_at)
+        # It was a key for a moment: that its issuing was done stays true, and its end stands behind it.
+        assert told((await desks.entries())[2:]) == [TAKEN_BACK[0], TAKEN_BACK[2]]
+
+
+@pytest.mark.parametrize("log_too", [False, True])
+async def test_a_key_that_cannot_even_be_ended_is_shown_as_unconfirmed_and_ended_by_the_reconciler(
+    tmp_path: Path, log_too: bool
+) -> None:
+    store, log = Wrapped("write", Unavailable()), Wrapped("append", LogUnavailable("x"))
+    async with open_desks(tmp_path / "home", store=store, log=log) as desks:
+        admin = await desks.admin()
+        store.arm(2, stays=True)
+        if log_too:
+            log.arm(3)
+        assert (await failing(lambda: desks.issue(admin))).code is Code.OUTCOME_UNRECORDED
+        store.arm(0)
+        key = await desk_key(desks)
+        assert (key.confirmed_at, key.revoked_at) == (None, None)
+        listed = await desks.keys.list(desks.asker(admin))
+        shown = {str(item["id"]): (item["confirmed"], item["revoked"]) for item in listed.keys}
+        assert shown[key.id] == (None, None)
+        before = len(await desks.entries())
+        await desks.settlement.end_unconfirmed(timedelta(seconds=1))  # may still be under way
+        assert len(await desks.entries()) == before
+        for intent in await desks.log.open_intents():
+            await desks.settlement.settle(intent)
+        for _ in range(2):
+            await desks.settlement.end_unconfirmed(timedelta(0))
+        assert told((await desks.entries())[before:]) == TAKEN_BACK[0 if log_too else 1 :]
+        assert (await desk_key(desks)).revoked_at is not None
+        assert await desks.log.open_intents() == []
+
+
+async def test_a_key_that_is_confirmed_while_it_is_being_ended_is_not_ended(desks: Desks) -> None:
+    issued = await desks.issue(await desks.admin())
+    assert not await desks.store.write(lambda c: end_unconfirmed(c, issued.key.id, NOW, 7))
+    await desks.settlement.end_unconfirmed(timedelta(0))
+    assert await desks.holds(issued.text)
+
+
+async def test_a_key_that_was_ended_while_it_was_made_is_a_conflict_and_the_last_outcome_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_desks(tmp_path / "home") as desks:
+        admin = await desks.admin()
+        monkeypatch.setattr("gateway.credentials.keys.confirm_key", lambda *_: False)
+        assert (await failing(lambda: desks.issue(admin))).code is Code.CONFLICT
+        assert [result for _, _, result in told(await desks.entries())] == [None, "done", "not-done"]
+
+
+async def test_what_is_done_and_recorded_is_answered_though_nothing_can_be_read_anew(tmp_path: Path) -> None:
+    log = Wrapped("head", LogUnavailable("x"))
+    async with open_desks(tmp_path / "home", log=log) as desks:
+        admin = await desks.admin()
+        log.arm(1)
+        issued = await desks.issue(admin)
+        await desks.inforce.catch_up()  # what the watch does
+        assert await desks.holds(issued.text)
+        log.arm(1)
+        receipt = await desks.keys.revoke(desks.asker(admin), issued.key.id)
+        assert told((await desks.entries())[-1:]) == [("outcome", "key:revoke", "done")]
+        assert receipt.seq == (await desks.entries())[-1]["seq"]
+        assert not await desks.holds(issued.text)
 
 
 async def test_a_revocation_whose_outcome_is_not_recorded_holds_here_at_once_and_everywhere_once_settled(
@@ -191,3 +289,20 @@ async def test_a_fence_that_keeps_moving_ends_in_a_refusal_with_an_entry(
         assert error.code is Code.FENCE_MOVING
         assert error.entry is not None
         assert (await desks.entries())[-1]["decision"]["reason"] == "fence-moving"
+
+
+async def test_a_request_that_is_stale_and_cannot_be_decided_anew_is_refused_with_an_entry(
+    tmp_path: Path,
+) -> None:
+    store = Wrapped("scan", Unavailable())
+    async with open_desks(tmp_path / "home", store=store) as desks:
+        admin = await desks.admin()
+        event = AuditEvent(Kind.CHANGE, "r", {"application": "app:admin"}, "x")
+        await desks.log.append(event, raises_fence=True)
+        store.arm(1)
+        error = await failing(lambda: desks.issue(admin))
+        last = (await desks.entries())[-1]
+        assert (error.code, last["kind"], last["action"]) == (Code.NOT_READY, "denied", "key:create")
+        assert (last["principal"]["application"], last["decision"]["reason"]) == ("app:admin", "not-ready")
+        assert error.entry is not None
+        assert error.entry.startswith(f"{last['seq']}:")

@@ -22,7 +22,7 @@ from gateway.rooms import Reply
 from gateway.wire.json import parse
 from gateway.wire.limits import Limits
 from gateway.words.access import Call
-from gateway.words.errors import Code, Refused, Unidentified
+from gateway.words.errors import Code, Refused, Unavailable, Unidentified
 
 FormBody = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 PREFIXES = (("crm",), ("a",), ("deep", "mount"))
@@ -41,6 +41,8 @@ class Echo:
         match call.path:
             case "/crm/defect":
                 raise ZeroDivisionError("the secret of 张伟 13800001234")
+            case "/crm/half-done":
+                raise Unavailable(Code.OUTCOME_UNRECORDED) from ZeroDivisionError()
             case "/crm/unknown":
                 raise Unidentified
             case "/crm/methods":

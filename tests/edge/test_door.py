@@ -114,6 +114,15 @@ def test_a_defect_is_500_and_its_log_line_holds_no_value(
     assert "张伟" not in repr(record.__dict__)
 
 
+def test_a_defect_behind_an_outcome_that_nobody_recorded_is_logged_too(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        assert house.get(b"/crm/half-done").code == "outcome-unrecorded"
+    (record,) = [record for record in caplog.records if record.name == "gatehouse"]
+    assert (record.msg, record.__dict__["gatehouse_fields"]["error"]) == ("defect", "ZeroDivisionError")
+
+
 def test_a_header_that_could_not_be_sent_as_it_is_is_a_defect(house: House) -> None:
     answer = house.get(b"/crm/odd-header")
     assert answer.code == "internal"

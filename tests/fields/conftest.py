@@ -36,6 +36,8 @@ from gateway.words.resource import (
 from gateway.words.work import Addressed, Create, Forward, Update
 
 CLEAR, MASKED, TOKEN, WITHHELD = Disclosure
+LINKS = {"http://crm/c/1": "/crm/c/1", "http://crm/papers/2": "/crm/papers/2"}
+"""What the adapter would find in the records of these tests: every other link leads past the gateway."""
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MATERIAL = Material(bytes(range(32)), (Kek(1, "", b"\x01" * 32), Kek(2, "", b"\x02" * 32)), "test")
 
@@ -83,6 +85,9 @@ CUSTOMER = resource(
         plain("/tags"),
         plain("/home/country"),
         plain("/self", FieldClass.LINK),
+        plain("/website", FieldClass.LINK),
+        plain("/home/map", FieldClass.LINK),
+        plain("/papers/*", FieldClass.LINK),
     ],
     SubjectRule("customer"),
 )
@@ -186,7 +191,7 @@ class World:
             record = f"{spec.name[0]}{self.counter[spec.name]}"
         ref = what.ref.record_of(record)
         assert await self.lens.bind(change, ref) is None
-        return ClosedRecord(ref, {"id": record, **change.document})
+        return ClosedRecord(ref, {"id": record, **change.document}, links=LINKS)
 
     async def customer(self, **members: object) -> ClosedRecord:
         return await self.create(CUSTOMER, {"name": "张伟", "phone": "13812345678", **members})  # type: ignore[arg-type]  # JSON

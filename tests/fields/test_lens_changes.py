@@ -389,12 +389,35 @@ async def test_a_patch_leaves_what_is_still_in_clear_as_it_is(world: World) -> N
     assert (change.document, change.set) == ({"unit": "n"}, ("/unit",))
 
 
-async def test_a_link_is_not_sent_back(world: World) -> None:
-    before = put(await world.customer(), self="https://gateway/crm/c1")
+STORED_LINKS = {
+    "self": "http://crm/c/1",
+    "website": "https://their-shop.example/",
+    "papers": ["http://crm/papers/2", "https://elsewhere.example/3", None],
+}
+
+
+async def test_a_link_goes_out_as_the_upstream_says_it_shown_or_not(world: World) -> None:
+    before = put(await world.customer(), **STORED_LINKS, home={"map": "https://maps.example/7"})
     view = await world.view(CUSTOMER, before)
-    change = await world.update(CUSTOMER, before, {**view.document, "unit": "n"})
-    assert "self" not in change.document
+    assert view.document["self"] == "/crm/c/1"
+    assert view.document["papers"] == ["/crm/papers/2", None, None]
+    assert not {"website", "home"} & view.document.keys()
+    for sent in ({**view.document, "unit": "n"}, {"id": "c1", "unit": "n"}):
+        change = await world.update(CUSTOMER, before, sent, write=["/unit", "/name", "/phone"])
+        assert change.document | STORED_LINKS == change.document
+        assert change.document["home"] == {"map": "https://maps.example/7"}
+        assert "/unit" in change.set
+        assert not [pointer for pointer in change.set if pointer.split("/")[1] in {*STORED_LINKS, "home"}]
     assert (await world.update(CUSTOMER, before, view.document)).same
+
+
+@pytest.mark.parametrize("sent", ["http://crm/c/1", "/crm/c/2", "https://x.example/", 7, ["/crm/c/1"]])
+@pytest.mark.parametrize("name", ["self", "website"])
+async def test_a_link_that_is_changed_is_refused(world: World, name: str, sent: Any) -> None:
+    before = put(await world.customer(), **STORED_LINKS)
+    for mode in UpdateMode:
+        doing = world.update(CUSTOMER, before, {name: sent}, mode=mode)
+        assert await refusal(doing) == (Code.FIELD_NOT_WRITABLE, "/" + name)
 
 
 async def test_a_broken_field_is_kept_by_a_put_and_healed_by_a_new_value(world: World) -> None:

@@ -16,6 +16,10 @@ from gateway.words.resource import Mask
 @pytest.mark.parametrize(
     ("how", "value", "shown"),
     [
+        (Mask.NAME, "张.", "*"),
+        (Mask.NAME, "王 ·", "*"),
+        (Mask.NAME, "欧阳?", "欧*"),
+        (Mask.NAME, "上官 。", "上*"),
         (Mask.NAME, "张伟", "张*"),
         (Mask.NAME, "张三丰", "张*"),
         (Mask.NAME, "欧阳娜娜", "欧阳*"),
@@ -56,6 +60,15 @@ from gateway.words.resource import Mask
         (Mask.EMAIL, "zhang@localhost", "***"),
         (Mask.ADDRESS, "北京市海淀区中关村大街1号院2号楼", "北京市海淀区****"),
         (Mask.ADDRESS, "广东省深圳市南山区科技园路100号", "广东省深圳市****"),
+        (Mask.ADDRESS, "北京市朝阳区望京花园小区12号楼3单元1201室", "北京市朝阳区****"),
+        (Mask.ADDRESS, "浙江省杭州市西湖区文三路100号5单元", "浙江省杭州市西湖区****"),
+        (Mask.ADDRESS, "上海市陈阿姨家小区五栋三单元六零一室那儿", "上海市****"),
+        (Mask.ADDRESS, "广州市华润超市三楼二号铺面左边那家", "广州市****"),
+        (Mask.ADDRESS, "江苏省苏州市昆山市花桥镇绿地大道一号", "江苏省苏州市****"),
+        (Mask.ADDRESS, "大理白族自治州大理市某路一号院二栋三单元四零一", "大理白族自治州****"),
+        (Mask.ADDRESS, "阳光小区3号楼2单元501室", "****"),
+        (Mask.ADDRESS, "王小明住朝阳区建国路88号院3号楼", "****"),
+        (Mask.ADDRESS, "华润超市二楼左边第三家店铺", "****"),
         (Mask.ADDRESS, "朝阳区1号", "****"),
         (Mask.ADDRESS, "12 Baker Street, London", "****"),
         (Mask.ADDRESS, "3号楼市区路口一二三四五六七八九十", "****"),
@@ -112,7 +125,7 @@ AT_MOST = {
     Mask.NONE: 0,
 }
 ALPHABET = st.characters(codec="utf-8") | st.sampled_from(
-    "0123456789+- @.张欧阳省市区a\u0301\u200d\u202e１９"
+    "0123456789+- @.张欧阳省市区小院北京州a\u0301\u200d\u202e１９"
 )
 
 

@@ -463,7 +463,7 @@ class LensByHand:
         self.pending.discard(seal)
 
     async def located(self, upstream: str, resource: str, reference: str) -> ResourceRef | None:
-        return None
+        return ResourceRef(upstream, resource, reference) if reference in self.bound else None
 
 
 class EvidenceByHand:

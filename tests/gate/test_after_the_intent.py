@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 import pytest
 
-from audit import AuditEvent, Kind
+from audit import AuditEvent, EventRefused, Kind
 from gateway.text import Language
 from gateway.text.problems import problem
-from gateway.words.errors import Code, GatehouseError, NotSent, Refused, Unavailable
+from gateway.words.errors import Code, GatehouseError, NotSent, Refused, Unavailable, Unidentified
 from gateway.words.resource import Verb, Versioning
 from tests.gate.house import RESOURCE, ByHand, House, call
 from tests.gate.test_settling import settler
@@ -139,7 +139,73 @@ async def test_who_may_change_a_record_and_not_read_it_is_shown_nothing_of_it(
     house.policy.unseen.add("thing:read")
     reply = await house.gate.answer(call(Verb.UPDATE, "a", body=body))
     assert (reply.status, reply.body) == (204, b"")
-    assert (await house.log.entries(0, 10))[-1].parts == ()
+    assert {name for name, _ in reply.headers} == {"audit-ref", "gatehouse-policy"}
+    parts = (await house.log.entries(0, 10))[-1].parts
+    assert [orjson.loads(part.body)["fields"] for part in parts] in ([], [{}])
+
+
+@pytest.mark.parametrize("guess", ['"1"', '"2"'])
+async def test_a_condition_of_somebody_who_reads_nothing_never_holds(house: House, guess: str) -> None:
+    house.shelf.put("a", name="one", owner="me")
+    house.policy.unseen.add("thing:read")
+    with pytest.raises(Refused) as refusal:
+        await house.gate.answer(call(Verb.UPDATE, "a", body={"name": "one"}, condition=guess))
+    assert refusal.value.code is Code.CHANGED_MEANWHILE
+
+
+@pytest.mark.parametrize("verb", [Verb.CREATE, Verb.UPDATE, Verb.DELETE])
+async def test_a_defect_after_a_change_went_out_is_told_as_an_outcome_nobody_recorded(
+    house: House, monkeypatch: pytest.MonkeyPatch, verb: Verb
+) -> None:
+    house.shelf.put("a", name="one")
+    change = house.shelf.change
+
+    async def broken(*given: Any) -> Any:
+        await change(*given)
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(house.shelf, "change", broken)
+    with pytest.raises(Unavailable) as refusal:
+        await house.gate.answer(call(verb, None if verb is Verb.CREATE else "a", body={"name": "two"}))
+    (intent,) = await house.log.open_intents()
+    assert refusal.value.code is Code.OUTCOME_UNRECORDED
+    assert refusal.value.entry == f"{intent.seq}:{intent.entry.hash}"
+    assert isinstance(refusal.value.__cause__, ValueError)
+
+
+async def test_a_record_that_is_more_than_an_entry_holds_is_changed_and_not_shown(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.shelf.put("a", name="one")
+    append = house.log.append
+
+    async def too_large(event: AuditEvent, **given: Any) -> Any:
+        if event.kind is Kind.OUTCOME and event.records:
+            raise EventRefused("a record's part would be larger")
+        return await append(event, **given)
+
+    monkeypatch.setattr(house.log, "append", too_large)
+    reply = await house.gate.answer(call(Verb.UPDATE, "a", body={"name": "two"}))
+    assert (reply.status, reply.body) == (204, b"")
+    assert await house.log.open_intents() == []
+
+
+@pytest.mark.parametrize("refusing", ["denied", "changed-meanwhile"])
+async def test_nobody_is_told_by_a_refusal_what_a_revocation_before_it_took_from_him(
+    house: House, monkeypatch: pytest.MonkeyPatch, refusing: str
+) -> None:
+    house.shelf.put("a", name="one", owner="other" if refusing == "denied" else "me")
+    before = house.shelf.before
+
+    async def meanwhile(*given: Any) -> Any:
+        if "good" in house.keys.good:
+            house.keys.good.clear()
+            await house.log.append(AuditEvent(Kind.NOTE, "req_x", {}, "key:revoke"), raises_fence=True)
+        return await before(*given)
+
+    monkeypatch.setattr(house.shelf, "before", meanwhile)
+    with pytest.raises(Unidentified):
+        await house.gate.answer(call(Verb.UPDATE, "a", body={"name": "two"}, condition="99"))
 
 
 async def test_a_record_without_its_version_is_hidden_before_it_is_found_wanting(

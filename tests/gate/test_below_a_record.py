@@ -123,3 +123,22 @@ async def test_who_may_not_read_what_he_changes_changes_it_blindly(
     house.policy.unseen = set() if may_read else {"thing:read"}
     await house.gate.answer(call(Verb.UPDATE, "a", body={"name": "two"}))
     assert [view == NOTHING_SHOWN for view in seen] == [not may_read]
+
+
+async def test_who_reads_a_record_sets_no_plain_field_that_he_does_not_see(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settable: list[frozenset[str]] = []
+    seal_update = house.lens.seal_update
+
+    async def sealed(what: Any, draft: Any, before: Any, decision: Decision, principal: Any) -> SealedChange:
+        settable.append(decision.write)
+        return await seal_update(what, draft, before, decision, principal)
+
+    monkeypatch.setattr(house.lens, "seal_update", sealed)
+    house.shelf.put("a", name="one", owner="me")
+    house.policy.open_fields = frozenset({"/name"})
+    await house.gate.answer(call(Verb.UPDATE, "a", body={"name": "two"}))
+    house.policy.unseen = {"thing:read"}  # blindly: he is told no version either
+    await house.gate.answer(call(Verb.UPDATE, "a", body={"name": "three"}))
+    assert settable == [frozenset({"/name"}), frozenset({"/name", "/owner", "/secret"})]

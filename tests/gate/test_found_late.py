@@ -97,6 +97,24 @@ async def test_what_never_turns_up_is_forgotten_after_a_month_and_never_while_it
     assert len(house.lens.pending) == 1
     await late.round(timedelta(0), old)
     assert house.lens.pending == set()
+    entry = await house.last()
+    assert (entry["kind"], entry["action"], entry["resource"], entry["upstream"]) == (
+        "note",
+        "reconciler:forgotten",
+        {"upstream": "shelf", "type": "thing"},
+        {"result": "not-found", "by": "reconciler"},
+    )
+    (part,) = (await house.log.entries(0, 1000))[-1].parts
+    assert orjson.loads(part.body) == {"reference": "", "subject": None, "seal": "seal_0"}
+
+
+async def test_nothing_is_forgotten_that_no_entry_says(house: House) -> None:
+    await silent(house)
+    await settler(house).round(timedelta(0))
+    house.disk.full = True
+    with pytest.raises(LogUnavailable):
+        await latecomers(house).round(timedelta(0), NOW + timedelta(days=31))
+    assert len(house.lens.pending) == 1
 
 
 async def test_what_was_not_looked_for_is_not_forgotten_however_old(
@@ -150,17 +168,6 @@ async def test_it_opens_only_once_that_is_recorded(house: House) -> None:
     house.disk.full = False
     assert await late.round(timedelta(0), NOW) == 1
     assert (await house.last())["action"] == "reconciler:found-late"
-
-
-async def test_a_record_of_somebody_else_is_alarmed_once_an_hour(house: House) -> None:
-    await silent(house)
-    await settler(house).round(timedelta(0))
-    arrives(house)
-    house.lens.bound["late"] = "seal_another"
-    late = latecomers(house)
-    for minutes in (0, 1, 59, 61):
-        await late.round(timedelta(0), NOW + timedelta(minutes=minutes))
-    assert len(house.bell.rung) == 2
 
 
 def raising(error: type[GatehouseError], asked: list[object] | None = None) -> Any:
@@ -252,13 +259,3 @@ async def test_a_silent_upstream_is_asked_again_an_hour_later(
         assert await late.round(timedelta(0), NOW) == 0
     assert await late.round(timedelta(0), NOW + timedelta(minutes=59)) == 0
     assert await late.round(timedelta(0), NOW + timedelta(minutes=61)) == 1
-
-
-async def test_a_record_that_somebody_else_is_bound_to_is_an_alarm(house: House) -> None:
-    await silent(house)
-    await settler(house).round(timedelta(0))
-    arrives(house)
-    house.lens.bound["late"] = "seal_another"
-    assert await latecomers(house).round(timedelta(0), NOW) == 0
-    assert [alarm.kind.value for alarm in house.bell.rung] == ["already-bound"]
-    assert house.lens.bound == {"late": "seal_another"}

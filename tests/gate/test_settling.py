@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from gateway.corridor.settle import Settler
 from gateway.words.errors import GatehouseError, NoAnswer, NotSent
-from gateway.words.resource import Verb
-from tests.gate.house import House, call
+from gateway.words.record import ClosedRecord
+from gateway.words.resource import Verb, Versioning
+from tests.gate.house import RESOURCE, ByHand, House, call
 
 
 def settler(house: House) -> Settler:
@@ -101,6 +103,38 @@ async def test_what_may_come_yet_is_not_said_to_be_undone(
     assert (await waiting.round(timedelta(0))).left_open == 1
     later = datetime.now(UTC) + timedelta(seconds=61)
     assert (await waiting.round(timedelta(0), later)).closed == 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "late"),
+    [(Verb.UPDATE, {"name": "two"}, True), (Verb.DELETE, None, True), (Verb.UPDATE, {"name": "two"}, False)],
+)
+async def test_where_there_are_no_versions_what_may_come_yet_is_waited_for(
+    house: House, monkeypatch: pytest.MonkeyPatch, verb: Verb, body: Any, late: bool
+) -> None:
+    bare = replace(RESOURCE, versioning=Versioning.NONE)
+    ruled, record = house.keys.rule, house.shelf.record
+
+    def unversioned(name: str) -> ClosedRecord | None:
+        found = record(name)
+        return found and replace(found, version=None)
+
+    house.keys.rule = lambda fence: replace(ruled(fence), addresser=ByHand(bare))
+    monkeypatch.setattr(house.shelf, "resource", lambda *_: bare)
+    monkeypatch.setattr(house.shelf, "record", unversioned)
+    house.shelf.put("a", name="one")
+    await leave_open(house, verb, "a", body, arrives=False)
+    waiting = replace(settler(house), slack=lambda _: timedelta(seconds=60))
+    assert (await waiting.round(timedelta(0))).left_open == 1
+    if late:  # it comes after all
+        if verb is Verb.DELETE:
+            del house.shelf.things["a"]
+        else:
+            house.shelf.put("a", name="two")
+        assert (await waiting.round(timedelta(0))).closed == 1
+    else:
+        assert (await waiting.round(timedelta(0), datetime.now(UTC) + timedelta(seconds=61))).closed == 1
+    assert (await house.last())["upstream"]["result"] == ("done" if late else "unknowable")
 
 
 async def test_what_was_done_is_settled_at_once_though_more_may_come(house: House) -> None:

@@ -78,7 +78,7 @@ class House:
         return text, key.id
 
     async def refresh(self) -> None:
-        await self.store.scan(self.identity.load)
+        await self.identity.load()
 
 
 def call(*headers: tuple[str, str]) -> Call:

@@ -148,11 +148,11 @@ async def test_a_broken_file_keeps_the_good_keys_and_refuses_the_first_start(tmp
     file = tmp_path / "jwks.json"
     persons = Persons([Issuer(ISSUER, file, "gatehouse", frozenset({"EdDSA"}))], None)
     with pytest.raises(Misconfigured, match=r"jwks\.json: not readable"):
-        persons.load()
+        persons.take(persons.read())
     file.write_bytes(jwks("ed"))
-    persons.load()
+    persons.take(persons.read())
     file.write_bytes(b'{"keys": [')
-    persons.load()
+    persons.take(persons.read())
     assert await persons.prove(token(), "app:desk", NOW)
 
 
@@ -199,7 +199,7 @@ def test_the_demo_key_is_made_once_readable_by_its_owner_alone_and_refused_other
 async def test_a_demo_token_lasts_fifteen_minutes_at_most(tmp_path: Path) -> None:
     demo = DemoIssuer.open(tmp_path)
     persons = Persons([demo.terms()], None)
-    persons.load()
+    persons.take(persons.read())
     text = demo.mint("li.wei", "app:desk", 600, now=NOW)
     assert await persons.prove(text, "app:desk", NOW + timedelta(minutes=14, seconds=59))
     persons.forget()

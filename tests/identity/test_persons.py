@@ -81,7 +81,7 @@ def issuer(tmp_path: Path) -> Issuer:
 @pytest.fixture
 def persons(issuer: Issuer) -> Persons:
     persons = Persons([issuer], None)
-    persons.load()
+    persons.take(persons.read())
     return persons
 
 
@@ -225,7 +225,7 @@ async def test_none_and_hmac_with_the_public_key_are_refused(persons: Persons) -
 
 async def test_an_algorithm_that_is_not_pinned_for_the_issuer_is_refused(issuer: Issuer) -> None:
     persons = Persons([replace(issuer, algorithms=frozenset({"ES256"}))], None)
-    persons.load()
+    persons.take(persons.read())
     assert await reason(persons, token()) == "algorithm-refused"
     assert (await persons.prove(token(alg="ES256", kid="ec"), "app:desk", NOW)).how == "token:ES256"
 
@@ -326,7 +326,7 @@ async def test_a_key_taken_from_the_file_ends_remembered_tokens_at_the_refresh(
     await persons.prove(text, "app:desk", NOW)
     assert isinstance(issuer.jwks, Path)
     issuer.jwks.write_bytes(jwks("ec"))
-    persons.load()
+    persons.take(persons.read())
     assert await reason(persons, text) == "signer-unknown"
 
 
@@ -334,7 +334,7 @@ async def test_client_ids_stand_for_the_applications_that_settings_name_and_for_
     issuer: Issuer,
 ) -> None:
     persons = Persons([replace(issuer, clients={"0oa-77": "app:desk"})], None)
-    persons.load()
+    persons.take(persons.read())
     assert (await persons.prove(token(without(azp="0oa-77")), "app:desk", NOW)).party.id.endswith("#li.wei")
     assert await reason(persons, token()) == "application-other"
     assert await reason(persons, token(without(azp="0oa-77")), "app:billing") == "application-other"

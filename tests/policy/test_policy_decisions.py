@@ -165,6 +165,61 @@ def test_a_condition_that_fails_denies_and_says_so(reference: bool) -> None:
     assert prepared.decide(facts()).reason is Reason.ENGINE_ERROR
 
 
+@pytest.mark.parametrize("reference", [False, True])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        '"opted-out" in r.rec.tags',
+        '"opted-in" not in r.rec.tags',
+        'r.rec.region == "east"',
+        'r.rec.region != "west"',
+        "r.rec.region != None",
+        'r.rec.region in ["east", "west"]',
+        'not (r.rec.region not in ["east"])',
+        "r.rec.region == r.rec.region and False or r.rec.region == r.rec.level",
+        'r.rec.level == 1 and "opted-out" in r.rec.tags or r.rec.region == r.sub.id',
+    ],
+)
+def test_no_deny_is_escaped_by_a_value_that_is_no_fact(condition: str, reference: bool) -> None:
+    rules = READ + CLEAR + f"p, role:b, *, crm/customer, customer:*, -, *, {condition}, deny\n"
+    engine = Engine(bundle(rules), reference=reference)
+    unfit = Facts({"level": 1, "unit": "branch:north"}, unfit=frozenset({"tags", "region"}))
+    asks = prepare(engine, access(principal(party(KIM, "role:a", "role:b"))), CUSTOMER, 1)
+    assert (asks.decide(unfit).allowed, asks.decide(unfit).reason) == (False, Reason.ENGINE_ERROR)
+    other = prepare(engine, access(principal(party(KIM, "role:a"))), CUSTOMER, 1)
+    assert other.decide(unfit).allowed  # whose rules do not ask is not touched, and can repair it
+    assert other.decide(unfit).facts is unfit
+
+
+@pytest.mark.parametrize("reference", [False, True])
+def test_a_condition_that_is_settled_without_the_unfit_value_is_answered(reference: bool) -> None:
+    deny = 'p, role:a, *, crm/customer, customer:*, -, *, r.rec.level == 1 and "x" in r.rec.tags, deny\n'
+    engine = Engine(bundle(READ + deny), reference=reference)
+    prepared = prepare(engine, access(principal(party(KIM, "role:a"))), CUSTOMER, 1)
+    assert prepared.decide(Facts({"level": 2}, unfit=frozenset({"tags"}))).allowed
+    assert not prepared.decide(Facts({"level": 1}, unfit=frozenset({"tags"}))).allowed
+
+
+@pytest.mark.parametrize("reference", [False, True])
+def test_a_field_whose_rule_asks_for_an_unfit_value_is_withheld_and_not_set(reference: bool) -> None:
+    rules = READ + CLEAR + 'p, role:a, *, crm/customer, show:*, contact, *, "x" in r.rec.tags, deny\n'
+    rules += 'p, role:a, *, crm/customer, set, contact, service, "x" not in r.rec.tags, allow\n'
+    engine = Engine(bundle(rules), reference=reference)
+    prepared = prepare(engine, access(principal(party(KIM, "role:a"))), CUSTOMER, 1)
+    fit, unfit = prepared.decide(Facts()), prepared.decide(Facts(unfit=frozenset({"tags"})))
+    assert (fit.read.of("/phone"), fit.write) == (Disclosure.CLEAR, {"/phone"})
+    assert unfit.allowed
+    assert (unfit.read.of("/phone"), unfit.write) == (Disclosure.WITHHELD, frozenset())
+
+
+@pytest.mark.parametrize("reference", [False, True])
+def test_a_unit_that_is_no_fact_denies_everywhere(reference: bool) -> None:
+    engine = Engine(bundle(READ), reference=reference)
+    prepared = prepare(engine, access(principal(party(KIM, "role:a"))), CUSTOMER, 1)
+    assert prepared.decide(facts()).allowed
+    assert prepared.decide(Facts(unfit=frozenset({"unit"}))).reason is Reason.ENGINE_ERROR
+
+
 class Agreeable(str):
     """A text that equals everything."""
 

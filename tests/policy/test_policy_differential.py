@@ -58,11 +58,11 @@ def test_every_question_gets_pycasbins_answer(seed: int) -> None:
             purpose = dice.choice(("service", "service", "service", "audit", "-"))
             time = datetime(2026, 11, 2, tzinfo=UTC) + timedelta(hours=dice.randrange(24))
             asked = Asked(
-                plain(known.values, bundle.facts, bundle.sets),
+                plain(known, bundle.facts, bundle.sets),
                 engine.subject(who, alone=dice.random() < 0.5),
                 environment(time, bundle.vocabulary.zone),
                 purpose,
-                unit_of(known.values),
+                unit_of(known),
             )
             action = dice.choice(("customer:read", "customer:update", "customer:list"))
             plan = party_plan(bundle, who, asked.dom, action, purpose, worlds.CUSTOMER)

@@ -13,7 +13,7 @@ from gateway.catalogue import load as load_catalogue
 from gateway.policy import PolicyDecider, check, load
 from gateway.policy.finding import Severity
 from gateway.policy.load import build, digest
-from gateway.policy.reference import enforcer, same_rows
+from gateway.policy.reference import enforcer, same_model, same_rows
 from gateway.policy.source import Row
 from gateway.words.errors import Misconfigured
 from tests.policy import worlds
@@ -94,6 +94,9 @@ def test_a_row_that_casbin_would_misread_is_refused_with_its_line(row: str, what
 @pytest.mark.parametrize(
     "condition",
     [
+        'r .pur == "service"',  # Casbin rewrites `r.` alone, and raises on each of these
+        'r. pur == "service"',
+        '(r).pur == "service"',
         "r.rec.level",  # no truth: pycasbin raises on it
         "r.rec.level ** 9 == 1",
         "'x' * 1000000000 == 'x'",
@@ -169,6 +172,15 @@ def test_a_condition_outside_the_language_is_refused(condition: str) -> None:
         ("g = _, _, _", "g = _, _", "`g` is not the gateway's"),
         ("g = _, _, _", "g = _, _, _\ng2 = _, _", "`[role_definition] g2` is nothing that is read"),
         ("p = role, unit,", "p = unit, role,", "`p` is not the gateway's"),
+        ("cond, eft", "cond, e ft", "`p` is not the gateway's"),
+        ("cond, eft", "cond, eft, x", "`p` is not the gateway's"),
+        ("cond, eft", "cond,, eft", "`p` is not the gateway's"),
+        ("r = sub, who", "r = s ub, who", "`r` is not the gateway's"),
+        ("g = _, _, _", "g = _ _, _", "`g` is not the gateway's"),
+        ("e = some(where", "e = so me(where", "`e` is not the gateway's"),
+        ("e = some(where (p", "e = some(where(p", "`e` is not the gateway's"),
+        (" && eval(p.cond)", ' && r .pur != "audit" && eval(p.cond)', "stock Casbin reads other columns"),
+        ("p.res == r.res", "p.res == (r).res", "stock Casbin reads other columns"),
         ("[matchers]", "[matchers]\nm = True && True", "`m` stands here a second time"),
         ("[matchers]", "[enforce]\nenable_enforce = false\n[matchers]", "enable_enforce"),
         ("[policy_effect]", "[policy_effekt]", "is missing"),
@@ -188,6 +200,34 @@ def test_a_model_that_could_allow_more_is_refused(old: str, new: str, what: str)
     found = refusals(model=worlds.MODEL.replace(old, new))
     assert any(part in error for error in found for part in what.split("|")), found
     assert all(error.startswith("model.conf:") for error in found)
+
+
+def test_blanks_around_a_models_names_are_nothing() -> None:
+    assert refusals(model=worlds.MODEL.replace("cond, eft", "cond ,eft").replace("_, _, _", "_,_,_")) == []
+
+
+def test_a_model_that_stock_casbin_reads_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    stock = enforcer(worlds.MODEL, [ROW])
+    assert same_model(stock)
+    for old, new in (
+        ("cond, eft", "cond, e ft"),
+        ("r = sub,", "r = s ub,"),
+        ("g = _, _, _", "g = _, _, _\ng2 = _, _"),
+        (" && eval(p.cond)", " && eval(p .cond)"),
+    ):
+        assert not same_model(enforcer(worlds.MODEL.replace(old, new), [ROW])), new
+    # by its module: in the package the name is the function
+    monkeypatch.setattr(sys.modules["gateway.policy.load"], "same_model", lambda *_: False)
+    assert [error.partition(" ")[0] for error in refusals()] == ["model.conf:1"]
+
+
+def test_a_deny_that_stock_casbin_would_take_for_an_allow_never_loads(folder: Path) -> None:
+    path = folder / "model.conf"
+    path.write_text(path.read_text().replace("cond, eft", "cond, e ft"))
+    catalogue = load_catalogue(folder / "catalogue", allowed_hosts=frozenset())
+    with pytest.raises(Misconfigured) as refused:
+        load(folder, catalogue)
+    assert refused.value.problems[0].startswith("model.conf:8: error: `p` is not the gateway's")
 
 
 def test_parts_that_only_take_away_may_be_added() -> None:

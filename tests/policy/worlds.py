@@ -247,4 +247,5 @@ def some_facts(dice: Random) -> Facts:
     for name in list(values):
         if dice.random() < 0.1:
             del values[name]
-    return Facts(values)
+    unfit = frozenset(name for name in values if name != "unit" and dice.random() < 0.05)
+    return Facts({name: value for name, value in values.items() if name not in unfit}, unfit=unfit)

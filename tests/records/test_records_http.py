@@ -422,8 +422,16 @@ async def test_a_record_does_not_change_hands(client: Client) -> None:
     thread = await client.made("/threads", {"customer_id": one["id"]})
     refused = await client.patch(f"/threads/{thread['id']}", {"customer_id": two["id"]}, '"1"')
     assert refused.problem == "field-read-only"
-    kept = await client.put(f"/threads/{thread['id']}", {"title": "x"}, '"1"')
+    kept = await client.put(f"/threads/{thread['id']}", {"title": "x", "status": "pending"}, '"1"')
     assert kept.json["customer_id"] == one["id"]
+
+
+async def test_no_default_takes_the_place_of_what_a_put_leaves_out(client: Client) -> None:
+    made = await client.made("/customers", {"name": "a"})
+    thread = await client.made("/threads", {"customer_id": made["id"], "status": "pending"})
+    target = f"/threads/{thread['id']}"
+    assert (await client.put(target, {"title": "x"}, '"1"')).problem == "field-required"
+    assert (await client.get(target)).json["status"] == "pending"
 
 
 async def test_a_key_creates_once_and_tells_later_what_it_created(client: Client) -> None:

@@ -197,18 +197,6 @@ def test_a_link_leads_below_the_mount_or_nowhere(mount, link, seen):
 
 
 @pytest.mark.parametrize(
-    ("mount", "link"), [(DESK, "http://desk.test:8080/rest/data/issue/5"), (STORE, "/customers/c1")]
-)
-def test_a_link_that_goes_out_again_is_what_came(mount, link):
-    assert mount.outward(mount.inward(link)) == link
-
-
-def test_a_text_that_is_no_link_of_ours_goes_out_as_it_is():
-    assert DESK.outward("/deskx/1") == "/deskx/1"
-    assert DESK.outward("hello") == "hello"
-
-
-@pytest.mark.parametrize(
     ("value", "left"),
     [
         ('</rest/data/a>; rel="next"', ('</desk/a>; rel="next"', False)),

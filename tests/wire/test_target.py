@@ -84,3 +84,16 @@ def test_what_a_careful_client_encodes_comes_back_as_it_was(parts: list[str]) ->
 @given(st.text("0123456789abcxyzABC龙张é ,@:", min_size=1).filter(lambda text: text.strip()))
 def test_ordinary_text_as_a_segment_is_never_refused(part: str) -> None:
     assert canonical(b"/crm/" + quote(part, safe="").encode()).segments == ("crm", part)
+
+
+@pytest.mark.parametrize("hexed", ["%e9%be%99%2c%3a", "%E9%be%99%2C%3a", "%E9%BE%99%2C%3A"])
+def test_triplets_of_a_query_are_written_in_capitals_whoever_wrote_them(hexed: str) -> None:
+    read = canonical(f"/crm/a?b={hexed}&c=d".encode())
+    assert read.raw_query == "b=%E9%BE%99%2C%3A&c=d"
+    assert read.query == (("b", "龙,:"), ("c", "d"))
+
+
+@pytest.mark.parametrize("needless", ["%31", "%2d", "%2D", "%5f", "%6a"])
+def test_a_needless_triplet_of_a_query_is_refused_in_either_case(needless: str) -> None:
+    with pytest.raises(Refused):
+        canonical(f"/crm/a?b={needless}".encode())

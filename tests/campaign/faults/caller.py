@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,13 +16,17 @@ SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One whole answer. what: the kind of work that was asked for. phase: what the campaign was doing when it was asked."""
+    """One whole answer. what: the kind of work that was asked for. phase: what the campaign was doing when it was asked.
+
+    at: when it was whole, in seconds of the machine's monotonic clock.
+    """
 
     what: str
     phase: str
     status: int
     headers: Mapping[str, str]
     body: Any
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def good(self) -> bool:

@@ -1,6 +1,6 @@
 """An upstream of the campaigns' own, over real HTTP: keeps accounts in memory and notes every change that is forwarded to it.
 
-It never fails by itself, so whatever is missing from its record was not forwarded, and whatever is in it was.
+It never fails unless a test has it so, so whatever is missing from its record was not forwarded, and whatever is in it was.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """A change as it arrived. key: a create's Idempotency-Key. sealed: SHA-256 of each ciphertext in it. status: our answer."""
+    """A change as it arrived. key: a create's Idempotency-Key. sealed: SHA-256 of each ciphertext in it. status: what became of it."""
 
     method: str
     record: str | None
@@ -35,7 +35,8 @@ class Forwarded:
 class Ledger:
     """accounts: id → record. forwarded: every change that arrived. stood: (id, version) of every state that ever was.
 
-    slow_seconds: how long a change takes, half of it before it is made and half before it is answered.
+    slow_seconds: how long a change takes, half of it before it is made and half before it is answered. deaf: changes are answered
+    500 and not made; mute: they are made and answered 500.
     """
 
     accounts: dict[str, Record] = field(default_factory=dict)
@@ -46,6 +47,8 @@ class Ledger:
     closed: set[str] = field(default_factory=set)
     address: str = ""
     slow_seconds: float = 0.0
+    deaf: bool = False
+    mute: bool = False
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -92,11 +95,13 @@ class Ledger:
     ) -> tuple[int, Record | None]:
         name = segments[1] if len(segments) > 1 else None
         key = headers.get("idempotency-key")
-        status, answer = self._do(method, name, document, key, headers.get("if-match"))
+        status, answer = (
+            (500, None) if self.deaf else self._do(method, name, document, key, headers.get("if-match"))
+        )
         texts = [value for value in document.values() if isinstance(value, str)]
         digests = frozenset(hashlib.sha256(text.encode()).hexdigest() for text in texts)
         self.forwarded.append(Forwarded(method, name, key, digests, status))
-        return status, answer
+        return (500, None) if self.mute else (status, answer)
 
     def _do(
         self, method: str, name: str | None, document: Record, key: str | None, condition: str | None

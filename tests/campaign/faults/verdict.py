@@ -2,14 +2,14 @@
 
 The laws (issue 2, invariants 1 and 8): no answer without a durable entry of its own request, and none whose Audit-Ref is not in
 the log; no forwarded change without its own intent; every acknowledged change in the upstream's record; no intent left open;
-what the reconciler says of an intent is what the upstream's record says.
+what an outcome says of a create, an update or a delete is what the upstream's record says (test_lies.py holds this one to it).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,7 +91,7 @@ def judge(estate: Estate, load: Load, ledger: Ledger) -> Verdict:
     verdict.faults += _answers(load, found)
     verdict.faults += _forwarded(estate, ledger, found)
     verdict.faults += _acknowledged(load, ledger)
-    verdict.faults += _settled(ledger, found)
+    verdict.faults += contradicted(estate, ledger, found)
     verdict.faults += [f"intent {seq} is open" for seq in found.open]
     return verdict
 
@@ -149,17 +149,76 @@ def _acknowledged(load: Load, ledger: Ledger) -> Iterator[str]:
             yield f"an acknowledged {answer.what} never stood in the upstream"
 
 
-def _settled(ledger: Ledger, found: Entries) -> Iterator[str]:
-    """What an outcome says of a create is what the upstream's record says: its key arrived, or it did not."""
+def contradicted(estate: Estate, ledger: Ledger, found: Entries) -> list[str]:
+    """Gives the intents of which an outcome says what the upstream's record does not, creates, updates and deletes alike."""
+    evidence = KeyedEvidence(Keyring(from_file(estate.home / "keys.json")))
+    made = Made(ledger, lambda record: evidence.token("ledger", "account", record))
+    deletes: dict[str, set[str]] = {}
+    faults: list[str] = []
     for seq, intent in found.intents.items():
         part = intent["parts"][0] if intent["parts"] else {}
-        if part.get("verb") != "create" or not part.get("marker"):
-            continue
         results = {entry["upstream"]["result"] for entry in found.outcomes.get(seq, ())}
+        if part.get("verb") not in ("create", "update", "delete") or not results:
+            continue
         if len(results) > 1:
-            yield f"intent {seq} has outcomes that differ: {sorted(results)}"
-        if results == {"done"} and part["marker"] not in ledger.keys:
-            yield f"intent {seq} is said to be done, and the upstream never saw it"
-        made = ledger.keys.get(part["marker"])
-        if results & {"not-done", "not-sent", "refused"} and made is not None and made not in ledger.closed:
-            yield f"intent {seq} is said not to be done, and the upstream did it"
+            faults.append(f"intent {seq} has outcomes that differ: {sorted(results)}")
+        said = results & UNDONE
+        match part["verb"]:
+            case "create" if part.get("marker"):
+                faults += _of_a_create(seq, part, results, ledger)
+            case "update":
+                digests = frozenset(part["sealed"].values())
+                done = bool(digests & made.digests)
+                if "done" in results and not done:
+                    faults.append(f"intent {seq} is said to be done, and the upstream did no such update")
+                if said and done:
+                    faults.append(f"intent {seq} is said not to be done, and the upstream did it")
+                if "unknowable" in results and not made.others(part["reference"], digests):
+                    faults.append(
+                        f"intent {seq} is said to be unknowable, and nobody else changed its record"
+                    )
+            case "delete":
+                # Of several deletes of one record the upstream makes one, and nothing tells which: what is said is held together.
+                deletes.setdefault(part["reference"], set()).update(results)
+                if "unknowable" in results and not made.others(part["reference"]):
+                    faults.append(
+                        f"intent {seq} is said to be unknowable, and nobody else changed its record"
+                    )
+    for reference, results in deletes.items():
+        if "done" in results and reference not in made.deleted:
+            faults.append("a delete is said to be done, and the record stands")
+        if "done" not in results and reference in made.deleted:
+            faults.append(f"a delete is said to be {sorted(results)}, and the upstream did it")
+    return faults
+
+
+def _of_a_create(seq: int, part: dict[str, Any], results: set[str], ledger: Ledger) -> Iterator[str]:
+    record = ledger.keys.get(part["marker"])
+    if "done" in results and record is None:
+        yield f"intent {seq} is said to be done, and the upstream never saw it"
+    if results & UNDONE and record is not None and record not in ledger.closed:
+        yield f"intent {seq} is said not to be done, and the upstream did it"
+    if "unknowable" in results:
+        yield f"intent {seq} is said to be unknowable, and its record has an id of its own"
+
+
+UNDONE = frozenset({"not-done", "not-sent", "refused"})
+
+
+class Made:
+    """What the upstream really did, by what an intent may say of it. deleted: references. digests: of every ciphertext it took."""
+
+    def __init__(self, ledger: Ledger, reference: Callable[[str], str]) -> None:
+        changes = [change for change in ledger.forwarded if change.status < 300]
+        named = [(reference(change.record), change) for change in changes if change.record is not None]
+        self.deleted = {name for name, change in named if change.method == "DELETE"}
+        self.digests = frozenset(
+            digest for change in changes if change.method == "PATCH" for digest in change.sealed
+        )
+        self._of: dict[str, list[frozenset[str]]] = {}
+        for name, change in named:
+            self._of.setdefault(name, []).append(change.sealed)
+
+    def others(self, reference: str, own: frozenset[str] = frozenset()) -> bool:
+        """Tells whether the record was changed by anything but the change with those ciphertexts."""
+        return any(not sealed & own for sealed in self._of.get(reference, ()))
