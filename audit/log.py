@@ -166,6 +166,11 @@ class Log:
         """
         return await self._read(self._intents.open)
 
+    async def settling(self, intent: int) -> StoredEntry | None:
+        """The entry that settled an intent, the first one that did; None while it is open. Raises: LogUnavailable."""
+        seq = await self._read(lambda: self._intents.settling(intent))
+        return None if seq is None else await self.entry(seq)
+
     async def close(self) -> None:
         """Writes what is queued, then lets the store go. Repeatable; later appends get LogUnavailable."""
         if not self._closing:

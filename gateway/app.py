@@ -30,6 +30,7 @@ from gateway.edge import App, Dispatcher, Door, Listener, Server
 from gateway.fetching import fetch
 from gateway.fields import FieldLens
 from gateway.gate import Gate
+from gateway.idempotency import IdempotencyKeys
 from gateway.identity import Identity, Issuer, keyed_hash, read_issuers
 from gateway.jobs import Loops
 from gateway.keys import KeyedEvidence, Keyring, SealedTexts, from_file
@@ -47,6 +48,8 @@ from gateway.words.record import ClosedRecord
 from gateway.words.resource import ResourceSpec
 
 Clock = Callable[[], datetime]
+SWEEP_SECONDS = 600.0
+"""How often keys that have ended are forgotten; whether one has ended is looked at when it is used."""
 # Requests leave hardly a cycle behind; looking for one every 700 objects took 2 to 3 % of a read (perf, 48 connections).
 _COLLECTED = (20_000, 20, 50)
 _IDENTITYS = frozenset({Code.UNIDENTIFIED, Code.PERSON_UNPROVEN})
@@ -74,6 +77,7 @@ class House:
     latecomers: Latecomers
     alarms: Alarms
     metrics: Metrics
+    repeats: IdempotencyKeys
     door: Door
     turned_away: Counter[Code]
 
@@ -179,6 +183,7 @@ async def open_house(
             store=stores.state, keyed_hash=hashing, issuers=issuers, clock=clock, fetch=fetch, told=_tell_keys
         )
         evidence = KeyedEvidence(keyring)
+        repeats = IdempotencyKeys(stores.state, keyring, limit=settings.idempotency_keys, clock=clock)
         facts = FactRoom(catalogue.of_record, catalogue.of_draft)
         bundles = Bundles(
             settings.policies,
@@ -207,6 +212,7 @@ async def open_house(
             evidence=evidence,
             caches=held,
             alarms=alarms,
+            repeats=repeats,
             turns=Turns(stores.state.alone if settings.database_url else None),
         )
         desk = Desk(stores.log, held, stores.state, clock)
@@ -242,6 +248,7 @@ async def open_house(
             latecomers,
             alarms,
             metrics,
+            repeats,
             door,
             turned_away,
         )
@@ -276,6 +283,7 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     loops.every(settings.settle_seconds, "settle", lambda: settle(house, grace))
     loops.every(settings.settle_seconds, "late", lambda: look_for_late(house, grace))
     loops.every(settings.summary_seconds, "strangers", lambda: sum_up(house))
+    loops.every(SWEEP_SECONDS, "idempotency", lambda: sweep(house))
     loops.every(settings.watch_seconds, "policies", lambda: house.bundles.watch(house.held, house.log))
     loops.every(settings.watch_seconds, "issuers", house.identity.watch)
     loops.every(settings.watch_seconds, "caches", house.held.catch_up)
@@ -312,6 +320,13 @@ async def look_for_late(house: House, grace: timedelta) -> None:
     async with house.stores.state.alone("late") as mine:
         if mine:
             await house.latecomers.round(grace)
+
+
+async def sweep(house: House) -> None:
+    """Forgets idempotency keys that have ended, unless another replica is at it."""
+    async with house.stores.state.alone("idempotency") as mine:
+        if mine:
+            await house.repeats.sweep()
 
 
 async def sum_up(house: House) -> None:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from audit import LogBusy, LogUnavailable, Stale
 from gateway.corridor import entries
+from gateway.corridor.again import Again
 from gateway.corridor.becoming import after
 from gateway.corridor.replies import check, reply
-from gateway.corridor.steps import Steps, whole
+from gateway.corridor.steps import whole
 from gateway.corridor.walk import ATTEMPTS, Walk
 from gateway.rooms import (
     Prepared,
@@ -24,8 +25,8 @@ from gateway.words.work import Addressed, Create, Delete, List, Read, Update
 
 
 @dataclass(frozen=True, slots=True)
-class Gate(Steps):
-    """The corridor. Its single steps stand in corridor/steps.py; here is their order."""
+class Gate(Again):
+    """The corridor. Its single steps stand in corridor/steps.py and corridor/again.py; here is their order."""
 
     async def answer(self, call: Call) -> Reply:
         """Gives the reply to one call. Raises GatehouseError, with `entry` set once a principal was known.
@@ -87,14 +88,13 @@ class Gate(Steps):
                 return await self._read(walk, what, asked)
             case List():
                 return await self._list(walk, what, what.work, asked)
-            case Create():
-                return await self._create(walk, what, what.work, asked)
-            case Update():
-                async with self._turn(what):
-                    return await self._update(walk, what, what.work, asked)
-            case Delete():
-                async with self._turn(what):
-                    return await self._delete(walk, what, what.work, asked)
+            case Create() | Update() | Delete():
+                async with self._once(
+                    walk, what
+                ) as earlier:  # a change that its caller names by a key is made once
+                    if earlier is not None:
+                        return await self._tell(walk, what, asked, earlier)
+                    return await self._change(walk, what, what.work, asked)
 
     # ── reading: fetch, decide, view, record, reply ──────────────────────────────────────────────────────────────
 
@@ -128,6 +128,19 @@ class Gate(Steps):
         return reply(answer.status, document, receipt, decision, answer.headers)  # 10
 
     # ── changing: decide, record the intent, forward, record the outcome, reply ──────────────────────────────────
+
+    async def _change(
+        self, walk: Walk, what: Addressed, work: Create | Update | Delete, asked: Prepared
+    ) -> Reply:
+        match work:
+            case Create():
+                return await self._create(walk, what, work, asked)
+            case Update():
+                async with self._turn(what):
+                    return await self._update(walk, what, work, asked)
+            case Delete():
+                async with self._turn(what):
+                    return await self._delete(walk, what, work, asked)
 
     async def _create(self, walk: Walk, what: Addressed, work: Create, asked: Prepared) -> Reply:
         (known,) = await self.facts.floors(what.access, [None])  # 4

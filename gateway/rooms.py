@@ -11,6 +11,7 @@ from typing import Protocol
 
 from gateway.words.access import Access, Call, ResourceRef
 from gateway.words.answer import Answer
+from gateway.words.claim import Claim, Standing
 from gateway.words.decision import Decision, Facts
 from gateway.words.draft import Draft
 from gateway.words.json import JsonObject, Pattern
@@ -116,6 +117,10 @@ class Upstream(Protocol):
         """Gives the headers that name the record's version, as the upstream would have sent them, if the route passes them."""
         ...
 
+    def location_headers(self, what: Addressed, ref: ResourceRef) -> tuple[tuple[str, str], ...]:
+        """Gives the header that says where a record that this route made can be read, if the route passes it and one reads it."""
+        ...
+
     def compose(
         self,
         what: Addressed,
@@ -177,6 +182,32 @@ class Lens(Protocol):
         """Forgets a pending binding whose create certainly did not happen."""
         ...
 
+    async def located(self, upstream: str, resource: str, reference: str) -> ResourceRef | None:
+        """Gives the record that an entry's keyed reference stands for, None when no binding has it."""
+        ...
+
+
+class Repeats(Protocol):
+    """Beside step 6: which change a caller's key stands for, among all replicas. What became of it is the log's to say."""
+
+    def claim(self, call: Call, what: Addressed) -> Claim | None:
+        """Gives what a change's key stands for, None where it names none. Raises Refused(HEADER_MALFORMED)."""
+        ...
+
+    async def first(self, claim: Claim) -> Standing | None:
+        """Gives what this key stands for, None where it is free.
+
+        Raises Refused: IDEMPOTENCY_KEY_REUSED (it stands for another request), TOO_MANY (the principal has as many as he may).
+        """
+        ...
+
+    async def take(self, claim: Claim, intent: int, instead: int | None) -> bool:
+        """Lets the key stand for the change of this intent; False where another has it. Durable when it returns.
+
+        instead: the intent that it stood for until now, where the log says that nothing of that was sent.
+        """
+        ...
+
 
 class Evidence(Protocol):
     """How things are named in entries: record ids are values unless the catalogue says otherwise."""
@@ -229,6 +260,7 @@ __all__ = [
     "Identifier",
     "Lens",
     "Prepared",
+    "Repeats",
     "Reply",
     "Seals",
     "Upstream",

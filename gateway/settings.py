@@ -200,6 +200,12 @@ class Settings:
         "Entries that may wait for the log's writer; more are answered 503 with Retry-After.",
         "entries",
     )
+    idempotency_keys: int = _setting(
+        "100000",
+        _count,
+        "How many idempotency keys one caller (application and person) may have in use; each is kept for 24 hours.",
+        "keys",
+    )
     request_seconds: float = _setting(
         "30",
         _seconds,

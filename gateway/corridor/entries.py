@@ -16,6 +16,7 @@ from audit import AuditEvent, Kind, RecordPart
 from gateway.corridor.pointers import Pointers
 from gateway.rooms import Evidence
 from gateway.words.access import Access, Call, ResourceRef
+from gateway.words.claim import Claim
 from gateway.words.decision import Decision, Disclosure, Facts, may_be_fact
 from gateway.words.errors import GatehouseError
 from gateway.words.json import Json
@@ -78,8 +79,12 @@ def intent(
     before: ClosedRecord | None,
     pseudonym: str | None,
     evidence: Evidence,
+    claim: Claim | None = None,
 ) -> AuditEvent:
-    """Gives the entry of a change that is about to be forwarded, with all that settles it if no answer comes."""
+    """Gives the entry of a change that is about to be forwarded, with all that settles it if no answer comes.
+
+    claim: what its caller's key stands for; the entry vouches for it by its mark, the state's row only points here.
+    """
     body: dict[str, Any] = {
         "verb": what.route.verb.value,
         "reference": evidence.reference(what.ref, what.resource.id_public),
@@ -101,6 +106,8 @@ def intent(
             "marker": sealed.marker if what.route.verb in (Verb.CREATE, Verb.SEND) else None,
             "seal": sealed.pending,
         }
+    if claim is not None:
+        body["idempotency"] = claim.mark
     return _event(Kind.INTENT, what, decision, (RecordPart(body),))
 
 
@@ -123,6 +130,23 @@ def outcome(
     return _event(Kind.OUTCOME, what, decision, parts, of=of, upstream=upstream)
 
 
+def repeated(
+    what: Addressed,
+    decision: Decision,
+    views: Sequence[View],
+    of: int,
+    said: Mapping[str, Any],
+    evidence: Evidence,
+) -> AuditEvent:
+    """Gives the entry of a repetition that is about to be told what became of the first request with its key, and is shown `views`.
+
+    The first one's intent stands in `upstream`, not in `of`: an entry that is told of an open intent must not settle it.
+    """
+    pointers = Pointers(what.resource, evidence)
+    parts = tuple(_shown(v, what.resource, pointers, evidence) for v in views)
+    return _event(Kind.SERVED, what, decision, parts, upstream={"replay": of, **said})
+
+
 def refused(
     call: Call,
     principal: Principal,
@@ -130,9 +154,11 @@ def refused(
     what: Addressed | None,
     decision: Decision | None,
     evidence: Evidence,
+    replay: int | None = None,
 ) -> AuditEvent:
     """Gives the entry of a refusal, as complete as that of a grant: whatever was known when it was refused.
 
+    replay: the intent of the first request with the same idempotency key.
     Facts that an entry cannot hold are left out: there is an entry whatever an upstream sent.
     """
     if decision is not None:
@@ -167,6 +193,7 @@ def refused(
         resource=place(what.ref) if what else None,
         records=parts,
         decision=verdict,
+        upstream=None if replay is None else {"replay": replay},
     )
 
 

@@ -22,6 +22,7 @@ from gateway.rooms import (
     Identifier,
     Lens,
     Prepared,
+    Repeats,
     Reply,
 )
 from gateway.words.access import ResourceRef
@@ -32,12 +33,16 @@ from gateway.words.record import Alarm, ClosedRecord, SealedChange, View
 from gateway.words.resource import Verb, Versioning
 from gateway.words.work import Addressed
 
+NOT_SENT = "not-sent"
+"""What an outcome says of a change of which certainly nothing reached the upstream."""
+
 
 @dataclass(frozen=True, slots=True)
 class Steps:
     """The rooms off the corridor, and what is done with them.
 
     under_way: intents whose requests have not ended in this process; the reconciler leaves those alone.
+    claimed: idempotency keys of requests under way in this process.
     """
 
     identifier: Identifier
@@ -47,8 +52,10 @@ class Steps:
     evidence: Evidence
     caches: Caches
     alarms: Alarms
+    repeats: Repeats
     turns: Turns = field(default_factory=Turns)
     under_way: set[int] = field(default_factory=set)
+    claimed: set[bytes] = field(default_factory=set)
 
     async def _before(
         self, walk: Walk, what: Addressed, asked: Prepared, condition: str | None
@@ -104,19 +111,6 @@ class Steps:
             decision = replace(decision, write=decision.write - guesses)
         return await self.lens.seal_update(what, draft, before, decision, walk.principal)
 
-    async def _intend(
-        self,
-        walk: Walk,
-        what: Addressed,
-        decision: Decision,
-        sealed: SealedChange | None,
-        before: ClosedRecord | None,
-    ) -> None:
-        subject = await self.lens.pseudonym_of(what, sealed, before)
-        event = entries.intent(what, decision, sealed, before, subject, self.evidence)
-        walk.open_intent = await self.log.append(event, fence=walk.ruled.fence)
-        self.under_way.add(walk.open_intent.seq)
-
     async def _forward(
         self,
         walk: Walk,
@@ -132,7 +126,7 @@ class Steps:
                 await self._still(walk, what, before)
             answer = await walk.ruled.upstream.change(what, sealed, condition)
         except (NotSent, Refused) as unsent:
-            await self._undone(walk, what, decision, sealed, {"result": "not-sent"}, unsent)
+            await self._undone(walk, what, decision, sealed, {"result": NOT_SENT}, unsent)
             raise
         self._alarm(*answer.alarms)
         if 200 <= answer.status < 300:
@@ -289,7 +283,9 @@ class Steps:
         """
         if walk.open_intent is not None:
             return walk.open_intent
-        event = entries.refused(walk.call, walk.principal, error, walk.what, walk.decision, self.evidence)
+        event = entries.refused(
+            walk.call, walk.principal, error, walk.what, walk.decision, self.evidence, walk.earlier
+        )
         try:
             return await self.log.append(event, fence=fence)
         except LogBusy as busy:

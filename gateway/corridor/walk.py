@@ -13,6 +13,7 @@ from gateway.rooms import (
     Upstream,
 )
 from gateway.words.access import Call
+from gateway.words.claim import Claim
 from gateway.words.decision import Decision
 from gateway.words.principal import Principal
 from gateway.words.work import Addressed
@@ -50,7 +51,10 @@ class Caches(Protocol):
 
 @dataclass(slots=True)
 class Walk:
-    """One request on its way. Grows with each step, so that a refusal's entry says all that was known."""
+    """One request on its way. Grows with each step, so that a refusal's entry says all that was known.
+
+    claim: what its idempotency key stands for, if it named one. earlier: the intent of the first request with that key, if there is one.
+    """
 
     call: Call
     ruled: Ruled
@@ -58,6 +62,8 @@ class Walk:
     what: Addressed | None = None
     decision: Decision | None = None
     open_intent: Receipt | None = None
+    claim: Claim | None = None
+    earlier: int | None = None
 
     @property
     def intent(self) -> Receipt:

@@ -86,6 +86,7 @@ class Door:
             await send(message)
 
         async def work(call: Call) -> None:
+            _check_control_key(call)
             _check_control_body(call)
             scope["gatehouse.call"] = call
             await app(scope, _replay(call.body, receive), guarded)
@@ -225,6 +226,14 @@ def _check_control_body(call: Call) -> None:
     if media_type not in _JSON_TYPES:
         raise Refused(Code.MEDIA_TYPE)
     parse(call.body)
+
+
+def _check_control_key(call: Call) -> None:
+    """Raises Refused(HEADER_MALFORMED) for an idempotency key on a change of our own: passed over unseen, the guard that its
+    caller believes in would not be there. Only records' changes have it."""
+    name = "idempotency-key"
+    if call.segments[0] == "v1" and call.method not in ("GET", "HEAD") and call.header(name) is not None:
+        raise Refused(Code.HEADER_MALFORMED, header=name)
 
 
 def _language(scope: Scope) -> Language:

@@ -25,5 +25,7 @@ class Label(Enum):
     BINDING_PLACE = b"gatehouse/binding-place/1"
     SUBJECT = b"gatehouse/subject/1"
     FIELD_TOKEN = b"gatehouse/field-token/1"
+    # gateway.idempotency
+    IDEMPOTENCY = b"gatehouse/idempotency/1"
     # gateway.identity
     API_KEY = b"gatehouse/api-key/1"

@@ -18,7 +18,8 @@ SAFE_HEADERS: Final = (("cache-control", "no-store"), ("x-content-type-options",
 CHALLENGE: Final = 'Bearer realm="gatehouse"'
 
 _RETRY_SECONDS: Final[Mapping[Code, int]] = {
-    # Only where nothing was forwarded, so that trying again can do no harm (RFC 9110 section 10.2.3).
+    # Only where nothing was forwarded, or the key keeps it from being done twice: trying again can do no harm (RFC 9110 section 10.2.3).
+    Code.IDEMPOTENCY_KEY_IN_USE: 5,
     Code.TOO_MANY: 60,
     Code.UPSTREAM_UNREACHABLE: 5,
     Code.LOG_UNAVAILABLE: 5,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from urllib.parse import quote
 
+from gateway.upstream.links import address_of
 from gateway.upstream.place import Place
 from gateway.upstream.places import Places
 from gateway.upstream.reading import Reading
@@ -223,6 +224,11 @@ class Adapter:
         if what.resource.versioning is not Versioning.ETAG or record.version is None:
             return ()
         return (("etag", record.version),) if "etag" in what.route.response_headers else ()
+
+    def location_headers(self, what: Addressed, ref: ResourceRef) -> tuple[tuple[str, str], ...]:
+        """Gives where a record can be read, as callers address it, if the route passes Location and another one reads it."""
+        address = address_of(what.upstream, ref) if "location" in what.route.response_headers else None
+        return () if address is None else (("location", address),)
 
     def _onward(self, place: Place, what: Addressed) -> list[tuple[str, str]]:
         passing = onward(what.work.to.headers, what.route.request_headers)

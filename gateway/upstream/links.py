@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from gateway.upstream.address import Origin
 from gateway.wire.target import canonical
+from gateway.words.access import ResourceRef
 from gateway.words.errors import Refused
+from gateway.words.resource import UpstreamSpec, Verb
 
 _ABSOLUTE = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(?:[/?#].*)?", re.IGNORECASE)
 _LINK_VALUE = re.compile(
@@ -92,3 +94,15 @@ class Mount:
             if found is not None and path is not None:
                 kept.append(f'<{path}>; rel="{found["rel"]}"' if found["rel"] else f"<{path}>")
         return ", ".join(kept) or None, len(kept) < len(parts)
+
+
+def address_of(upstream: UpstreamSpec, ref: ResourceRef) -> str | None:
+    """Gives the path at which callers read a record, None where no route of the catalogue reads it."""
+    above = None if ref.parent is None else ref.parent.record
+    ids = {"{id}": quote(ref.record or "", safe=""), "{parent}": quote(above or "", safe="")}
+    for route in upstream.routes:
+        if route.verb is Verb.READ and route.resource == ref.resource:
+            path = [ids.get(segment, segment) for segment in route.template]
+            if all(path):
+                return "/".join((upstream.prefix, *path))
+    return None

@@ -41,6 +41,8 @@ class Code(StrEnum):
     CONFLICT = "conflict"
     SUBJECT_CHANGED = "subject-changed"
     RECORD_WITHHELD = "record-withheld"
+    IDEMPOTENCY_KEY_IN_USE = "idempotency-key-in-use"
+    IDEMPOTENCY_UNANSWERED = "idempotency-unanswered"
     CHANGED_MEANWHILE = "changed-meanwhile"
     BODY_TOO_LARGE = "body-too-large"
     TARGET_TOO_LONG = "target-too-long"
@@ -49,6 +51,7 @@ class Code(StrEnum):
     MEMBER_UNKNOWN = "member-unknown"
     MASK_SUBMITTED = "mask-submitted"
     VALUE_REFUSED = "value-refused"
+    IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
     CONDITION_MISSING = "condition-missing"
     TOO_MANY = "too-many"
     HEADERS_TOO_LARGE = "headers-too-large"
@@ -85,6 +88,8 @@ STATUS: Mapping[Code, int] = {
     Code.CONFLICT: 409,
     Code.SUBJECT_CHANGED: 409,
     Code.RECORD_WITHHELD: 409,
+    Code.IDEMPOTENCY_KEY_IN_USE: 409,
+    Code.IDEMPOTENCY_UNANSWERED: 409,
     Code.CHANGED_MEANWHILE: 412,
     Code.BODY_TOO_LARGE: 413,
     Code.TARGET_TOO_LONG: 414,
@@ -93,6 +98,7 @@ STATUS: Mapping[Code, int] = {
     Code.MEMBER_UNKNOWN: 422,
     Code.MASK_SUBMITTED: 422,
     Code.VALUE_REFUSED: 422,
+    Code.IDEMPOTENCY_KEY_REUSED: 422,
     Code.CONDITION_MISSING: 428,
     Code.TOO_MANY: 429,
     Code.HEADERS_TOO_LARGE: 431,

@@ -63,7 +63,7 @@ class List:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A new record in a collection. idempotency: the caller's own key, recorded, not adopted."""
+    """A new record in a collection."""
 
     to: Forward
     draft: Draft

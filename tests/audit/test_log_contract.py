@@ -172,6 +172,30 @@ async def test_an_intent_is_open_until_an_entry_names_it_also_over_a_restart(pla
     assert [(intent.seq, intent.fields["request"]) for intent in found] == [(7, "req_late")]
 
 
+async def test_an_intent_is_settled_by_the_first_entry_that_names_it_and_may(place: Place) -> None:
+    log = await Log.open(place.store(), create=True)
+    for _ in range(2):
+        await log.append(event(Kind.INTENT))
+    await log.append(event(Kind.NOTE, of=1))
+    assert [await log.settling(seq) for seq in (1, 2, 3, 99)] == [None] * 4
+    # Far behind it, and beside a number that begins alike: 1 is not 10.
+    await asyncio.gather(*(log.append(event(Kind.INTENT)) for _ in range(400)))
+    await log.append(event(Kind.OUTCOME, of=10))
+    outcome = await log.append(event(Kind.OUTCOME, of=1))
+    await log.append(event(Kind.SERVED, of=1))
+    for _ in range(2):
+        found = await log.settling(1)
+        assert found is not None
+        assert f"{found.seq}:{found.hash}" == outcome.ref
+    assert await log.settling(2) is None
+    await log.close()
+    again = await Log.open(place.store())
+    found = await again.settling(1)
+    await again.close()
+    assert found is not None
+    assert found.hash == outcome.hash
+
+
 async def test_a_cancelled_caller_harms_no_other_and_its_entry_may_stand(place: Place) -> None:
     log = await Log.open(place.store(), create=True)
     tasks = [asyncio.create_task(log.append(event(request=f"req_{n}"))) for n in range(20)]

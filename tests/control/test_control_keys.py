@@ -286,3 +286,16 @@ async def test_paging_gives_each_key_once(plane: Plane) -> None:
         target = page["next"] and f"/v1/keys?limit=2&after={page['next']}"
     assert len(seen) == 5
     assert seen == sorted(set(seen))
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+async def test_a_change_here_has_no_idempotency_key_and_says_so(plane: Plane, method: str) -> None:
+    admin = await plane.desks.admin()
+    before = await plane.desks.kinds()
+    target = "/v1/keys" if method == "POST" else "/v1/keys/key_00000000000000000000000000"
+    body = WANTED if method == "POST" else None
+    said = await plane.ask(method, target, admin, body, {"idempotency-key": "k1"})
+    assert (said.status, said.problem) == (400, "header-malformed")
+    assert said.json["params"] == {"header": "idempotency-key"}
+    assert await plane.desks.kinds() == before
+    assert (await plane.ask("GET", "/v1/whoami", admin, None, {"idempotency-key": "k1"})).status == 200

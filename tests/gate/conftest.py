@@ -10,4 +10,4 @@ from tests.gate.house import House, build
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     built = await build(tmp_path)
     yield built
-    await built.log.close()
+    await built.close()

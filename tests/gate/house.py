@@ -19,7 +19,11 @@ from audit.store.base import NotWritten, Reader, Writer
 from gateway.corridor.lists import Lister
 from gateway.corridor.walk import Ruled
 from gateway.gate import Gate
+from gateway.idempotency import IdempotencyKeys
+from gateway.idempotency.tables import IDEMPOTENCY_KEY
+from gateway.keys import Keyring, create_key_file, from_file
 from gateway.rooms import Answer
+from gateway.store import Location, Store, open_store
 from gateway.words.access import Access, Call, ResourceRef
 from gateway.words.binding import Pending
 from gateway.words.decision import DecidedBy, Decision, Disclosure, Facts, FieldView, Reason
@@ -91,8 +95,16 @@ UPSTREAM = UpstreamSpec(
 )
 
 
-def call(verb: Verb, record: str | None = None, *, key: str = "good", body: Any = None, **query: Any) -> Call:
-    """A call as the edge hands it on; the hand-made addresser reads verb and record from the segments."""
+def call(
+    verb: Verb,
+    record: str | None = None,
+    *,
+    key: str = "good",
+    once: str | None = None,
+    body: Any = None,
+    **query: Any,
+) -> Call:
+    """A call as the edge hands it on; the hand-made addresser reads verb and record from the segments. once: its Idempotency-Key."""
     return Call(
         id="req_test",
         method="GET",
@@ -100,7 +112,7 @@ def call(verb: Verb, record: str | None = None, *, key: str = "good", body: Any 
         segments=tuple(filter(None, [verb.value, record])),
         raw_query="",
         query=tuple((k, str(v)) for k, v in query.items()),
-        headers=(("authorization", key),),
+        headers=(("authorization", key), *((("idempotency-key", once),) if once is not None else ())),
         body=orjson.dumps(body) if body is not None else b"",
         peer="127.0.0.1",
         received=datetime(2026, 1, 1, tzinfo=UTC),
@@ -346,6 +358,9 @@ class Shelf:
     def version_headers(self, what: Addressed, record: ClosedRecord) -> tuple[tuple[str, str], ...]:
         return (("etag", record.version or ""),)
 
+    def location_headers(self, what: Addressed, ref: ResourceRef) -> tuple[tuple[str, str], ...]:
+        return (("location", f"/shelf/{ref.record}"),)
+
     def compose(
         self,
         what: Addressed,
@@ -521,6 +536,17 @@ class House:
     shelf: Shelf
     lens: LensByHand
     bell: Bell
+    state: Store
+    repeats: IdempotencyKeys
+
+    async def close(self) -> None:
+        await self.log.close()
+        await self.state.close()
+
+    async def entries(self) -> list[dict[str, Any]]:
+        """All entries, each with its parts opened."""
+        found = await self.log.entries(0, 1000)
+        return [orjson.loads(e.bytes) | {"parts": [orjson.loads(p.body) for p in e.parts]} for e in found]
 
     async def kinds(self) -> list[str]:
         """The kinds of all entries, in order."""
@@ -537,6 +563,10 @@ async def build(folder: Path) -> House:
     log = await Log.open(disk, create=True)
     keys, policy, shelf, lens, bell = Keys(log), Policy(), Shelf(), LensByHand(), Bell()
     facts = FactsByHand()
+    state = await open_store(Location.parse(f"sqlite:///{folder}/state.sqlite"))
+    await state.write(lambda connection: IDEMPOTENCY_KEY.create(connection))
+    create_key_file(folder / "keys.json")
+    repeats = IdempotencyKeys(state, Keyring(from_file(folder / "keys.json")))
     lister = Lister(shelf, facts, lens, SealsByHand())
     keys.rule = lambda fence: Ruled(fence, ByHand(), policy, shelf, lister)
     gate = Gate(
@@ -547,5 +577,6 @@ async def build(folder: Path) -> House:
         evidence=EvidenceByHand(),
         caches=keys,
         alarms=bell,
+        repeats=repeats,
     )
-    return House(gate, log, disk, keys, policy, shelf, lens, bell)
+    return House(gate, log, disk, keys, policy, shelf, lens, bell, state, repeats)

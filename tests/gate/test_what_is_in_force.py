@@ -39,7 +39,7 @@ async def test_requests_that_find_out_together_share_one_reading(house: House) -
     await asyncio.gather(*(held.refresh() for _ in range(20)))
     assert reading.times == 1
     assert held.now.fence == 1
-    await house.log.close()
+    await house.close()
 
 
 async def test_what_another_process_changed_is_read_without_any_request_and_only_then(house: House) -> None:
@@ -52,7 +52,7 @@ async def test_what_another_process_changed_is_read_without_any_request_and_only
     await held.catch_up()
     assert reading.times == 1
     assert held.now.fence == 1
-    await house.log.close()
+    await house.close()
 
 
 async def test_a_bundle_is_not_in_force_before_its_entry(house: House) -> None:
@@ -63,7 +63,7 @@ async def test_a_bundle_is_not_in_force_before_its_entry(house: House) -> None:
         await held.activate(new, CHANGE)
     assert refusal.value.code is Code.LOG_UNAVAILABLE
     assert held.now.decider is house.keys.now.decider
-    await house.log.close()
+    await house.close()
 
 
 async def test_an_activation_whose_entry_turns_up_late_is_completed_before_anybody_is_served(
@@ -78,7 +78,7 @@ async def test_an_activation_whose_entry_turns_up_late_is_completed_before_anybo
     await house.log.append(CHANGE, raises_fence=True)  # as if the lost commit had been there after all
     await held.refresh()
     assert held.now.decider is new.decider
-    await house.log.close()
+    await house.close()
 
 
 async def test_a_bundle_and_its_fence_come_together(house: House) -> None:
@@ -87,4 +87,4 @@ async def test_a_bundle_and_its_fence_come_together(house: House) -> None:
     receipt = await held.activate(new, CHANGE)
     assert held.now.fence == receipt.fence == 1
     assert held.now.decider is new.decider
-    await house.log.close()
+    await house.close()

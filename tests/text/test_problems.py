@@ -20,12 +20,12 @@ STATUS = {
     404: "not-found",
     405: "method-not-listed",
     408: "too-slow",
-    409: "conflict subject-changed record-withheld",
+    409: "conflict subject-changed record-withheld idempotency-key-in-use idempotency-unanswered",
     412: "changed-meanwhile",
     413: "body-too-large",
     414: "target-too-long",
     415: "media-type",
-    422: "field-unknown member-unknown mask-submitted value-refused",
+    422: "field-unknown member-unknown mask-submitted value-refused idempotency-key-reused",
     428: "condition-missing",
     429: "too-many",
     431: "headers-too-large",
@@ -92,6 +92,9 @@ def test_parameters_are_told_as_they_are() -> None:
         (GatehouseError(Code.OUTCOME_UNRECORDED, intent="7:ab"), None),
         (GatehouseError(Code.UPSTREAM_SILENT), None),
         (Refused(Code.NOT_FOUND), None),
+        # The key itself keeps it from being done twice.
+        (Refused(Code.IDEMPOTENCY_KEY_IN_USE), "5"),
+        (Refused(Code.IDEMPOTENCY_UNANSWERED), None),
     ],
 )
 def test_trying_again_is_offered_only_where_nothing_can_have_happened(
