@@ -21,6 +21,7 @@ from gateway.corridor.desk import Desk
 from gateway.corridor.facts import FactRoom
 from gateway.corridor.inforce import InForce
 from gateway.corridor.late import Latecomers
+from gateway.corridor.recorder import Recorder, tell
 from gateway.corridor.settle import Settler
 from gateway.corridor.turns import Turns
 from gateway.credentials import Declared, Keys, KeySettlement
@@ -31,7 +32,7 @@ from gateway.gate import Gate
 from gateway.identity import Identity, Issuer, keyed_hash, read_issuers
 from gateway.jobs import Loops
 from gateway.keys import KeyedEvidence, Keyring, SealedTexts, from_file
-from gateway.observe import Alarms, Metrics, event, place_of
+from gateway.observe import Alarms, Level, Metrics, event, place_of
 from gateway.policy import PolicyDecider
 from gateway.records import create_records
 from gateway.settings import Settings
@@ -165,6 +166,8 @@ async def open_house(
         stores = await stack.enter_async_context(open_stores(settings))
         metrics = Metrics()
         stack.callback(metrics.close)
+        metrics.before_reading(lambda: tell(stores.log.figures(), metrics))
+        recorder = Recorder(stores.log, metrics)
         alarms = Alarms(metrics, clock)
         if settings.issuers_file is not None:
             issuers = (*issuers, *read_issuers(settings.issuers_file, settings.audience))
@@ -181,6 +184,7 @@ async def open_house(
             facts=facts,
             lens=fields,
             seals=SealedTexts(keyring),
+            metrics=metrics,
         )
         stack.push_async_callback(bundles.close)
 
@@ -196,13 +200,13 @@ async def open_house(
             identifier=identity,
             facts=facts,
             lens=fields,
-            log=stores.log,
+            log=recorder,
             evidence=evidence,
             caches=held,
             alarms=alarms,
             turns=Turns(stores.state.alone if settings.database_url else None),
         )
-        desk = Desk(stores.log, held, stores.state, clock)
+        desk = Desk(recorder, held, stores.state, clock)
         sight = Sight(lambda: held)
         # On SQLite nobody else can have a request under way; on PostgreSQL another replica may.
         patience = sight.patience if settings.database_url else lambda _: timedelta(0)
@@ -251,7 +255,7 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     limits = replace(DEFAULT_LIMITS, stop_seconds=int(settings.stop_seconds))
     dispatcher = house.dispatcher()
     listeners = [Listener(settings.host, settings.port, dispatcher)]
-    reading = Reading(house.keys.desk)
+    reading = Reading(house.keys.desk, house.log)
     server = Server(listeners, limits=limits, refused=house.door.unrecorded, settled=house.door.settled)
     loops = Loops(_report)
     grace = timedelta(seconds=settings.settle_grace_seconds)
@@ -286,6 +290,18 @@ async def settle(house: House, grace: timedelta) -> None:
     async with house.stores.state.alone("settle") as mine:
         if mine:
             await house.settler.round(grace)
+    await measure(house)
+
+
+async def measure(house: House) -> None:
+    """Notes how many changes have no recorded outcome, how old the oldest is, and whether an edit of the policy was refused."""
+    still_open = await house.log.open_intents()
+    oldest = 0.0
+    if still_open:
+        oldest = (utc_now() - datetime.fromisoformat(still_open[0].time)).total_seconds()
+    house.metrics.level(Level.INTENTS_OPEN, len(still_open))
+    house.metrics.level(Level.INTENTS_OLDEST, max(oldest, 0.0))
+    house.metrics.level(Level.BUNDLE_REFUSED, 1 if house.bundles.refused else 0)
 
 
 async def look_for_late(house: House, grace: timedelta) -> None:

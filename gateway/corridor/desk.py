@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, Receipt, RecordPart, Stale
+from audit import AuditEvent, Kind, LogBusy, LogUnavailable, Receipt, RecordPart, Stale
 from gateway.corridor.entries import decision_of, principal_of
+from gateway.corridor.recorder import Appender
 from gateway.corridor.walk import ATTEMPTS, Caches, Ruled
 from gateway.store import Connection, Store
 from gateway.words.access import Access, ResourceRef
@@ -115,7 +116,7 @@ class Visit:
 class Desk:
     """Where requests about our own state arrive."""
 
-    log: Log
+    log: Appender
     caches: Caches
     store: Store
     clock: Callable[[], datetime]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit import Kind, Receipt, StoredEntry
+from audit import Kind, Log, Receipt, StoredEntry
 from gateway.corridor.desk import Asker, Desk, Visit
 from gateway.words.control import AUDIT_READ, CONTROL_AUDIT
 from gateway.words.errors import Code, Refused
@@ -25,6 +25,7 @@ class Reading:
     """The service."""
 
     desk: Desk
+    log: Log
 
     async def entries(self, asker: Asker, *, after: int | None, limit: int) -> Seen:
         """Gives at most `limit` entries above `after`; without `after` the last ones.
@@ -39,8 +40,8 @@ class Reading:
                 raise Refused(Code.PARAMETER_MALFORMED, parameter="limit")
             start = after
             if start is None:
-                start = max(0, (await self.desk.log.head()).seq - limit)
-            found = await self.desk.log.entries(start, limit)
+                start = max(0, (await self.log.head()).seq - limit)
+            found = await self.log.entries(start, limit)
             range_ = {"reference": f"{start + 1}-{start + len(found)}", "subject": None}
             receipt = await self.desk.log.append(visit.event(Kind.SERVED, [range_]), fence=visit.ruled.fence)
             return Seen(tuple(found), receipt)

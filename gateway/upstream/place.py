@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from time import perf_counter
 
+from gateway.observe import Count, Metrics, Trouble
 from gateway.upstream.links import Mount
 from gateway.upstream.shape import Cut
 from gateway.upstream.target import target
 from gateway.upstream.transport import Exchange, RawAnswer, Transport
+from gateway.upstream.watch import trouble_of
 from gateway.wire.headers import HOP_BY_HOP, well_formed
-from gateway.words.errors import Misconfigured
+from gateway.words.errors import Misconfigured, NoAnswer, NotSent
 from gateway.words.json import Pointer
 from gateway.words.resource import ResourceSpec, Shape, UpstreamSpec, Verb, Versioning
 
@@ -29,6 +32,7 @@ class Place:
     mount: Mount
     transport: Transport
     headers: tuple[tuple[str, str], ...] = field(repr=False)
+    metrics: Metrics = field(repr=False)
     _cuts: dict[tuple[int, Pointer | None], Cut] = field(default_factory=dict, repr=False)
 
     def cut(self, shape: Shape, resource: ResourceSpec) -> Cut:
@@ -71,7 +75,20 @@ class Place:
             answer_seconds=self.spec.answer_seconds,
             max_answer_bytes=self.spec.max_answer_bytes,
         )
-        return await self.transport.send(exchange)
+        start = perf_counter()
+        try:
+            raw = await self.transport.send(exchange)
+        except NotSent:
+            self.metrics.count(Count.UPSTREAM_ERRORS, kind=Trouble.NOT_SENT)
+            raise
+        except NoAnswer:
+            self.metrics.count(Count.UPSTREAM_ERRORS, kind=Trouble.NO_ANSWER)
+            raise
+        finally:
+            self.metrics.exchanged(perf_counter() - start)
+        if raw.status > 400 and (trouble := trouble_of(raw.status)) is not None:
+            self.metrics.count(Count.UPSTREAM_ERRORS, kind=trouble)
+        return raw
 
 
 def fixed_headers(spec: UpstreamSpec, credential: tuple[str, str] | None) -> tuple[tuple[str, str], ...]:

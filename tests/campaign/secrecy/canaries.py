@@ -113,7 +113,7 @@ async def planted(
             "GATEHOUSE_UPSTREAM_HOSTS": heard.host,
             "GATEHOUSE_SUMMARY_SECONDS": "1",
             "CAMPAIGN_CONTROL": str(aside / "control"),
-            "CAMPAIGN_METRICS": str(aside / "metrics.json"),
+            "CAMPAIGN_METRICS": str(aside / "metrics.txt"),
             "CAMPAIGN_LEAKS": ",".join(leaks),
             "TMPDIR": str(own / "tmp"),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -138,8 +138,8 @@ def sinks(planted: Planted) -> Iterator[tuple[str, bytes]]:
     """Gives every sink with all that is in it. SQLite files twice: their bytes, and each cell by itself."""
     yield "stdout", "\n".join(planted.gateway.lines).encode()
     yield "stderr", "\n".join(planted.gateway.logs).encode()
-    if (planted.aside / "metrics.json").exists():
-        yield "metrics", (planted.aside / "metrics.json").read_bytes()
+    if (planted.aside / "metrics.txt").exists():
+        yield "metrics", (planted.aside / "metrics.txt").read_bytes()
     yield from planted.crashed
     files = planted.files()
     yield from ((str(path.relative_to(planted.at)), path.read_bytes()) for path in files)
