@@ -16,7 +16,7 @@ from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, RecordPart
 from gateway import __version__, catalogue, local
 from gateway.bundles import SYSTEM, Bundles
 from gateway.catalogue import Catalogue
-from gateway.control import ControlDeps, create_control
+from gateway.control import ControlDeps, Readiness, create_control
 from gateway.corridor.desk import Desk
 from gateway.corridor.facts import FactRoom
 from gateway.corridor.inforce import InForce
@@ -25,7 +25,7 @@ from gateway.corridor.recorder import Recorder, tell
 from gateway.corridor.settle import Settler
 from gateway.corridor.turns import Turns
 from gateway.credentials import Declared, Keys, KeySettlement
-from gateway.edge import App, Dispatcher, Door, Listener, Server
+from gateway.edge import Admin, App, Dispatcher, Door, Listener, Server
 from gateway.fetching import fetch
 from gateway.fields import FieldLens
 from gateway.gate import Gate
@@ -81,20 +81,20 @@ class House:
         """The log."""
         return self.stores.log
 
-    def dispatcher(self) -> Dispatcher:
-        """Gives the one ASGI callable: control plane and data plane."""
-        control = create_control(
-            ControlDeps(
-                identity=self.identity,
-                keys=self.keys,
-                log=self.log,
-                stores={"state": self.stores.state, "records": self.stores.records},
-                bundle=lambda: self.bundles.digest,
-            )
+    def doors(self) -> tuple[Dispatcher, Admin]:
+        """Gives what answers on the data port, control plane and data plane, and what answers on the admin port."""
+        deps = ControlDeps(
+            identity=self.identity,
+            keys=self.keys,
+            log=self.log,
+            stores={"state": self.stores.state, "records": self.stores.records},
+            bundle=lambda: self.bundles.digest or None,
+            edit_refused=lambda: bool(self.bundles.refused),
+            key_file_there=self.settings.keys.exists,
         )
-        return Dispatcher(
-            self.door, cast(App, control), self.prefixes
-        )  # the same shape in Litestar's own types
+        readiness = Readiness(deps)
+        control = cast(App, create_control(deps, readiness))  # the same shape in Litestar's own types
+        return Dispatcher(self.door, control, self.prefixes), Admin(self.metrics, readiness.standing)
 
     def prefixes(self) -> tuple[tuple[str, ...], ...]:
         """Gives the mounts of the catalogue in force, as segments; worked out once a bundle."""
@@ -253,8 +253,10 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     """Serves until a signal, then finishes what is under way, sums up and returns."""
     settings = house.settings
     limits = replace(DEFAULT_LIMITS, stop_seconds=int(settings.stop_seconds))
-    dispatcher = house.dispatcher()
+    dispatcher, admin = house.doors()
     listeners = [Listener(settings.host, settings.port, dispatcher)]
+    if settings.admin_port is not None:
+        listeners.append(Listener(settings.admin_host, settings.admin_port, admin, "GATEHOUSE_ADMIN_PORT"))
     reading = Reading(house.keys.desk, house.log)
     server = Server(listeners, limits=limits, refused=house.door.unrecorded, settled=house.door.settled)
     loops = Loops(_report)

@@ -74,7 +74,16 @@ def _checks(settings: Settings, say: Say) -> Iterator[tuple[str, Callable[[], ob
     if settings.issuers_file is not None:
         path = settings.issuers_file
         yield say("doctor.issuers"), lambda: read_issuers(path, settings.audience)
-    yield say("doctor.port", port=settings.port), lambda: _port(settings, say)
+    yield (
+        say("doctor.port", port=settings.port),
+        lambda: _port(settings.host, settings.port, "GATEHOUSE_PORT", say),
+    )
+    if settings.admin_port is not None:
+        port = settings.admin_port
+        yield (
+            say("doctor.port", port=port),
+            lambda: _port(settings.admin_host, port, "GATEHOUSE_ADMIN_PORT", say),
+        )
 
 
 def _home(settings: Settings, say: Say) -> None:
@@ -106,8 +115,8 @@ def _stores(settings: Settings, say: Say) -> None:
         raise Misconfigured(say("doctor.store-missing", missing=missing, there=", ".join(there)))
 
 
-def _port(settings: Settings, say: Say) -> None:
+def _port(host: str, port: int, setting: str, say: Say) -> None:
     try:
-        probe(settings.host, settings.port)
+        probe(host, port)
     except Misconfigured as error:
-        raise Misconfigured(say("doctor.port-taken", host=settings.host, port=settings.port)) from error
+        raise Misconfigured(say("doctor.port-taken", host=host, port=port, setting=setting)) from error

@@ -25,7 +25,7 @@ async def serve_forever(settings: Settings) -> None:
     _begin()
     if not settings.keys.exists():
         raise _no_keys(settings)
-    probe(settings.host, settings.port)
+    _probe(settings)
     async with open_house(settings) as house:
         await serve(house, started=lambda _: None)
 
@@ -39,7 +39,7 @@ async def serve_demo(settings: Settings, say: Say) -> None:
         )
     if not settings.keys.exists() and await any_store(settings):
         raise _no_keys(settings)
-    probe(settings.host, settings.port)
+    _probe(settings)
     issuer = demo.prepare(settings)
     async with open_house(settings, issuers=(issuer.terms(),)) as house:
         keys = await demo.credentials(house)
@@ -47,6 +47,12 @@ async def serve_demo(settings: Settings, say: Say) -> None:
             say("demo.loaded")
         example = await demo.example(house)
         await serve(house, started=lambda server: _welcome(server, house, keys, issuer, example, say))
+
+
+def _probe(settings: Settings) -> None:
+    probe(settings.host, settings.port)
+    if settings.admin_port is not None:
+        probe(settings.admin_host, settings.admin_port, "GATEHOUSE_ADMIN_PORT")
 
 
 def _begin() -> None:
@@ -79,7 +85,7 @@ class _Progress:
 def _welcome(
     server: Server, house: House, keys: Mapping[str, str], issuer: DemoIssuer, example: demo.Example, say: Say
 ) -> None:
-    ((host, port),) = server.addresses
+    host, port = server.addresses[0]
     base = f"http://{host}:{port}"
     say("demo.serving", base=base)
     for name, key in keys.items():

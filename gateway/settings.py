@@ -28,6 +28,10 @@ def _port(text: str) -> int:
     return number
 
 
+def _optional_port(text: str) -> int | None:
+    return _port(text) if text else None
+
+
 def _seconds(text: str) -> float:
     number = -1.0
     with suppress(ValueError):  # its text would repeat the value
@@ -83,6 +87,12 @@ class Settings:
     home: Path = _setting("var", _path, "Everything that a run creates lies in this folder.")
     host: str = _setting("127.0.0.1", str, "The address that the data plane and the control plane listen on.")
     port: int = _setting("8080", _port, "The port that they listen on.")
+    admin_host: str = _setting("127.0.0.1", str, "The address that the admin port listens on.")
+    admin_port: int | None = _setting(
+        "",
+        _optional_port,
+        "The port of /metrics, /healthz and /readyz with details, for operators' networks; empty opens none.",
+    )
     database_url: str = _setting(
         "",
         str,

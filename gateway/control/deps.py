@@ -32,13 +32,18 @@ PURPOSE_HEADER = "gatehouse-purpose"
 
 @dataclass(frozen=True, slots=True)
 class ControlDeps:
-    """stores: by the name that `/readyz` uses. bundle: the digest of the policy in force, None where there is none."""
+    """stores: by the name that `/readyz` uses. bundle: the digest of the policy in force, None where there is none.
+
+    edit_refused: whether the policy folder holds an edit that was refused. key_file_there: whether a start would still find the keys.
+    """
 
     identity: Identifier
     keys: Keys
     log: Log
     stores: Mapping[str, Store]
     bundle: Callable[[], str | None]
+    edit_refused: Callable[[], bool] = lambda: False
+    key_file_there: Callable[[], bool] = lambda: True
 
 
 def call_of(request: AnyRequest) -> Call:
