@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -25,14 +26,25 @@ from gateway.corridor.recorder import Recorder, tell
 from gateway.corridor.settle import Settler
 from gateway.corridor.turns import Turns
 from gateway.credentials import Declared, Keys, KeySettlement
-from gateway.edge import Admin, App, Dispatcher, Door, Listener, Server
+from gateway.edge import Admin, App, Dispatcher, Door, Listener, Peers, Server
 from gateway.fetching import fetch
 from gateway.fields import FieldLens
 from gateway.gate import Gate
 from gateway.identity import Identity, Issuer, keyed_hash, read_issuers
 from gateway.jobs import Loops
 from gateway.keys import KeyedEvidence, Keyring, SealedTexts, from_file
-from gateway.observe import Alarms, Level, Metrics, event, place_of
+from gateway.observe import (
+    CLOSE_SECONDS,
+    Alarms,
+    Collecting,
+    Level,
+    Metrics,
+    Spans,
+    Tracer,
+    collector,
+    event,
+    place_of,
+)
 from gateway.policy import PolicyDecider
 from gateway.records import create_records
 from gateway.settings import Settings
@@ -75,6 +87,7 @@ class House:
     metrics: Metrics
     door: Door
     turned_away: Counter[Code]
+    spans: Spans | None = None
 
     @property
     def log(self) -> Log:
@@ -223,7 +236,13 @@ async def open_house(
         )
         latecomers = Latecomers(stores.log, sight, fields, evidence, alarms, patience=patience)
         turned_away: Counter[Code] = Counter()
-        door = Door(gate, metrics, now=clock, stranger=lambda code: turned_away.update([code]))
+        spans = Spans(metrics) if settings.otlp_endpoint else None
+        tracer = Tracer(
+            ratio=settings.trace_ratio,
+            spans=spans,
+            parent=Peers(settings.trace_peers).parent if settings.trace_peers else None,
+        )
+        door = Door(gate, metrics, now=clock, stranger=lambda code: turned_away.update([code]), tracer=tracer)
         keys = Keys(desk, hashing, reload, lambda: _declared(held))
         house = House(
             settings,
@@ -241,6 +260,7 @@ async def open_house(
             metrics,
             door,
             turned_away,
+            spans,
         )
         await stores.log.append(_note("gateway:start", version=__version__))
         await bundles.enter(held, first, bundles.loaded_digest, None)
@@ -272,6 +292,10 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     gc.set_threshold(*_COLLECTED)
     try:
         async with AsyncExitStack() as stack:
+            if house.spans is not None:
+                telemetry = collector(settings.otlp_endpoint, house.spans, house.metrics, __version__)
+                stack.push_async_callback(_end, telemetry)
+                loops.every(settings.otlp_seconds, "telemetry", lambda: _push(telemetry))
             if settings.socket and not settings.database_url:
                 await stack.enter_async_context(local.listening(settings.home, local.operations(reading)))
             await server.serve(started=lambda: started(server))
@@ -285,6 +309,14 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
             LogUnavailable,
         ) as error:  # nothing is served any more; the next start says that this one ended
             _report("stop", error)
+
+
+async def _push(telemetry: Collecting) -> None:
+    telemetry.push()
+
+
+async def _end(telemetry: Collecting) -> None:
+    await asyncio.to_thread(telemetry.close().join, CLOSE_SECONDS)
 
 
 async def settle(house: House, grace: timedelta) -> None:

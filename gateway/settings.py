@@ -10,8 +10,10 @@ import difflib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway.words.errors import Misconfigured
 
@@ -46,6 +48,38 @@ def _hosts(text: str) -> frozenset[str]:
     if any(":" not in host for host in hosts):
         raise ValueError("each host is written host:port")
     return hosts
+
+
+def _ratio(text: str) -> float:
+    number = -1.0
+    with suppress(ValueError):  # its text would repeat the value
+        number = float(text)
+    if not 0 <= number <= 1:
+        raise ValueError("a ratio is a number from 0 to 1")
+    return number
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    found = []
+    for part in (part.strip() for part in text.split(",")):
+        if part:
+            try:
+                found.append(ip_network(part))
+            except ValueError:
+                raise ValueError(
+                    "each peer is an address or a network, like 10.1.2.3 or 10.1.0.0/16"
+                ) from None
+    return tuple(found)
+
+
+def _collector(text: str) -> str:
+    parts = urlsplit(text)
+    good = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
+    if text and (not good or parts.username or parts.query or parts.fragment):
+        raise ValueError(
+            "a collector is written http://host:4318 or https://host:4318, and nothing behind it"
+        )
+    return text.rstrip("/")
 
 
 def _count(text: str) -> int:
@@ -146,6 +180,23 @@ class Settings:
         _seconds,
         "How often the policy folder is looked at for a change, and on PostgreSQL the log for what other processes changed.",
         "seconds",
+    )
+    otlp_endpoint: str = _setting(
+        "",
+        _collector,
+        "http(s)://host:port of a collector that takes metrics and traces by OTLP over HTTP (extra `otlp`); empty sends nothing.",
+    )
+    otlp_seconds: float = _setting("30", _seconds, "How often metrics are sent to the collector.", "seconds")
+    trace_ratio: float = _setting(
+        "0.01",
+        _ratio,
+        "Which part of the traces that begin here is kept and sent to the collector.",
+        "0 to 1",
+    )
+    trace_peers: tuple[IPv4Network | IPv6Network, ...] = _setting(
+        "",
+        _networks,
+        "Addresses or networks whose traceparent is believed, its sampling flag too, separated by commas; empty believes nobody.",
     )
     language: str = _setting("en", _language, "The language of what the command line prints: en or zh.")
 

@@ -97,6 +97,7 @@ class Catalogue:
                     upstream=route.upstream, resource=route.resource, record=record, parent=above
                 ),
                 time=call.received,
+                trace=call.trace,
             ),
             work=_work(listed, call, head),
             upstream=listed.upstream,

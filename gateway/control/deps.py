@@ -62,7 +62,7 @@ def asker_of(call: Call, identity: Identifier, *params: str) -> Asker:
             if name not in params:
                 raise Refused(Code.PARAMETER_UNKNOWN)
 
-    return Asker(call.id, lambda: identity.identify(call), call.header(PURPOSE_HEADER), check)
+    return Asker(call.id, lambda: identity.identify(call), call.header(PURPOSE_HEADER), check, call.trace)
 
 
 def body_of(call: Call, shape: type[T]) -> T:

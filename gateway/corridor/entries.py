@@ -154,6 +154,7 @@ def refused(
     return AuditEvent(
         kind=Kind.DENIED,
         request=call.id,
+        trace=call.trace,
         principal=principal_of(principal, decision.roles if decision else ()),
         action=what.access.action if what else "unmapped",
         purpose=what.access.purpose if what else None,
@@ -200,6 +201,7 @@ def _event(
     return AuditEvent(
         kind=kind,
         request=access.request,
+        trace=access.trace,
         principal=principal_of(access.principal, decision.roles),
         action=access.action,
         purpose=access.purpose,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from audit import AuditEvent, Figures, Kind, Log, Receipt
-from gateway.observe import Count, Entered, Level, Metrics, Shown, Unwritten
+from gateway.observe import Count, Entered, Level, Metrics, Shown, SpanKind, Unwritten, end, here
 from gateway.words.decision import Reason
 from gateway.words.errors import Code
 
@@ -40,7 +40,12 @@ class Recorder:
         self, event: AuditEvent, *, fence: int | None = None, raises_fence: bool = False
     ) -> Receipt:
         """As the log's. What an entry says of fields is counted once it is durable: only then are they shown."""
-        receipt = await self._log.append(event, fence=fence, raises_fence=raises_fence)
+        traced = here.get()
+        span = None if traced is None else traced.child(f"append {event.kind.value}", SpanKind.INTERNAL)
+        try:
+            receipt = await self._log.append(event, fence=fence, raises_fence=raises_fence)
+        finally:
+            end(span)
         for part in event.records:
             for word, fields in part.body.get("fields", _NONE).items():
                 self._metrics.count(Count.FIELDS, len(fields), shown=_SHOWN[word])

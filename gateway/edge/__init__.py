@@ -4,6 +4,7 @@ from gateway.edge.admin import Admin
 from gateway.edge.asgi import App
 from gateway.edge.dispatch import Dispatcher
 from gateway.edge.door import Corridor, Door
+from gateway.edge.peers import Peers
 from gateway.edge.server import Listener, Server, probe
 
-__all__ = ["Admin", "App", "Corridor", "Dispatcher", "Door", "Listener", "Server", "probe"]
+__all__ = ["Admin", "App", "Corridor", "Dispatcher", "Door", "Listener", "Peers", "Server", "probe"]

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Final, Protocol
 
 from gateway.edge.asgi import Answer, App, Gone, Message, Receive, Scope, Send, body_of, send_answer
-from gateway.observe import Count, Metrics, Outcome, event, place_of
+from gateway.observe import Count, Metrics, Outcome, Tracer, event, here, place_of
 from gateway.rooms import Reply
 from gateway.text import Language, pick_language
 from gateway.text.problems import SAFE_HEADERS, problem
@@ -47,11 +47,13 @@ class Door:
         metrics: Metrics,
         *,
         stranger: Callable[[Code], None] = lambda _: None,
+        tracer: Tracer | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._corridor = corridor
         self._metrics = metrics
         self._stranger = stranger
+        self._tracer = tracer or Tracer()
         self._now = now
         self._under_way: set[asyncio.Task[Reply]] = set()
 
@@ -110,21 +112,14 @@ class Door:
     ) -> None:
         """Reads, works, answers. `work` gives None when it has answered by itself; `begun` says that it had begun to."""
         request_id, start = new_id("req"), perf_counter()
-        answer: Answer | None
+        client = scope.get("client")
+        peer = client[0] if client else "unix"
+        traced, token = self._tracer.begin(request_id, scope["method"], peer, scope["headers"])
+        answer: Answer | None = None
         try:
-            answer = await work(await self._read(scope, receive, request_id))
-            if answer is not None:
-                _check(answer)
-        except Gone:
-            return
-        except GatehouseError as error:
-            answer = self._refuse(error, _language(scope), request_id)
-        except asyncio.CancelledError:
-            # Only a stop that has run out of patience cancels a request. The corridor goes on and records what becomes of it;
-            # its caller is told that nobody can tell him now, in our words and not in the server's.
-            answer = problem(NoAnswer(), _language(scope), request_id)
-        except Exception as error:  # noqa: BLE001 - the outermost door: a defect is answered 500 and logged, and nothing goes on
-            answer = self._defect(error, _language(scope), request_id)
+            answer = await self._answered(scope, receive, work, request_id, peer)
+        finally:
+            self._tracer.leave(traced, token, None if answer is None else answer.status)
         if answer is not None and begun():
             raise GatehouseError  # half an answer is out already: the server cuts the connection
         if answer is None:
@@ -134,7 +129,32 @@ class Door:
         self._metrics.took(perf_counter() - start, outcome)
         await send_answer(send, answer, request_id)
 
-    async def _read(self, scope: Scope, receive: Receive, request_id: str) -> Call:
+    async def _answered(
+        self,
+        scope: Scope,
+        receive: Receive,
+        work: Callable[[Call], Awaitable[Answer | None]],
+        request_id: str,
+        peer: str,
+    ) -> Answer | None:
+        """Gives the answer, also where it is a refusal or a defect; None where there is nobody, or nothing left, to answer."""
+        try:
+            answer = await work(await self._read(scope, receive, request_id, peer))
+            if answer is not None:
+                _check(answer)
+        except Gone:
+            return None
+        except GatehouseError as error:
+            answer = self._refuse(error, _language(scope), request_id)
+        except asyncio.CancelledError:
+            # Only a stop that has run out of patience cancels a request. The corridor goes on and records what becomes of it;
+            # its caller is told that nobody can tell him now, in our words and not in the server's.
+            answer = problem(NoAnswer(), _language(scope), request_id)
+        except Exception as error:  # noqa: BLE001 - the outermost door: a defect is answered 500 and logged, and nothing goes on
+            answer = self._defect(error, _language(scope), request_id)
+        return answer
+
+    async def _read(self, scope: Scope, receive: Receive, request_id: str, peer: str) -> Call:
         target: Target = scope["gatehouse.target"]
         fields = headers.read(scope["headers"])
         if not headers.is_method(scope["method"]):
@@ -142,7 +162,7 @@ class Door:
         if any(name == "content-encoding" for name, _ in fields):
             raise Refused(Code.MEDIA_TYPE)
         body = await body_of(receive)
-        client = scope.get("client")
+        traced = here.get()
         return Call(
             id=request_id,
             method=scope["method"],
@@ -152,8 +172,9 @@ class Door:
             query=target.query,
             headers=fields,
             body=body,
-            peer=client[0] if client else "unix",
+            peer=peer,
             received=self._now(),
+            trace=None if traced is None else traced.id,
         )
 
     async def _undisturbed(self, call: Call) -> Reply:
@@ -176,6 +197,8 @@ class Door:
         if error.code is Code.INTERNAL:
             self._metrics.count(Count.DEFECTS)
             _log_defect(error.__cause__ or error, request_id)
+        if (traced := here.get()) is not None:
+            traced.refused(error.code)
         return problem(error, language, request_id)
 
     def _defect(self, error: Exception, language: Language, request_id: str) -> Answer:

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from gateway.observe import Count, Metrics, Trouble
+from gateway.observe import Count, Metrics, SpanKind, Trouble, end, here
 from gateway.upstream.links import Mount
 from gateway.upstream.shape import Cut
 from gateway.upstream.target import target
 from gateway.upstream.transport import Exchange, RawAnswer, Transport
 from gateway.upstream.watch import trouble_of
 from gateway.wire.headers import HOP_BY_HOP, well_formed
+from gateway.wire.traceparent import HEADER as TRACEPARENT
 from gateway.words.errors import Misconfigured, NoAnswer, NotSent
 from gateway.words.json import Pointer
 from gateway.words.resource import ResourceSpec, Shape, UpstreamSpec, Verb, Versioning
@@ -66,10 +67,14 @@ class Place:
         body: bytes | None = None,
     ) -> RawAnswer:
         """Gives the raw answer. Raises what a transport raises."""
+        span, ours = None, self.headers
+        if (traced := here.get()) is not None:
+            span = traced.child(f"{method} {self.spec.name}", SpanKind.CLIENT)
+            ours = (*ours, (TRACEPARENT, traced.outgoing(span)))
         exchange = Exchange(
             method=method,
             target=target(self.mount.base, path, raw_query, added),
-            headers=(*self.headers, *headers),
+            headers=(*ours, *headers),
             body=body,
             connect_seconds=self.spec.connect_seconds,
             answer_seconds=self.spec.answer_seconds,
@@ -78,16 +83,16 @@ class Place:
         start = perf_counter()
         try:
             raw = await self.transport.send(exchange)
-        except NotSent:
-            self.metrics.count(Count.UPSTREAM_ERRORS, kind=Trouble.NOT_SENT)
-            raise
-        except NoAnswer:
-            self.metrics.count(Count.UPSTREAM_ERRORS, kind=Trouble.NO_ANSWER)
+        except (NotSent, NoAnswer) as error:
+            trouble = Trouble.NOT_SENT if isinstance(error, NotSent) else Trouble.NO_ANSWER
+            self.metrics.count(Count.UPSTREAM_ERRORS, kind=trouble)
+            end(span, error=trouble)
             raise
         finally:
             self.metrics.exchanged(perf_counter() - start)
-        if raw.status > 400 and (trouble := trouble_of(raw.status)) is not None:
-            self.metrics.count(Count.UPSTREAM_ERRORS, kind=trouble)
+        end(span, status=raw.status)
+        if raw.status > 400 and (seen := trouble_of(raw.status)) is not None:
+            self.metrics.count(Count.UPSTREAM_ERRORS, kind=seen)
         return raw
 
 

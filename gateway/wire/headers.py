@@ -43,8 +43,14 @@ _IDENTITY_PREFIXES: Final = (
 )
 # Make of the method or target that was decided on another one.
 _OVERRIDES: Final = _names("x-http-method x-http-method-override x-method-override")
-_NEVER: Final = HOP_BY_HOP | _FORWARDING | _IDENTITY | _OVERRIDES
-_NEVER_PREFIXES: Final = _FORWARDING_PREFIXES + _IDENTITY_PREFIXES
+# Which trace a request belongs to, and whether it is kept: said by us alone, in one header, to those whom we ask.
+_TRACING: Final = _names(
+    "b3 baggage elastic-apm-traceparent grpc-trace-bin newrelic sentry-trace traceparent tracestate uber-trace-id x-amzn-trace-id "
+    "x-cloud-trace-context x-ot-span-context"
+)
+_TRACING_PREFIXES: Final = ("x-b3-", "x-datadog-", "uberctx-", "ot-baggage-")
+_NEVER: Final = HOP_BY_HOP | _FORWARDING | _IDENTITY | _OVERRIDES | _TRACING
+_NEVER_PREFIXES: Final = _FORWARDING_PREFIXES + _IDENTITY_PREFIXES + _TRACING_PREFIXES
 
 # Two of these and two readers may each believe another (RFC 9110 section 5.3): refused, also when both say the same.
 SINGLETONS: Final = _names(
