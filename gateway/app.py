@@ -277,7 +277,7 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     listeners = [Listener(settings.host, settings.port, dispatcher)]
     if settings.admin_port is not None:
         listeners.append(Listener(settings.admin_host, settings.admin_port, admin, "GATEHOUSE_ADMIN_PORT"))
-    reading = Reading(house.keys.desk, house.log)
+    reading = Reading(house.keys.desk, house.log, house.gate.evidence)
     server = Server(listeners, limits=limits, refused=house.door.unrecorded, settled=house.door.settled)
     loops = Loops(_report)
     grace = timedelta(seconds=settings.settle_grace_seconds)

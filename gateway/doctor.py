@@ -14,6 +14,7 @@ from gateway.bundles import read
 from gateway.edge import probe
 from gateway.identity import read_issuers
 from gateway.keys import from_file
+from gateway.observe import can_collect
 from gateway.settings import Settings
 from gateway.stores import LOG_FILE, RECORDS_FILE, STATE_FILE
 from gateway.text import Language, text
@@ -74,6 +75,8 @@ def _checks(settings: Settings, say: Say) -> Iterator[tuple[str, Callable[[], ob
     if settings.issuers_file is not None:
         path = settings.issuers_file
         yield say("doctor.issuers"), lambda: read_issuers(path, settings.audience)
+    if settings.otlp_endpoint:
+        yield say("doctor.telemetry"), can_collect
     yield (
         say("doctor.port", port=settings.port),
         lambda: _port(settings.host, settings.port, "GATEHOUSE_PORT", say),

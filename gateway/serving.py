@@ -11,7 +11,7 @@ from gateway import demo
 from gateway.app import House, open_house, serve
 from gateway.edge import Server, probe
 from gateway.identity.demo import DemoIssuer
-from gateway.observe import keep_memory_private
+from gateway.observe import can_collect, keep_memory_private
 from gateway.settings import Settings
 from gateway.stores import any_store
 from gateway.words.errors import Misconfigured
@@ -50,6 +50,9 @@ async def serve_demo(settings: Settings, say: Say) -> None:
 
 
 def _probe(settings: Settings) -> None:
+    """Looks at what would refuse a start after its long work. Raises Misconfigured."""
+    if settings.otlp_endpoint:
+        can_collect()
     probe(settings.host, settings.port)
     if settings.admin_port is not None:
         probe(settings.admin_host, settings.admin_port, "GATEHOUSE_ADMIN_PORT")

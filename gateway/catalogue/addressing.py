@@ -98,6 +98,7 @@ class Catalogue:
                 ),
                 time=call.received,
                 trace=call.trace,
+                callers_id=call.callers_id,
             ),
             work=_work(listed, call, head),
             upstream=listed.upstream,

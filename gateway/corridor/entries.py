@@ -61,7 +61,7 @@ def served(what: Addressed, decision: Decision, views: Sequence[View], evidence:
     """Gives the entry of a read: every record that is about to be shown, and how each of its fields is."""
     pointers = Pointers(what.resource, evidence)
     parts = tuple(_shown(v, what.resource, pointers, evidence) for v in views)
-    return _event(Kind.SERVED, what, decision, parts)
+    return _event(Kind.SERVED, what, decision, (*parts, *_called(what.access.callers_id, evidence)))
 
 
 def intent(
@@ -94,7 +94,8 @@ def intent(
             "marker": sealed.marker if what.route.verb in (Verb.CREATE, Verb.SEND) else None,
             "seal": sealed.pending,
         }
-    return _event(Kind.INTENT, what, decision, (RecordPart(body),))
+    parts = (RecordPart(body), *_called(what.access.callers_id, evidence))
+    return _event(Kind.INTENT, what, decision, parts)
 
 
 def outcome(
@@ -159,9 +160,19 @@ def refused(
         action=what.access.action if what else "unmapped",
         purpose=what.access.purpose if what else None,
         resource=place(what.ref) if what else None,
-        records=parts,
+        records=(*parts, *_called(call.callers_id, evidence)),
         decision=verdict,
     )
+
+
+def callers_token(callers_id: str, evidence: Evidence) -> str:
+    """Gives the keyed token under which an entry knows what the caller calls his request."""
+    return evidence.bytes_digest("callers-request", callers_id.encode(errors="replace"))
+
+
+def _called(callers_id: str | None, evidence: Evidence) -> tuple[RecordPart, ...]:
+    """Gives the last part of an entry whose caller had an id of his own for the request: recorded, never adopted, never readable."""
+    return () if callers_id is None else (RecordPart({"caller": callers_token(callers_id, evidence)}),)
 
 
 def place(ref: ResourceRef) -> dict[str, Any]:

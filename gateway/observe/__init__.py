@@ -1,7 +1,7 @@
 """What operators see: logs, counts and alarms, none of which can hold a personal value. The only room that knows opentelemetry."""
 
 from gateway.observe.alarms import Alarms, RecentAlarm
-from gateway.observe.collecting import CLOSE_SECONDS, Collecting, collector
+from gateway.observe.collecting import CLOSE_SECONDS, Collecting, can_collect, collector
 from gateway.observe.exposition import MEDIA_TYPE, prometheus_name, render
 from gateway.observe.instruments import (
     TABLE,
@@ -41,6 +41,7 @@ __all__ = [
     "Tracer",
     "Trouble",
     "Unwritten",
+    "can_collect",
     "collector",
     "configure",
     "end",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from threading import Thread
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.observe.metrics import Metrics
 from gateway.observe.tracing import Spans
@@ -27,16 +27,24 @@ class Collecting(Protocol):
         ...
 
 
+def can_collect() -> None:
+    """Raises Misconfigured where the extra `otlp` is not installed."""
+    _page()
+
+
 def collector(endpoint: str, spans: Spans, metrics: Metrics, version: str) -> Collecting:
     """Gives a collector at that address. Raises Misconfigured where the extra `otlp` is not installed."""
+    made: Collecting = _page().Collector(endpoint, spans, metrics, version)
+    return made
+
+
+def _page() -> Any:
     try:
         # By name, when it is asked for: what is not exported needs no SDK, and a start does not wait for one.
-        module = import_module("gateway.observe.otlp")
+        return import_module("gateway.observe.otlp")
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _NEEDED:
             raise
         raise Misconfigured(
-            "GATEHOUSE_OTLP_ENDPOINT needs the extra `otlp`: install gatehouse[otlp]"
+            "GATEHOUSE_OTLP_ENDPOINT needs the extra `otlp`: install gatehouse[otlp], or take the setting away"
         ) from error
-    made: Collecting = module.Collector(endpoint, spans, metrics, version)
-    return made

@@ -36,6 +36,11 @@ class Call:
     received: datetime
     trace: str | None = None
 
+    @property
+    def callers_id(self) -> str | None:
+        """What the caller calls his request (`X-Request-Id`), None where he does not say. It may be anything: a value."""
+        return self.header("x-request-id")
+
     def header(self, name: str) -> str | None:
         """Gives the value of the one header of that (lower-case) name, None when absent."""
         for key, value in self.headers:
@@ -69,3 +74,4 @@ class Access:
     ref: ResourceRef
     time: datetime
     trace: str | None = None
+    callers_id: str | None = field(default=None, repr=False)

@@ -35,6 +35,16 @@ def test_an_unknown_setting_refuses_to_start_and_names_the_nearest() -> None:
         ("UPSTREAM_HOSTS", "crm.example"),
         ("SOCKET", "maybe"),
         ("LANGUAGE", "fr"),
+        ("ADMIN_PORT", "70000"),
+        ("OTLP_ENDPOINT", "collector:4318"),
+        ("OTLP_ENDPOINT", "file:///etc/passwd"),
+        ("OTLP_ENDPOINT", "http://user:word@collector:4318"),
+        ("OTLP_ENDPOINT", "http://collector:4318/v1/traces"),
+        ("OTLP_ENDPOINT", "http://collector:4318?x=1"),
+        ("TRACE_RATIO", "1.5"),
+        ("TRACE_RATIO", "nan"),
+        ("TRACE_PEERS", "proxy.example"),
+        ("TRACE_PEERS", "10.0.0.1/8"),
     ],
 )
 def test_a_malformed_setting_is_named_and_its_value_is_not_repeated(name: str, value: str) -> None:
@@ -56,3 +66,9 @@ def test_hosts_are_a_list(tmp_path: Path) -> None:
 def test_a_password_in_an_address_is_not_in_the_repr() -> None:
     settings = read({"GATEHOUSE_DATABASE_URL": "postgresql://u:hush-hush@db/x"})
     assert "hush-hush" not in repr(settings)
+
+
+def test_peers_are_addresses_and_networks() -> None:
+    settings = read({"GATEHOUSE_TRACE_PEERS": "10.1.0.0/16, ::1,127.0.0.1"})
+    assert [str(network) for network in settings.trace_peers] == ["10.1.0.0/16", "::1/128", "127.0.0.1/32"]
+    assert (read({}).trace_peers, read({}).trace_ratio, read({}).otlp_endpoint) == ((), 0.01, "")

@@ -16,10 +16,13 @@ from typing import Any
 
 import pytest
 
+from gateway.doctor import examine
 from gateway.gate import Gate
+from gateway.observe import can_collect
 from gateway.settings import Settings
 from gateway.wire.traceparent import parse
 from gateway.words.access import Call
+from gateway.words.errors import Misconfigured
 from tests.campaign.secrecy.client import Client, Said
 from tests.campaign.secrecy.folders import everything, folder
 from tests.campaign.secrecy.house import Opened, entries, serving, settings
@@ -221,6 +224,34 @@ async def test_a_gateway_without_a_collector_does_not_even_load_the_library() ->
     )
     out, _ = await process.communicate()
     assert out.strip() == b"[]"
+
+
+def test_a_collector_without_the_library_is_refused_before_the_start_and_by_doctor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "gateway.observe.otlp", raising=False)
+    monkeypatch.setitem(sys.modules, "requests", None)
+    with pytest.raises(Misconfigured, match=r"install gatehouse\[otlp\]"):
+        can_collect()
+    given = {"GATEHOUSE_HOME": str(tmp_path), "GATEHOUSE_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+    checks = {check.what: check for check in examine(given)}
+    assert not checks["telemetry collector"].good
+    assert "gatehouse[otlp]" in checks["telemetry collector"].todo
+    monkeypatch.undo()
+    assert {check.what: check.good for check in examine(given)}["telemetry collector"]
+
+
+async def test_the_collectors_credential_is_the_librarys_own_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=one")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", f"host.name={CANARY}")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with receiving() as collector:
+        async with gateway(tmp_path, otlp_endpoint=collector.base, otlp_seconds=0.2):
+            await until(lambda: collector.raw)
+    assert all(b"x-tenant: one" in head.lower() for head in collector.heads)
+    assert CANARY.encode() not in b"".join(body for _, body in collector.raw)
 
 
 async def test_metrics_come_as_the_admin_port_shows_them(tmp_path: Path) -> None:
