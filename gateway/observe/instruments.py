@@ -122,12 +122,15 @@ Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One thing that is measured. label: its one label's name, None where it has none. unit: as UCUM writes it."""
+    """One thing that is measured. label: its one label's name, None where it has none.
+
+    unit: as UCUM writes it; empty for a number of things (`1` would be taken for a ratio by those who translate names).
+    """
 
     help: str
     label: str | None = None
     values: tuple[type[StrEnum], ...] = ()
-    unit: str = "1"
+    unit: str = ""
     bounds: tuple[float, ...] = ()
 
     def all_labels(self) -> tuple[Labels, ...]:

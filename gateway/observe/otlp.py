@@ -25,6 +25,7 @@ from opentelemetry.trace.status import Status, StatusCode
 from gateway.observe.instruments import Count, Exported, Fate, Labels, Spread
 from gateway.observe.metrics import Distribution, Metrics, Series
 from gateway.observe.tracing import Kind, Span, Spans
+from gateway.words.ids import new_id
 
 _BATCH: Final = 512
 _PAUSE_SECONDS: Final = 2.0
@@ -44,7 +45,10 @@ class Collector:
     def __init__(self, endpoint: str, spans: Spans, metrics: Metrics, version: str) -> None:
         """endpoint: its address without a path (http://127.0.0.1:4318); /v1/traces and /v1/metrics are OTLP's own."""
         # Given, not detected: detection reads the environment and the machine's names.
-        self._resource = Resource({"service.name": "gatehouse", "service.version": version})
+        # The instance is this start of this process: two that share a collector must not add up to nonsense.
+        self._resource = Resource(
+            {"service.name": "gatehouse", "service.version": version, "service.instance.id": new_id("run")}
+        )
         base = endpoint.rstrip("/")
         self._to_spans = OTLPSpanExporter(f"{base}/v1/traces", timeout=ANSWER_SECONDS, session=_session())
         self._to_metrics = OTLPMetricExporter(
@@ -81,8 +85,10 @@ class Collector:
     # From here on: the thread.
 
     def _run(self) -> None:
-        while not self._closing:
+        closing = False
+        while not closing:
             self._wake.wait(_PAUSE_SECONDS)
+            closing = self._closing  # before the last round, which takes what was put until then
             self._send()
 
     def _send(self) -> None:
@@ -117,7 +123,6 @@ class Collector:
 def _session() -> requests.Session:
     session = requests.Session()
     session.trust_env = False  # no proxy and no .netrc that somebody left in the environment
-    session.max_redirects = 0
     return session
 
 

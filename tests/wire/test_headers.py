@@ -14,7 +14,8 @@ x-client-ip true-client-ip cf-connecting-ip x-cluster-client-ip x-original-url x
 x-envoy-original-path x-envoy-external-address authorization cookie cookie2 set-cookie set-cookie2 www-authenticate remote-user
 x-remote-user x-user x-user-id x-auth-request-user x-goog-authenticated-user-email x-api-key x-auth-token gatehouse-person
 gatehouse-purpose gatehouse-anything x-http-method-override x-http-method x-method-override x_forwarded_for gatehouse_person
-remote_user content_length from"""
+remote_user content_length from traceparent tracestate baggage b3 x-b3-traceid x-b3-sampled uber-trace-id uberctx-customer
+x-amzn-trace-id x-cloud-trace-context x-datadog-trace-id sentry-trace"""
 
 
 @pytest.mark.parametrize("name", LISTED.split())
@@ -23,7 +24,17 @@ def test_this_never_passes_whatever_a_catalogue_lists(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["accept", "content-type", "etag", "if-match", "x-requested-with", "prefer", "last-modified"]
+    "name",
+    [
+        "accept",
+        "content-type",
+        "etag",
+        "if-match",
+        "x-requested-with",
+        "prefer",
+        "last-modified",
+        "x-request-id",
+    ],
 )
 def test_what_is_about_the_message_may_be_listed(name: str) -> None:
     assert not never_passes(name)
