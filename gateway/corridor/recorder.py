@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from audit import AuditEvent, Figures, Kind, Log, Receipt
+from audit import (
+    AuditEvent,
+    EventRefused,
+    Figures,
+    Kind,
+    Log,
+    LogBusy,
+    LogUnavailable,
+    Receipt,
+    Stale,
+)
 from gateway.observe import Count, Entered, Level, Metrics, Shown, SpanKind, Unwritten, end, here
 from gateway.words.decision import Reason
 from gateway.words.errors import Code
@@ -16,6 +26,14 @@ _REASONS: Final[Mapping[str, Reason | Code]] = {
     **{code.value: code for code in Code},
     **{reason.value: reason for reason in Reason},
 }
+_WHY: Final[Mapping[type[Exception], Unwritten]] = {
+    Stale: Unwritten.STALE,
+    LogBusy: Unwritten.BUSY,
+    LogUnavailable: Unwritten.UNAVAILABLE,
+    EventRefused: Unwritten.REFUSED,
+}
+_UNWRITTEN: Final = tuple(_WHY)
+_NONE: Final[Mapping[str, object]] = {}
 _SHOWN: Final = {shown.value: shown for shown in Shown}
 
 
@@ -40,19 +58,19 @@ class Recorder:
         self, event: AuditEvent, *, fence: int | None = None, raises_fence: bool = False
     ) -> Receipt:
         """As the log's. What an entry says of fields is counted once it is durable: only then are they shown."""
-        traced = here.get()
-        span = None if traced is None else traced.child(f"append {event.kind.value}", SpanKind.INTERNAL)
+        traced, span = here.get(), None
+        if traced is not None and traced.root is not None:
+            span = traced.child(f"append {event.kind.value}", SpanKind.INTERNAL)
         try:
             receipt = await self._log.append(event, fence=fence, raises_fence=raises_fence)
-        finally:
-            end(span)
+        except _UNWRITTEN as error:
+            end(span, error=_WHY.get(type(error)))
+            raise
+        end(span)
         for part in event.records:
             for word, fields in part.body.get("fields", _NONE).items():
                 self._metrics.count(Count.FIELDS, len(fields), shown=_SHOWN[word])
         return receipt
-
-
-_NONE: Final[Mapping[str, object]] = {}
 
 
 def tell(figures: Figures, metrics: Metrics) -> None:

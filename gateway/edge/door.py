@@ -39,6 +39,7 @@ class Door:
     """Takes requests for the corridor, and for the control plane's application. Used from one event loop.
 
     stranger: hears the code of every refusal that no entry records, so that they can be counted into a summary entry.
+    tracer:   begins the trace of each request; without one a trace has its ids and is never kept.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from gateway.upstream.transport import Exchange, RawAnswer, Transport
 from gateway.upstream.watch import trouble_of
 from gateway.wire.headers import HOP_BY_HOP, well_formed
 from gateway.wire.traceparent import HEADER as TRACEPARENT
-from gateway.words.errors import Misconfigured, NoAnswer, NotSent
+from gateway.words.errors import BadAnswer, Misconfigured, NoAnswer, NotSent
 from gateway.words.json import Pointer
 from gateway.words.resource import ResourceSpec, Shape, UpstreamSpec, Verb, Versioning
 
@@ -67,13 +67,15 @@ class Place:
         body: bytes | None = None,
     ) -> RawAnswer:
         """Gives the raw answer. Raises what a transport raises."""
+        where = target(self.mount.base, path, raw_query, added)
         span, ours = None, self.headers
         if (traced := here.get()) is not None:
-            span = traced.child(f"{method} {self.spec.name}", SpanKind.CLIENT)
+            if traced.root is not None:
+                span = traced.child(f"{method} {self.spec.name}", SpanKind.CLIENT)
             ours = (*ours, (TRACEPARENT, traced.outgoing(span)))
         exchange = Exchange(
             method=method,
-            target=target(self.mount.base, path, raw_query, added),
+            target=where,
             headers=(*ours, *headers),
             body=body,
             connect_seconds=self.spec.connect_seconds,
@@ -87,6 +89,9 @@ class Place:
             trouble = Trouble.NOT_SENT if isinstance(error, NotSent) else Trouble.NO_ANSWER
             self.metrics.count(Count.UPSTREAM_ERRORS, kind=trouble)
             end(span, error=trouble)
+            raise
+        except BadAnswer:
+            end(span, error=Trouble.BAD_ANSWER)  # counted where all of them are (watch.judged)
             raise
         finally:
             self.metrics.exchanged(perf_counter() - start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 import sys
 import threading
 import time
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from audit.store import sqlite
 from gateway.doctor import examine
 from gateway.gate import Gate
 from gateway.observe import can_collect
@@ -141,6 +143,32 @@ async def test_a_kept_request_is_told_by_its_action_and_what_it_asked_of_others(
         traces = {e["request"]: e["trace"] for e in entries(home)}
         for said_, span in ((created, spans[0]), (read, spans[1]), (refused, spans[2]), (who, spans[4])):
             assert traces[said_.headers["gatehouse-request"]] == span.trace_id.hex()
+
+
+async def test_what_failed_is_told_where_it_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError(f"database or disk is full: {CANARY}")
+
+    with receiving() as collector:
+        async with gateway(tmp_path, otlp_endpoint=collector.base, trace_ratio=1) as place:
+            place.shelf.put("odd", {"id": "another"})
+            malformed = await place.ask("GET", "/echo/customers/odd")
+            with monkeypatch.context() as broken:
+                broken.setattr(sqlite, "_write", full)
+                unwritten = await place.ask("GET", "/echo/customers/1")
+        assert (malformed.status, malformed.code) == (502, "upstream-malformed")
+        assert (unwritten.status, unwritten.code) == (503, "log-unavailable")
+        found = {
+            (span.name, said(span).get("error.type"), span.status.code)
+            for span in collector.spans
+            if span.kind == 2 or "error.type" in said(span)
+        }
+        assert found == {
+            ("customer:read", "upstream-malformed", 2),
+            ("customer:read", "log-unavailable", 2),
+            ("append denied", "unavailable", 2),
+        }
+        assert CANARY.encode() not in b"".join(body for _, body in collector.raw)
 
 
 async def test_a_listed_peers_trace_goes_on_and_a_strangers_does_not(tmp_path: Path) -> None:
