@@ -10,14 +10,17 @@ from pathlib import Path
 
 from audit.errors import AuditError, EventRefused, LogBusy, LogRefused, LogUnavailable, Stale
 from audit.event import AuditEvent, Head, Kind, OpenIntent, Receipt, RecordPart, StoredEntry, StoredPart
+from audit.figures import BATCH_BOUNDS, Figures
 from audit.log import Limits, Log
 from audit.store.base import Store, StoreDown
 from audit.store.sqlite import SqliteStore
 
 __all__ = [
+    "BATCH_BOUNDS",
     "AuditError",
     "AuditEvent",
     "EventRefused",
+    "Figures",
     "Head",
     "Kind",
     "Limits",

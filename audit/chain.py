@@ -33,12 +33,14 @@ class Prepared:
 
     pieces: the six runs of the entry's bytes between which fence, log, prev, seq and time stand. They are in the order
     of the sorted keys, so that linking is one join and the head is locked for as short as can be.
+    told: kind and reason, for the count.
     """
 
     pieces: tuple[bytes, bytes, bytes, bytes, bytes, bytes]
     parts: tuple[StoredPart, ...]
     details: bytes | None
     of: int | None
+    told: tuple[Kind, str | None]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -86,7 +88,9 @@ def prepare(event: AuditEvent, dice: Callable[[int], bytes]) -> Prepared:
     )
     if sum(map(len, pieces)) > MAX_ENTRY_BYTES:
         raise EventRefused(f"the entry would be larger than {MAX_ENTRY_BYTES} bytes")
-    return Prepared(pieces, parts, event.details, event.of)
+    reason = None if event.decision is None else event.decision.get("reason")
+    told = (event.kind, reason if isinstance(reason, str) else None)
+    return Prepared(pieces, parts, event.details, event.of, told)
 
 
 def link(head: Head, event: Prepared, time: str, fence: int) -> tuple[Entry, Head]:

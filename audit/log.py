@@ -19,6 +19,7 @@ from typing import TypeVar
 from audit.chain import Entry, Prepared, link, prepare, timestamp
 from audit.errors import AuditError, EventRefused, LogBusy, LogRefused, LogUnavailable, Stale
 from audit.event import AuditEvent, Head, OpenIntent, Receipt, StoredEntry
+from audit.figures import Figures, Tally
 from audit.intents import Intents
 from audit.store.base import Batch, CommitUnknown, NotWritten, Reader, Store, StoreDown, Writer
 
@@ -83,6 +84,7 @@ class Log:
         self._ended: str | None = None  # why no append is possible any more
         self._seen: Head | None = None  # compared with the store's head, never used in place of it
         self._fence = 0
+        self._tally = Tally()
         self._thread: threading.Thread | None = None
 
     @classmethod
@@ -119,6 +121,10 @@ class Log:
         """The newest fence that this process has seen; a decision is made at it."""
         return self._fence
 
+    def figures(self) -> Figures:
+        """What this process's log did so far, and whether it can go on. Costs a copy; asked a few times a minute."""
+        return self._tally.figures(waiting=self._waiting, ended=self._ended is not None or self._closing)
+
     async def append(
         self, event: AuditEvent, *, fence: int | None = None, raises_fence: bool = False
     ) -> Receipt:
@@ -135,6 +141,7 @@ class Log:
         if self._ended is not None or self._closing:
             raise LogUnavailable(self._ended or "the log is closing")
         if self._waiting >= self._limits.max_waiting:
+            self._tally.busy += 1
             raise LogBusy(self._limits.retry_after_seconds)
         job = _Job(prepared, fence, raises_fence, self._loop.create_future())
         self._waiting += 1
@@ -203,8 +210,11 @@ class Log:
             self._seen, self._fence = head, head.fence
             self._post(_settle_future, opened, head)
             while jobs := self._take():
-                self._post(self._answer, self._commit(jobs))
+                results = self._commit(jobs)
+                self._post(self._answer, results)
                 self._flight = ()
+                # After the waiters are on their way: nobody waits for a count.
+                self._tally.note((job.event.told, _error_of(result)) for job, result in results)
                 self._keep_cursor()
             self._keep_cursor(closing=True)
         finally:
@@ -336,6 +346,10 @@ def _settle_future(future: asyncio.Future[T], result: T | Exception) -> None:
         future.set_exception(result)
     else:
         future.set_result(result)
+
+
+def _error_of(result: Receipt | Exception) -> Exception | None:
+    return result if isinstance(result, Exception) else None
 
 
 def _unavailable(cause: AuditError) -> LogUnavailable:

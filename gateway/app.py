@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import math
@@ -18,15 +19,16 @@ from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, RecordPart
 from gateway import __version__, catalogue, local, machine
 from gateway.bundles import SYSTEM, Bundles
 from gateway.catalogue import Catalogue
-from gateway.control import ControlDeps, create_control
+from gateway.control import ControlDeps, Readiness, create_control
 from gateway.corridor.desk import Desk
 from gateway.corridor.facts import FactRoom
 from gateway.corridor.inforce import InForce
 from gateway.corridor.late import Latecomers
+from gateway.corridor.recorder import Recorder, tell
 from gateway.corridor.settle import Settler
 from gateway.corridor.turns import Turns
 from gateway.credentials import Declared, Keys, KeySettlement
-from gateway.edge import App, Dispatcher, Door, Listener, Server
+from gateway.edge import Admin, App, Dispatcher, Door, Listener, Peers, Server
 from gateway.fetching import fetch
 from gateway.fields import FieldLens
 from gateway.gate import Gate
@@ -34,7 +36,19 @@ from gateway.idempotency import IdempotencyKeys
 from gateway.identity import Identity, Issuer, keyed_hash, read_issuers
 from gateway.jobs import Loops
 from gateway.keys import KeyedEvidence, Keyring, SealedTexts, from_file
-from gateway.observe import Alarms, Count, Metrics, event, place_of
+from gateway.observe import (
+    CLOSE_SECONDS,
+    Alarms,
+    Collecting,
+    Count,
+    Level,
+    Metrics,
+    Spans,
+    Tracer,
+    collector,
+    event,
+    place_of,
+)
 from gateway.policy import PolicyDecider
 from gateway.records import create_records
 from gateway.settings import Settings
@@ -80,26 +94,27 @@ class House:
     repeats: IdempotencyKeys
     door: Door
     turned_away: Counter[Code]
+    spans: Spans | None = None
 
     @property
     def log(self) -> Log:
         """The log."""
         return self.stores.log
 
-    def dispatcher(self) -> Dispatcher:
-        """Gives the one ASGI callable: control plane and data plane."""
-        control = create_control(
-            ControlDeps(
-                identity=self.identity,
-                keys=self.keys,
-                log=self.log,
-                stores={"state": self.stores.state, "records": self.stores.records},
-                bundle=lambda: self.bundles.digest,
-            )
+    def doors(self) -> tuple[Dispatcher, Admin]:
+        """Gives what answers on the data port, control plane and data plane, and what answers on the admin port."""
+        deps = ControlDeps(
+            identity=self.identity,
+            keys=self.keys,
+            log=self.log,
+            stores={"state": self.stores.state, "records": self.stores.records},
+            bundle=lambda: self.bundles.digest or None,
+            edit_refused=lambda: bool(self.bundles.refused),
+            key_file_there=self.settings.keys.exists,
         )
-        return Dispatcher(
-            self.door, cast(App, control), self.prefixes
-        )  # the same shape in Litestar's own types
+        readiness = Readiness(deps)
+        control = cast(App, create_control(deps, readiness))  # the same shape in Litestar's own types
+        return Dispatcher(self.door, control, self.prefixes), Admin(self.metrics, readiness.standing)
 
     def prefixes(self) -> tuple[tuple[str, ...], ...]:
         """Gives the mounts of the catalogue in force, as segments; worked out once a bundle."""
@@ -173,6 +188,8 @@ async def open_house(
         machine.clock_after(clock(), (await stores.log.head()).time, settings.clock_back_seconds)
         metrics = Metrics()
         stack.callback(metrics.close)
+        metrics.before_reading(lambda: tell(stores.log.figures(), metrics))
+        recorder = Recorder(stores.log, metrics)
         alarms = Alarms(metrics, clock)
         if settings.issuers_file is not None:
             issuers = (*issuers, *read_issuers(settings.issuers_file, settings.audience))
@@ -193,6 +210,7 @@ async def open_house(
             facts=facts,
             lens=fields,
             seals=SealedTexts(keyring),
+            metrics=metrics,
         )
         stack.push_async_callback(bundles.close)
 
@@ -208,14 +226,14 @@ async def open_house(
             identifier=identity,
             facts=facts,
             lens=fields,
-            log=stores.log,
+            log=recorder,
             evidence=evidence,
             caches=held,
             alarms=alarms,
             repeats=repeats,
             turns=Turns(stores.state.alone if settings.database_url else None),
         )
-        desk = Desk(stores.log, held, stores.state, clock)
+        desk = Desk(recorder, held, stores.state, clock)
         sight = Sight(lambda: held)
         # On SQLite nobody else can have a request under way; on PostgreSQL another replica may.
         patience = sight.patience if settings.database_url else lambda _: timedelta(0)
@@ -232,7 +250,13 @@ async def open_house(
         )
         latecomers = Latecomers(stores.log, sight, fields, evidence, alarms, patience=patience)
         turned_away: Counter[Code] = Counter()
-        door = Door(gate, metrics, now=clock, stranger=lambda code: turned_away.update([code]))
+        spans = Spans(metrics) if settings.otlp_endpoint else None
+        tracer = Tracer(
+            ratio=settings.trace_ratio,
+            spans=spans,
+            parent=Peers(settings.trace_peers).parent if settings.trace_peers else None,
+        )
+        door = Door(gate, metrics, now=clock, stranger=lambda code: turned_away.update([code]), tracer=tracer)
         keys = Keys(desk, hashing, reload, lambda: _declared(held))
         house = House(
             settings,
@@ -251,6 +275,7 @@ async def open_house(
             repeats,
             door,
             turned_away,
+            spans,
         )
         await stores.log.append(_note("gateway:start", version=__version__))
         await bundles.enter(held, first, bundles.loaded_digest, None)
@@ -274,9 +299,11 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     """Serves until a signal, then finishes what is under way, sums up and returns."""
     settings = house.settings
     limits = limits_of(settings)
-    dispatcher = house.dispatcher()
+    dispatcher, admin = house.doors()
     listeners = [Listener(settings.host, settings.port, dispatcher)]
-    reading = Reading(house.keys.desk)
+    if settings.admin_port is not None:
+        listeners.append(Listener(settings.admin_host, settings.admin_port, admin, "GATEHOUSE_ADMIN_PORT"))
+    reading = Reading(house.keys.desk, house.log, house.gate.evidence)
     server = Server(listeners, limits=limits, refused=house.door.unrecorded, settled=house.door.settled)
     loops = Loops(_report)
     grace = timedelta(seconds=settings.settle_grace_seconds)
@@ -292,6 +319,10 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     gc.set_threshold(*_COLLECTED)
     try:
         async with AsyncExitStack() as stack:
+            if house.spans is not None:
+                telemetry = collector(settings.otlp_endpoint, house.spans, house.metrics, __version__)
+                stack.push_async_callback(_end, telemetry)
+                loops.every(settings.otlp_seconds, "telemetry", lambda: _push(telemetry))
             if settings.socket and not settings.database_url:
                 await stack.enter_async_context(local.listening(settings.home, local.operations(reading)))
             await server.serve(started=lambda: started(server))
@@ -307,12 +338,32 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
             _report("stop", error)
 
 
+async def _push(telemetry: Collecting) -> None:
+    telemetry.push()
+
+
+async def _end(telemetry: Collecting) -> None:
+    await asyncio.to_thread(telemetry.close().join, CLOSE_SECONDS)
+
+
 async def settle(house: House, grace: timedelta) -> None:
     """Settles open intents, unless another replica is at it: two looks at one upstream could tell two different outcomes."""
     async with house.stores.state.alone("settle") as mine:
         if mine:
             await house.settler.round(grace)
             await house.keys.settlement.end_unconfirmed(grace)
+    await measure(house)
+
+
+async def measure(house: House) -> None:
+    """Notes how many changes have no recorded outcome, how old the oldest is, and whether an edit of the policy was refused."""
+    still_open = await house.log.open_intents()
+    oldest = 0.0
+    if still_open:
+        oldest = (utc_now() - datetime.fromisoformat(still_open[0].time)).total_seconds()
+    house.metrics.level(Level.INTENTS_OPEN, len(still_open))
+    house.metrics.level(Level.INTENTS_OLDEST, max(oldest, 0.0))
+    house.metrics.level(Level.BUNDLE_REFUSED, 1 if house.bundles.refused else 0)
 
 
 async def look_for_late(house: House, grace: timedelta) -> None:

@@ -15,7 +15,7 @@ from gateway.corridor.inforce import InForce
 from gateway.corridor.lists import Lister
 from gateway.corridor.walk import Ruled
 from gateway.fields import shape_of
-from gateway.observe import event
+from gateway.observe import Metrics, event
 from gateway.policy import Bundle, PolicyDecider
 from gateway.rooms import FactSource, Lens, Seals
 from gateway.upstream import Adapter, AllowedHosts, AsgiApp, AsgiTransport, Places
@@ -79,12 +79,14 @@ class Bundles:
         facts: FactSource,
         lens: Lens,
         seals: Seals,
+        metrics: Metrics | None = None,
     ) -> None:
         self._folder = folder
         self._hosts = hosts
         self._embedded = embedded
         self._environment = environment
         self._rooms = (facts, lens, seals)
+        self._metrics = metrics or Metrics()
         self._seen: object = None
         self._places: list[Places] = []
         self._unentered: tuple[Ruled, str] | None = None
@@ -147,6 +149,7 @@ class Bundles:
             environment=self._environment,
             allowed=AllowedHosts(self._hosts),
             embedded=AsgiTransport(self._embedded),
+            metrics=self._metrics,
         )
         places.load(loaded.catalogue.upstreams.values())
         self._places.append(places)

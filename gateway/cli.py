@@ -264,11 +264,15 @@ def report_text(report: Report, chosen: Language) -> str:
 @click.option(
     "--json", "json_", is_flag=True, help="Print each entry as one line of JSON, its record parts opened."
 )
-def tail(limit: int, after: int | None, json_: bool) -> None:
+@click.option(
+    "--callers-id", help="Only requests that their caller called so (X-Request-Id), of those entries."
+)
+def tail(limit: int, after: int | None, json_: bool, callers_id: str | None) -> None:
     """Show entries of the running gateway. Reading the log is recorded in it."""
     from gateway.local import ask  # noqa: PLC0415 - as in run
 
-    found = asyncio.run(ask(settings().home, "audit.tail", limit=limit, after=after))
+    wanted = {} if callers_id is None else {"callers_id": callers_id}
+    found = asyncio.run(ask(settings().home, "audit.tail", limit=limit, after=after, **wanted))
     for line in found["entries"]:
         if json_:
             as_json(line)
@@ -283,7 +287,8 @@ def _summary(line: dict[str, Any]) -> str:
     person = f" for {who['person']}" if who.get("person") else ""
     decided = entry.get("decision") or {}
     reason = f"  {decided['reason']}" if decided else ""
-    records = f"  records {len(line['parts'])}" if line["parts"] else ""
+    parts = sum("caller" not in part for part in line["parts"])
+    records = f"  records {parts}" if parts else ""
     return f"{line['seq']:>8}  {entry['time']}  {entry['kind']:<8} {entry['action']:<20} {who['application']}{person}{reason}{records}"
 
 

@@ -19,7 +19,7 @@ from gateway.fetching import fetch
 from gateway.identity import look_at_issuers, read_issuers
 from gateway.keys import Keyring, from_file
 from gateway.local import SOCKET
-from gateway.observe import keep_memory_private
+from gateway.observe import can_collect, keep_memory_private
 from gateway.settings import Settings
 from gateway.store import OwnerLock, try_folder
 from gateway.stores import OWNER_LOCK, inspect_stores
@@ -91,7 +91,18 @@ def _checks(settings: Settings, environment: Mapping[str, str], say: Say) -> Ite
         yield say("doctor.issuers"), lambda: look_at_issuers(read_issuers(path, settings.audience), fetch)
     if settings.socket and not settings.database_url:
         yield say("doctor.socket"), lambda: _socket(settings, say)
-    yield say("doctor.port", port=settings.port), lambda: _port(settings, say)
+    if settings.otlp_endpoint:
+        yield say("doctor.telemetry"), can_collect
+    yield (
+        say("doctor.port", port=settings.port),
+        lambda: _port(settings.host, settings.port, "GATEHOUSE_PORT", say),
+    )
+    if settings.admin_port is not None:
+        port = settings.admin_port
+        yield (
+            say("doctor.port", port=port),
+            lambda: _port(settings.admin_host, port, "GATEHOUSE_ADMIN_PORT", say),
+        )
 
 
 def _home(settings: Settings, say: Say) -> None:
@@ -132,8 +143,8 @@ def _socket(settings: Settings, say: Say) -> None:
         raise Misconfigured(say("doctor.long-path"))
 
 
-def _port(settings: Settings, say: Say) -> None:
+def _port(host: str, port: int, setting: str, say: Say) -> None:
     try:
-        probe(settings.host, settings.port)
+        probe(host, port)
     except Misconfigured as error:
-        raise Misconfigured(say("doctor.port-taken", host=settings.host, port=settings.port)) from error
+        raise Misconfigured(say("doctor.port-taken", host=host, port=port, setting=setting)) from error

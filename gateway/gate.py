@@ -15,6 +15,7 @@ from gateway.corridor.becoming import after
 from gateway.corridor.replies import check, reply
 from gateway.corridor.steps import whole
 from gateway.corridor.walk import ATTEMPTS, Walk
+from gateway.observe import here
 from gateway.rooms import (
     Prepared,
     Reply,
@@ -79,6 +80,8 @@ class Gate(Again):
 
     async def _walk(self, walk: Walk) -> Reply:
         what = walk.what = walk.ruled.addresser.address(walk.call, walk.principal)  # 3 address
+        if (traced := here.get()) is not None:
+            traced.about(what.access.action, (what.ref.upstream, what.ref.resource))
         asked = walk.ruled.decider.prepare(what.access, what.resource, walk.ruled.fence)
         if (denial := asked.early()) is not None:  # 5 decide, as far as it goes without the record
             walk.decision = denial

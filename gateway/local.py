@@ -48,7 +48,10 @@ def operations(reading: Reading) -> dict[str, Operation]:
         after, limit = given.get("after"), given.get("limit", 20)
         if not isinstance(limit, int) or not (after is None or isinstance(after, int)):
             raise Refused(Code.PARAMETER_MALFORMED, parameter="limit")
-        seen = await reading.entries(operator("audit"), after=after, limit=limit)
+        callers_id = given.get("callers_id")
+        if not (callers_id is None or isinstance(callers_id, str)):
+            raise Refused(Code.PARAMETER_MALFORMED, parameter="callers_id")
+        seen = await reading.entries(operator("audit"), after=after, limit=limit, callers_id=callers_id)
         return {"entries": [shown(e.seq, e.hash, e.bytes, [p.body for p in e.parts]) for e in seen.entries]}
 
     return {"audit.tail": tail}

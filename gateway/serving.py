@@ -12,7 +12,7 @@ from gateway import demo
 from gateway.app import House, open_house, serve
 from gateway.edge import Server, probe
 from gateway.identity.demo import DemoIssuer
-from gateway.observe import keep_memory_private
+from gateway.observe import can_collect, keep_memory_private
 from gateway.settings import Settings
 from gateway.stores import any_store
 from gateway.words.errors import Misconfigured
@@ -26,7 +26,7 @@ async def serve_forever(settings: Settings) -> None:
     _begin()
     if not settings.keys.exists():
         raise _no_keys(settings)
-    probe(settings.host, settings.port)
+    _probe(settings)
     async with open_house(settings) as house:
         await serve(house, started=lambda _: None)
 
@@ -40,7 +40,7 @@ async def serve_demo(settings: Settings, say: Say, customers: int = demo.MOST) -
         )
     if not settings.keys.exists() and await any_store(settings):
         raise _no_keys(settings)
-    probe(settings.host, settings.port)
+    _probe(settings)
     issuer = demo.prepare(settings)
     async with open_house(settings, issuers=(issuer.terms(),)) as house:
         keys = await demo.credentials(house)
@@ -48,6 +48,15 @@ async def serve_demo(settings: Settings, say: Say, customers: int = demo.MOST) -
             say("demo.loaded", customers=customers, threads=customers * 3 // 2, messages=customers * 10)
         example = await demo.example(house)
         await serve(house, started=lambda server: _welcome(server, house, keys, issuer, example, say))
+
+
+def _probe(settings: Settings) -> None:
+    """Looks at what would refuse a start after its long work. Raises Misconfigured."""
+    if settings.otlp_endpoint:
+        can_collect()
+    probe(settings.host, settings.port)
+    if settings.admin_port is not None:
+        probe(settings.admin_host, settings.admin_port, "GATEHOUSE_ADMIN_PORT")
 
 
 def _begin() -> None:
@@ -80,7 +89,7 @@ class _Progress:
 def _welcome(
     server: Server, house: House, keys: Mapping[str, str], issuer: DemoIssuer, example: demo.Example, say: Say
 ) -> None:
-    ((host, port),) = server.addresses
+    host, port = server.addresses[0]
     base = f"http://{host}:{port}"
     say("demo.serving", base=base)
     for name, key in keys.items():

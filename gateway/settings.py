@@ -11,8 +11,10 @@ import difflib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 from gateway.settings_file import read_file
 from gateway.shipped import ROOT, installed, shipped
@@ -55,6 +57,11 @@ def _port(text: str) -> int:
     return number
 
 
+@_takes("0 to 65535; 0 takes a free one; or empty")
+def _optional_port(text: str) -> int | None:
+    return _port(text) if text else None
+
+
 @_takes("above 0, at most 86400")
 def _seconds(text: str) -> float:
     number = -1.0
@@ -81,6 +88,41 @@ def _hosts(text: str) -> frozenset[str]:
     if any(":" not in host for host in hosts):
         raise ValueError("each host is written host:port")
     return hosts
+
+
+@_takes("0 to 1")
+def _ratio(text: str) -> float:
+    number = -1.0
+    with suppress(ValueError):  # its text would repeat the value
+        number = float(text)
+    if not 0 <= number <= 1:
+        raise ValueError("a ratio is a number from 0 to 1")
+    return number
+
+
+@_takes("addresses or networks, separated by commas, or empty")
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    found = []
+    for part in (part.strip() for part in text.split(",")):
+        if part:
+            try:
+                found.append(ip_network(part))
+            except ValueError:
+                raise ValueError(
+                    "each peer is an address or a network, like 10.1.2.3 or 10.1.0.0/16"
+                ) from None
+    return tuple(found)
+
+
+@_takes("http(s)://host:port, or empty")
+def _collector(text: str) -> str:
+    parts = urlsplit(text)
+    good = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
+    if text and (not good or parts.username or parts.query or parts.fragment):
+        raise ValueError(
+            "a collector is written http://host:4318 or https://host:4318, and nothing behind it"
+        )
+    return text.rstrip("/")
 
 
 @_takes("whole, above 0")
@@ -162,6 +204,12 @@ class Settings:
         "127.0.0.1", _text, "The address that the data plane and the control plane listen on."
     )
     port: int = _setting("8080", _port, "The port that they listen on.")
+    admin_host: str = _setting("127.0.0.1", _text, "The address that the admin port listens on.")
+    admin_port: int | None = _setting(
+        "",
+        _optional_port,
+        "The port of /metrics, /healthz and /readyz with details, for operators' networks; empty opens none.",
+    )
     database_url: str = _setting(
         "",
         _database,
@@ -237,6 +285,23 @@ class Settings:
         _span,
         "A start is refused where the machine's clock is further than this behind the log's last entry.",
         "seconds",
+    )
+    otlp_endpoint: str = _setting(
+        "",
+        _collector,
+        "http(s)://host:port of a collector that takes metrics and traces by OTLP over HTTP (extra `otlp`); empty sends nothing.",
+    )
+    otlp_seconds: float = _setting("30", _seconds, "How often metrics are sent to the collector.", "seconds")
+    trace_ratio: float = _setting(
+        "0.01",
+        _ratio,
+        "Which part of the traces that begin here is kept and sent to the collector.",
+        "0 to 1",
+    )
+    trace_peers: tuple[IPv4Network | IPv6Network, ...] = _setting(
+        "",
+        _networks,
+        "Addresses or networks whose traceparent is believed, its sampling flag too, separated by commas; empty believes nobody.",
     )
     language: str = _setting("en", _language, "The language of what the command line prints: en or zh.")
 

@@ -9,8 +9,8 @@ UV = Path(sys.executable).parent / "uv"
 # lock name → what goes into it. `test` holds everything in `run` too, so that both agree on every version.
 LOCKS = {
     "bootstrap": ["--group", "bootstrap"],
-    "test": ["--extra", "postgres", "--group", "test"],
-    "run": ["--extra", "postgres"],
+    "test": ["--extra", "postgres", "--extra", "otlp", "--group", "test"],
+    "run": ["--extra", "postgres", "--extra", "otlp"],
     "roundup": ["--group", "roundup"],
     "bench": ["--group", "bench"],
     "release": ["--group", "release"],

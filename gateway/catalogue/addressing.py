@@ -97,6 +97,8 @@ class Catalogue:
                     upstream=route.upstream, resource=route.resource, record=record, parent=above
                 ),
                 time=call.received,
+                trace=call.trace,
+                callers_id=call.callers_id,
             ),
             work=_work(listed, call, head),
             upstream=listed.upstream,

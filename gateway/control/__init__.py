@@ -20,12 +20,12 @@ from gateway.control.keys import CallerController, KeyController
 from gateway.control.openapi import openapi
 from gateway.words.errors import Code, Refused
 
-__all__ = ["ControlDeps", "create_control"]
+__all__ = ["ControlDeps", "Readiness", "create_control"]
 
 
-def create_control(deps: ControlDeps) -> Litestar:
+def create_control(deps: ControlDeps, readiness: Readiness | None = None) -> Litestar:
     """Gives the control plane's ASGI application, to be reached through the edge's door. Raises GatehouseError out of its call."""
-    readiness = Readiness(deps)
+    readiness = readiness or Readiness(deps)
 
     def given() -> ControlDeps:
         return deps

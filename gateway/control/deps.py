@@ -33,13 +33,18 @@ PURPOSE_HEADER = "gatehouse-purpose"
 
 @dataclass(frozen=True, slots=True)
 class ControlDeps:
-    """stores: by the name that `/readyz` uses. bundle: the digest of the policy in force, None where there is none."""
+    """stores: by the name that `/readyz` uses. bundle: the digest of the policy in force, None where there is none.
+
+    edit_refused: whether the policy folder holds an edit that was refused. key_file_there: whether a start would still find the keys.
+    """
 
     identity: Identifier
     keys: Keys
     log: Log
     stores: Mapping[str, Store]
     bundle: Callable[[], str | None]
+    edit_refused: Callable[[], bool] = lambda: False
+    key_file_there: Callable[[], bool] = lambda: True
 
 
 def call_of(request: AnyRequest) -> Call:
@@ -58,7 +63,7 @@ def asker_of(call: Call, identity: Identifier, *params: str) -> Asker:
             if name not in params:
                 raise Refused(Code.PARAMETER_UNKNOWN)
 
-    return Asker(call.id, lambda: identity.identify(call), call.header(PURPOSE_HEADER), check)
+    return Asker(call.id, lambda: identity.identify(call), call.header(PURPOSE_HEADER), check, call.trace)
 
 
 def body_of(call: Call, shape: type[T]) -> T:

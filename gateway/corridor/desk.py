@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, Receipt, RecordPart, Stale
+from audit import AuditEvent, Kind, LogBusy, LogUnavailable, Receipt, RecordPart, Stale
 from gateway.corridor.entries import decision_of, principal_of
+from gateway.corridor.recorder import Appender
 from gateway.corridor.walk import ATTEMPTS, Caches, Ruled
+from gateway.observe import here
 from gateway.store import Connection, Store
 from gateway.words.access import Access, ResourceRef
 from gateway.words.decision import Decision, Facts
@@ -33,7 +35,7 @@ def _nothing_wrong() -> None:
 class Asker:
     """Who asks, as a door knows him.
 
-    request:  our id of the request.  purpose: the one he names, if any.
+    request:  our id of the request.  purpose: the one he names, if any.  trace: the id of the request's trace, if it has one.
     identify: gives the principal; asked anew when the fence moved, since a key may have been revoked meanwhile.
     check:    raises Refused for what the door finds wrong with the request; runs once he is known, so that it is recorded as his.
     """
@@ -42,6 +44,7 @@ class Asker:
     identify: Callable[[], Awaitable[Principal]]
     purpose: str | None = None
     check: Callable[[], None] = _nothing_wrong
+    trace: str | None = None
 
 
 @dataclass(slots=True)
@@ -91,6 +94,7 @@ class Visit:
         return AuditEvent(
             kind=kind,
             request=self.asker.request,
+            trace=self.asker.trace,
             principal=principal_of(self.principal, self.decision.roles if self.decision else ()),
             action=self.action,
             purpose=self.purpose,
@@ -115,7 +119,7 @@ class Visit:
 class Desk:
     """Where requests about our own state arrive."""
 
-    log: Log
+    log: Appender
     caches: Caches
     store: Store
     clock: Callable[[], datetime]
@@ -128,6 +132,8 @@ class Desk:
         Promises: as the gate's `answer`. `work` may append with the fence only before it changes anything.
         """
         visit: Visit
+        if (traced := here.get()) is not None:
+            traced.about(action, None if resource is None else (resource.upstream, resource.name))
         for _ in range(ATTEMPTS):
             ruled = (
                 self.caches.now

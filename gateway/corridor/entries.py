@@ -62,7 +62,7 @@ def served(what: Addressed, decision: Decision, views: Sequence[View], evidence:
     """Gives the entry of a read: every record that is about to be shown, and how each of its fields is."""
     pointers = Pointers(what.resource, evidence)
     parts = tuple(_shown(v, what.resource, pointers, evidence) for v in views)
-    return _event(Kind.SERVED, what, decision, parts)
+    return _event(Kind.SERVED, what, decision, (*parts, *_called(what.access.callers_id, evidence)))
 
 
 def unchanged(what: Addressed, decision: Decision, evidence: Evidence) -> AuditEvent:
@@ -108,7 +108,8 @@ def intent(
         }
     if claim is not None:
         body["idempotency"] = claim.mark
-    return _event(Kind.INTENT, what, decision, (RecordPart(body),))
+    parts = (RecordPart(body), *_called(what.access.callers_id, evidence))
+    return _event(Kind.INTENT, what, decision, parts)
 
 
 def outcome(
@@ -187,14 +188,25 @@ def refused(
     return AuditEvent(
         kind=Kind.DENIED,
         request=call.id,
+        trace=call.trace,
         principal=principal_of(principal, decision.roles if decision else ()),
         action=what.access.action if what else "unmapped",
         purpose=what.access.purpose if what else None,
         resource=place(what.ref) if what else None,
-        records=parts,
+        records=(*parts, *_called(call.callers_id, evidence)),
         decision=verdict,
         upstream=None if replay is None else {"replay": replay},
     )
+
+
+def callers_token(callers_id: str, evidence: Evidence) -> str:
+    """Gives the keyed token under which an entry knows what the caller calls his request."""
+    return evidence.bytes_digest("callers-request", callers_id.encode(errors="replace"))
+
+
+def _called(callers_id: str | None, evidence: Evidence) -> tuple[RecordPart, ...]:
+    """Gives the last part of an entry whose caller had an id of his own for the request: recorded, never adopted, never readable."""
+    return () if callers_id is None else (RecordPart({"caller": callers_token(callers_id, evidence)}),)
 
 
 def place(ref: ResourceRef) -> dict[str, Any]:
@@ -234,6 +246,7 @@ def _event(
     return AuditEvent(
         kind=kind,
         request=access.request,
+        trace=access.trace,
         principal=principal_of(access.principal, decision.roles),
         action=access.action,
         purpose=access.purpose,

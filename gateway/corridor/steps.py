@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from audit import EventRefused, Log, LogBusy, LogUnavailable, Receipt, Stale
+from audit import EventRefused, LogBusy, LogUnavailable, Receipt, Stale
 from gateway.corridor import entries
+from gateway.corridor.recorder import Appender
 from gateway.corridor.replies import check, refusal_of, reply
 from gateway.corridor.turns import Turns
 from gateway.corridor.walk import Caches, Walk
@@ -48,7 +49,7 @@ class Steps:
     identifier: Identifier
     facts: FactSource
     lens: Lens
-    log: Log
+    log: Appender
     evidence: Evidence
     caches: Caches
     alarms: Alarms

@@ -1,8 +1,10 @@
 """The data-plane door: raw bytes in, a `Call` for the corridor, a `Reply` out. Step 1 and the last yard of step 10."""
 
+from gateway.edge.admin import Admin
 from gateway.edge.asgi import App
 from gateway.edge.dispatch import Dispatcher
 from gateway.edge.door import Corridor, Door
+from gateway.edge.peers import Peers
 from gateway.edge.server import Listener, Server, probe
 
-__all__ = ["App", "Corridor", "Dispatcher", "Door", "Listener", "Server", "probe"]
+__all__ = ["Admin", "App", "Corridor", "Dispatcher", "Door", "Listener", "Peers", "Server", "probe"]

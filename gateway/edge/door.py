@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from audit import AuditError
 from gateway.edge.asgi import Answer, App, Gone, Message, Receive, Scope, Send, body_of, send_answer
 from gateway.edge.ticks import ALIKE, until_tick
-from gateway.observe import Count, Metrics, Outcome, event, place_of
+from gateway.observe import Count, Metrics, Outcome, Tracer, event, here, place_of
 from gateway.rooms import Reply
 from gateway.text import Language, pick_language
 from gateway.text.problems import SAFE_HEADERS, problem
@@ -42,6 +42,7 @@ class Door:
     """Takes requests for the corridor, and for the control plane's application. Used from one event loop.
 
     stranger: hears the code of every refusal that no entry records, so that they can be counted into a summary entry.
+    tracer:   begins the trace of each request; without one a trace has its ids and is never kept.
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class Door:
         metrics: Metrics,
         *,
         stranger: Callable[[Code], None] = lambda _: None,
+        tracer: Tracer | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._corridor = corridor
         self._metrics = metrics
         self._stranger = stranger
+        self._tracer = tracer or Tracer()
         self._now = now
         self._under_way: set[asyncio.Task[Reply]] = set()
 
@@ -114,14 +117,40 @@ class Door:
     ) -> None:
         """Reads, works, answers. `work` gives None when it has answered by itself; `begun` says that it had begun to."""
         request_id, start = new_id("req"), perf_counter()
+        client = scope.get("client")
+        peer = client[0] if client else "unix"
         begun_at = asyncio.get_running_loop().time()
-        answer: Answer | None
+        traced, token = self._tracer.begin(request_id, scope["method"], peer, scope["headers"])
+        answer: Answer | None = None
         try:
-            answer = await work(await self._read(scope, receive, request_id))
+            answer = await self._answered(scope, receive, work, request_id, peer, begun_at)
+        finally:
+            self._tracer.leave(traced, token, None if answer is None else answer.status)
+        if answer is not None and begun():
+            raise GatehouseError  # half an answer is out already: the server cuts the connection
+        if answer is None:
+            return
+        outcome = Outcome.of(answer.status)
+        self._metrics.count(Count.ANSWERS, outcome=outcome)
+        self._metrics.took(perf_counter() - start, outcome)
+        await send_answer(send, answer, request_id)
+
+    async def _answered(
+        self,
+        scope: Scope,
+        receive: Receive,
+        work: Callable[[Call], Awaitable[Answer | None]],
+        request_id: str,
+        peer: str,
+        begun_at: float,
+    ) -> Answer | None:
+        """Gives the answer, also where it is a refusal or a defect; None where there is nobody, or nothing left, to answer."""
+        try:
+            answer = await work(await self._read(scope, receive, request_id, peer))
             if answer is not None:
                 _check(answer)
         except Gone:
-            return
+            return None
         except GatehouseError as error:
             answer = self._refuse(error, _language(scope), request_id)
             if error.code in ALIKE and error.entry is not None:
@@ -133,16 +162,9 @@ class Door:
             answer = problem(NoAnswer(), _language(scope), request_id)
         except Exception as error:  # noqa: BLE001 - the outermost door: a defect is answered 500 and logged, and nothing goes on
             answer = self._defect(error, _language(scope), request_id)
-        if answer is not None and begun():
-            raise GatehouseError  # half an answer is out already: the server cuts the connection
-        if answer is None:
-            return
-        outcome = Outcome.of(answer.status)
-        self._metrics.count(Count.ANSWERS, outcome=outcome)
-        self._metrics.took(perf_counter() - start, outcome)
-        await send_answer(send, answer, request_id)
+        return answer
 
-    async def _read(self, scope: Scope, receive: Receive, request_id: str) -> Call:
+    async def _read(self, scope: Scope, receive: Receive, request_id: str, peer: str) -> Call:
         target: Target = scope["gatehouse.target"]
         fields = headers.read(scope["headers"])
         if not headers.is_method(scope["method"]):
@@ -150,7 +172,7 @@ class Door:
         if any(name == "content-encoding" for name, _ in fields):
             raise Refused(Code.MEDIA_TYPE)
         body = await body_of(receive)
-        client = scope.get("client")
+        traced = here.get()
         return Call(
             id=request_id,
             method=scope["method"],
@@ -160,8 +182,9 @@ class Door:
             query=target.query,
             headers=fields,
             body=body,
-            peer=client[0] if client else "unix",
+            peer=peer,
             received=self._now(),
+            trace=None if traced is None else traced.id,
         )
 
     async def _undisturbed(self, call: Call) -> Reply:
@@ -184,6 +207,8 @@ class Door:
         if (defect := _defect_of(error)) is not None:
             self._metrics.count(Count.DEFECTS)
             _log_defect(defect, request_id)
+        if (traced := here.get()) is not None:
+            traced.refused(error.code)
         return problem(error, language, request_id)
 
     def _defect(self, error: Exception, language: Language, request_id: str) -> Answer:

@@ -27,11 +27,12 @@ _TICK_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One address and the application that answers there. Port 0 takes a free one."""
+    """One address and the application that answers there. Port 0 takes a free one. setting: what an operator would change."""
 
     host: str
     port: int
     app: App
+    setting: str = "GATEHOUSE_PORT"
 
 
 class _Uvicorn(uvicorn.Server):
@@ -63,7 +64,7 @@ class Server:
         self._sockets: list[socket.socket] = []
         try:
             for listener in listeners:
-                self._sockets.append(_bind(listener.host, listener.port))
+                self._sockets.append(_bind(listener.host, listener.port, listener.setting))
         except Misconfigured:
             self.close()
             raise
@@ -115,12 +116,12 @@ class Server:
         started()
 
 
-def probe(host: str, port: int) -> None:
+def probe(host: str, port: int, setting: str = "GATEHOUSE_PORT") -> None:
     """Raises Misconfigured where that address could not be bound now. Nothing stays bound: a start asks before its long work."""
-    _bind(host, port).close()
+    _bind(host, port, setting).close()
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, setting: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -131,7 +132,7 @@ def _bind(host: str, port: int) -> socket.socket:
         bound.close()
         raise Misconfigured(
             f"cannot listen on {host}:{port} ({error.strerror}): "
-            f"stop what uses port {port}, or set GATEHOUSE_PORT to another"
+            f"stop what uses port {port}, or set {setting} to another"
         ) from error
     bound.setblocking(False)
     return bound

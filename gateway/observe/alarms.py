@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gateway.observe.instruments import Count
 from gateway.observe.logs import event
-from gateway.observe.metrics import Count, Metrics
+from gateway.observe.metrics import Metrics
 from gateway.words.json import Pattern
 from gateway.words.record import Alarm, AlarmKind
 

@@ -19,6 +19,8 @@ from typing import Final, TextIO
 
 import orjson
 
+from gateway.observe.tracing import here
+
 _OURS: Final = "gatehouse"
 _EVENT: Final = re.compile(r"[a-z][a-z0-9-]{0,60}")
 # Every field that a line may hold, with the only form that its text may have. A record id, a name, a path have none.
@@ -105,6 +107,8 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
             "level": record.levelname.lower(),
         }
+        if (traced := here.get()) is not None:
+            line |= {"trace": traced.id, "request": traced.request}
         fields = getattr(record, _ATTRIBUTE, None)
         if record.name == _OURS and isinstance(fields, dict):
             line |= {"event": record.msg, **fields}

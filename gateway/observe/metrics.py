@@ -1,104 +1,131 @@
-"""Counts and durations behind a small face: names from one list, labels only from closed enums, so that no value can become one."""
+"""Counts, levels and distributions, kept by ourselves: an addition to a dictionary a request, and no library's call.
+
+Read by `exposition.py` for Prometheus and by `otlp.py` for a collector; both show exactly what `collect` gives.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, cast
+from time import time_ns
 
-from opentelemetry.metrics import CallbackOptions, Histogram, Observation
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
-from opentelemetry.sdk.resources import Resource
+from gateway.observe.instruments import TABLE, Count, Instrument, Labels, Level, Outcome, Spread
 
 
-class Count(StrEnum):
-    """Everything that is counted."""
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """One distribution as it stands. counts: by class, one more than the instrument's bounds."""
 
-    ANSWERS = "gatehouse.answers"  # label outcome
-    REFUSALS = "gatehouse.refusals"  # label code
-    ALARMS = "gatehouse.alarms"  # label kind
-    ADOPTED = "gatehouse.adopted"  # values shown in clear under `clear_until` that the catalogue seals
-    DEFECTS = "gatehouse.defects"  # exceptions that are not of our error tree
+    counts: tuple[int, ...]
+    sum: float
 
 
-class Outcome(StrEnum):
-    """Classes of answers."""
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One instrument and all that it holds, by label."""
 
-    SERVED = "served"
-    REFUSED = "refused"
-    FAILED = "failed"
-
-    @staticmethod
-    def of(status: int) -> Outcome:
-        """Gives the class of an HTTP status."""
-        if status < 400:
-            return Outcome.SERVED
-        return Outcome.REFUSED if status < 500 else Outcome.FAILED
+    name: Count | Level | Spread
+    instrument: Instrument
+    values: Mapping[Labels, float | Distribution]
 
 
-_SECONDS: Final = "gatehouse.answer.duration"
-_BOUNDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+class _Classes:
+    """A distribution that grows."""
+
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def add(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
 
 
 class Metrics:
-    """One set of instruments, kept in memory; an exporter is joined when there is somewhere to export to."""
+    """One set of instruments. Everything that can be counted is there from the start, at nought: a first alarm is seen as a rise."""
 
     def __init__(self) -> None:
-        self._reader = InMemoryMetricReader()
-        # The resource is given, not detected: detection reads the environment and the machine's names.
-        self._provider = MeterProvider(
-            metric_readers=[self._reader],
-            resource=Resource({"service.name": "gatehouse"}),
-            shutdown_on_exit=False,
-        )
-        meter = self._provider.get_meter("gatehouse")
-        # Kept by ourselves and asked for when somebody collects: a dictionary's entry costs a tenth of an instrument's.
-        self._totals: Mapping[Count, Counter[tuple[tuple[str, StrEnum], ...]]] = {
-            name: Counter() for name in Count
+        self.started_ns = time_ns()
+        self._totals = {name: dict.fromkeys(TABLE[name].all_labels(), 0) for name in Count}
+        self._levels: dict[Level, float] = dict.fromkeys(Level, 0)
+        self._spreads = {
+            name: {labels: _Classes(TABLE[name].bounds) for labels in TABLE[name].all_labels()}
+            for name in Spread
         }
-        for name in Count:
-            meter.create_observable_counter(name.value, [self._observe(name)])
-        self._seconds: Histogram = meter.create_histogram(
-            _SECONDS, unit="s", explicit_bucket_boundaries_advisory=_BOUNDS
-        )
+        self._answers = {outcome: self._spreads[Spread.ANSWER][("outcome", outcome),] for outcome in Outcome}
+        self._upstream = self._spreads[Spread.UPSTREAM][()]
+        self._sources: list[Callable[[], None]] = []
 
     def count(self, name: Count, amount: int = 1, /, **labels: StrEnum) -> None:
-        """Adds to a counter. Raises TypeError for a label that is not a member of a closed enum."""
-        for label in labels.values():
-            if not isinstance(label, StrEnum):
-                raise TypeError("a metric's label is a member of a closed enum")
-        self._totals[name][tuple(labels.items())] += amount
+        """Adds to a counter. Raises TypeError for a label that is not a member of its closed enum."""
+        totals = self._totals[name]
+        key = tuple(labels.items())
+        try:
+            totals[key] += amount
+        except KeyError:
+            raise TypeError("a metric's label is a member of a closed enum") from None
 
-    def _observe(self, name: Count) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        """Gives what the exporter asks: a counter's totals so far."""
+    def reached(self, name: Count, total: int, /, **labels: StrEnum) -> None:
+        """Takes a total that is counted elsewhere. Raises TypeError as `count`."""
+        self.count(name, total - self._totals[name].get(tuple(labels.items()), 0), **labels)
 
-        def observed(_: CallbackOptions) -> Iterable[Observation]:
-            totals = dict(self._totals[name])
-            return [
-                Observation(n, {key: label.value for key, label in labels}) for labels, n in totals.items()
-            ]
-
-        return observed
+    def level(self, name: Level, value: float) -> None:
+        """Notes how high something stands now."""
+        self._levels[name] = value
 
     def took(self, seconds: float, outcome: Outcome) -> None:
         """Notes how long an answer took."""
-        self._seconds.record(seconds, {"outcome": outcome.value})
+        self._answers[outcome].add(seconds)
 
-    def totals(self) -> Mapping[tuple[str, tuple[tuple[str, str], ...]], int]:
-        """Gives every counter's total by its name and labels (sorted pairs)."""
-        data = self._reader.get_metrics_data()
-        found: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
-        for metric in (
-            m for r in (data.resource_metrics if data else ()) for s in r.scope_metrics for m in s.metrics
-        ):
-            for point in metric.data.data_points:
-                if isinstance(point, NumberDataPoint):
-                    labels = cast(Mapping[str, str], point.attributes or {})
-                    found[metric.name, tuple(sorted(labels.items()))] = int(point.value)
+    def exchanged(self, seconds: float) -> None:
+        """Notes how long an exchange with an upstream took, however it ended."""
+        self._upstream.add(seconds)
+
+    def batches(self, counts: Sequence[int], entries: int) -> None:
+        """Takes the log's distribution of batch sizes, counted in the classes of the instrument. Raises ValueError for others."""
+        classes = self._spreads[Spread.BATCH][()]
+        if len(counts) != len(classes.counts):
+            raise ValueError("the log counts batches in other classes")
+        classes.counts[:] = counts
+        classes.sum = entries
+
+    def before_reading(self, source: Callable[[], None]) -> None:
+        """Lets `source` bring what is counted elsewhere up to date, each time before somebody reads."""
+        self._sources.append(source)
+
+    def collect(self) -> Sequence[Series]:
+        """Gives everything as it stands now, in the table's order. Called from the event loop."""
+        for source in self._sources:
+            source()
+        found: list[Series] = []
+        for name, instrument in TABLE.items():
+            values: dict[Labels, float | Distribution]
+            if isinstance(name, Count):
+                values = dict(self._totals[name])
+            elif isinstance(name, Level):
+                values = {(): self._levels[name]}
+            else:
+                values = {
+                    labels: Distribution(tuple(c.counts), c.sum) for labels, c in self._spreads[name].items()
+                }
+            found.append(Series(name, instrument, values))
         return found
 
+    def totals(self) -> Mapping[tuple[str, Labels], int]:
+        """Gives every counter's total that is not nought, by its name and label."""
+        return {
+            (series.name.value, labels): int(value)
+            for series in self.collect()
+            if isinstance(series.name, Count)
+            for labels, value in series.values.items()
+            if not isinstance(value, Distribution) and value
+        }
+
     def close(self) -> None:
-        """Ends the instruments. Safe to repeat is not promised."""
-        self._provider.shutdown()
+        """Lets go of what it read from. Safe to repeat."""
+        self._sources.clear()

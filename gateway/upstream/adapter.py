@@ -17,6 +17,7 @@ from gateway.upstream.reading import Reading
 from gateway.upstream.shape import Cut, wrap
 from gateway.upstream.target import body_type, fill, onward
 from gateway.upstream.transport import RawAnswer
+from gateway.upstream.watch import judged
 from gateway.wire.headers import well_formed
 from gateway.wire.json import dump
 from gateway.words.access import ResourceRef
@@ -44,10 +45,12 @@ class Adapter:
 
     def __init__(self, places: Places) -> None:
         self._places = places
+        self.metrics = places.metrics
         self._told: set[tuple[str, str]] = set()
 
     # ── the gateway's own reads and the caller's ─────────────────────────────────────────────────────────────────
 
+    @judged
     async def fetch(self, what: Addressed) -> Answer:
         """Reads the one record that `what` names, exactly as addressed. HEAD asks as GET does: the record decides."""
         place = self._places.of(what.upstream.name)
@@ -66,6 +69,7 @@ class Adapter:
             raw.status, record, headers=reading.headers(route.response_headers), alarms=reading.alarms()
         )
 
+    @judged
     async def before(self, what: Addressed) -> Answer:
         """Reads the record that a change is about, from the resource's own read target."""
         place = self._places.of(what.upstream.name)
@@ -80,6 +84,7 @@ class Adapter:
             return Answer(404)
         return Answer(raw.status, record, alarms=reading.alarms())
 
+    @judged
     async def look(self, ref: ResourceRef, resource: ResourceSpec) -> ClosedRecord | None:
         """Reads one record for the reconciler; None when it certainly is not there (404, 410). Any other refusal is BadAnswer."""
         place = self._places.of(ref.upstream)
@@ -112,6 +117,7 @@ class Adapter:
             with suppress(BadAnswer, NoAnswer, NotSent):
                 await self._present(place, resource, ref)
 
+    @judged
     async def page(self, what: Addressed, work: List, position: str | None) -> Answer:
         """Reads one run of a list. Every run asks for the route's own size, so that a position means the same each time."""
         place = self._places.of(what.upstream.name)
@@ -134,6 +140,7 @@ class Adapter:
             raw.status, page=page, headers=reading.headers(route.response_headers), alarms=reading.alarms()
         )
 
+    @judged
     async def find(self, ref: ResourceRef, resource: ResourceSpec, marker: str) -> ClosedRecord | None:
         """Looks for the record that a create with this marker made; None when it certainly is not there.
 
@@ -156,6 +163,7 @@ class Adapter:
 
     # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @judged
     async def change(self, what: Addressed, sealed: SealedChange | None, condition: str | None) -> Answer:
         """Carries out a create, send, update or delete.
 

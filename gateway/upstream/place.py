@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from time import perf_counter
 
+from gateway.observe import Count, Metrics, SpanKind, Trouble, end, here
 from gateway.upstream.links import Mount
 from gateway.upstream.shape import Cut
 from gateway.upstream.target import target
 from gateway.upstream.transport import Exchange, RawAnswer, Transport
+from gateway.upstream.watch import trouble_of
 from gateway.wire.headers import HOP_BY_HOP, well_formed
-from gateway.words.errors import Misconfigured
+from gateway.wire.traceparent import HEADER as TRACEPARENT
+from gateway.words.errors import BadAnswer, Misconfigured, NoAnswer, NotSent
 from gateway.words.json import Pointer
 from gateway.words.resource import ResourceSpec, Shape, UpstreamSpec, Verb, Versioning
 
@@ -29,6 +33,7 @@ class Place:
     mount: Mount
     transport: Transport
     headers: tuple[tuple[str, str], ...] = field(repr=False)
+    metrics: Metrics = field(repr=False)
     _cuts: dict[tuple[int, Pointer | None], Cut] = field(default_factory=dict, repr=False)
 
     def cut(self, shape: Shape, resource: ResourceSpec) -> Cut:
@@ -62,16 +67,38 @@ class Place:
         body: bytes | None = None,
     ) -> RawAnswer:
         """Gives the raw answer. Raises what a transport raises."""
+        where = target(self.mount.base, path, raw_query, added)
+        span, ours = None, self.headers
+        if (traced := here.get()) is not None:
+            if traced.root is not None:
+                span = traced.child(f"{method} {self.spec.name}", SpanKind.CLIENT)
+            ours = (*ours, (TRACEPARENT, traced.outgoing(span)))
         exchange = Exchange(
             method=method,
-            target=target(self.mount.base, path, raw_query, added),
-            headers=(*self.headers, *headers),
+            target=where,
+            headers=(*ours, *headers),
             body=body,
             connect_seconds=self.spec.connect_seconds,
             answer_seconds=self.spec.answer_seconds,
             max_answer_bytes=self.spec.max_answer_bytes,
         )
-        return await self.transport.send(exchange)
+        start = perf_counter()
+        try:
+            raw = await self.transport.send(exchange)
+        except (NotSent, NoAnswer) as error:
+            trouble = Trouble.NOT_SENT if isinstance(error, NotSent) else Trouble.NO_ANSWER
+            self.metrics.count(Count.UPSTREAM_ERRORS, kind=trouble)
+            end(span, error=trouble)
+            raise
+        except BadAnswer:
+            end(span, error=Trouble.BAD_ANSWER)  # counted where all of them are (watch.judged)
+            raise
+        finally:
+            self.metrics.exchanged(perf_counter() - start)
+        end(span, status=raw.status)
+        if raw.status > 400 and (seen := trouble_of(raw.status)) is not None:
+            self.metrics.count(Count.UPSTREAM_ERRORS, kind=seen)
+        return raw
 
 
 def fixed_headers(spec: UpstreamSpec, credential: tuple[str, str] | None) -> tuple[tuple[str, str], ...]:

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Iterable, Mapping
 
+from gateway.observe import Metrics
 from gateway.upstream.address import AllowedHosts, Origin, Resolver, parse_base, system_resolver
 from gateway.upstream.credential import credential_header
 from gateway.upstream.http import HttpTransport
@@ -29,8 +30,10 @@ class Places:
         embedded: Transport | None = None,
         tls: ssl.SSLContext | None = None,
         resolver: Resolver = system_resolver,
+        metrics: Metrics | None = None,
     ) -> None:
         """environment: where `env:` references are looked up. embedded: the transport to the store in this process."""
+        self.metrics = metrics or Metrics()
         self._environment = environment
         self._allowed = allowed
         self._embedded = embedded
@@ -85,10 +88,10 @@ class Places:
         if spec.base == EMBEDDED_BASE:
             if self._embedded is None:
                 raise Misconfigured(f"upstream {spec.name}: there is no embedded store in this process")
-            return Place(spec, Mount(None, "", spec.prefix), self._embedded, headers)
+            return Place(spec, Mount(None, "", spec.prefix), self._embedded, headers, self.metrics)
         origin, base = parse_base(spec.base)
         if origin not in http:
             http[origin] = self._http.get(origin) or HttpTransport(
                 origin, allowed=self._allowed, tls=self._tls, resolver=self._resolver
             )
-        return Place(spec, Mount(origin, base, spec.prefix), http[origin], headers)
+        return Place(spec, Mount(origin, base, spec.prefix), http[origin], headers, self.metrics)

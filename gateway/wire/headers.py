@@ -95,8 +95,14 @@ _OVERRIDE_PREFIXES: Final = (
     "x-override",
     "x-rewrite-",
 )
-_NEVER: Final = HOP_BY_HOP | _FORWARDING | _IDENTITY | _OVERRIDES
-_NEVER_PREFIXES: Final = _FORWARDING_PREFIXES + _IDENTITY_PREFIXES + _OVERRIDE_PREFIXES
+# Which trace a request belongs to, and whether it is kept: said by us alone, in one header, to those whom we ask.
+_TRACING: Final = _names(
+    "b3 baggage elastic-apm-traceparent grpc-trace-bin newrelic sentry-trace traceparent tracestate uber-trace-id x-amzn-trace-id "
+    "x-cloud-trace-context x-ot-span-context"
+)
+_TRACING_PREFIXES: Final = ("x-b3-", "x-datadog-", "uberctx-", "ot-baggage-")
+_NEVER: Final = HOP_BY_HOP | _FORWARDING | _IDENTITY | _OVERRIDES | _TRACING
+_NEVER_PREFIXES: Final = _FORWARDING_PREFIXES + _IDENTITY_PREFIXES + _OVERRIDE_PREFIXES + _TRACING_PREFIXES
 
 # What the gateway says itself, whatever a caller sends: who asks and for what type; conditions, ranges and encodings would answer about
 # what was not decided on (RFC 9110 section 13). An upstream that demands one of the first gets it as a fixed header.

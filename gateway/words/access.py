@@ -21,6 +21,7 @@ class Call:
     headers:   names in lower case, in order, duplicates already refused where they matter.
     body:      bytes as received, bounded; b"" when there is none.
     peer:      the address that the connection came from.
+    trace:     the id of the trace that it belongs to, 32 hex digits; a listed peer's, else ours.
     """
 
     id: str
@@ -33,6 +34,12 @@ class Call:
     body: bytes = field(repr=False)
     peer: str
     received: datetime
+    trace: str | None = None
+
+    @property
+    def callers_id(self) -> str | None:
+        """What the caller calls his request (`X-Request-Id`), None where he does not say. It may be anything: a value."""
+        return self.header("x-request-id")
 
     def header(self, name: str) -> str | None:
         """Gives the value of the one header of that (lower-case) name, None when absent."""
@@ -66,3 +73,5 @@ class Access:
     purpose: str | None
     ref: ResourceRef
     time: datetime
+    trace: str | None = None
+    callers_id: str | None = field(default=None, repr=False)

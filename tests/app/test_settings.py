@@ -37,6 +37,16 @@ def test_an_unknown_setting_refuses_to_start_and_names_the_nearest() -> None:
         ("UPSTREAM_HOSTS", "crm.example"),
         ("SOCKET", "maybe"),
         ("LANGUAGE", "fr"),
+        ("ADMIN_PORT", "70000"),
+        ("OTLP_ENDPOINT", "collector:4318"),
+        ("OTLP_ENDPOINT", "file:///etc/passwd"),
+        ("OTLP_ENDPOINT", "http://user:word@collector:4318"),
+        ("OTLP_ENDPOINT", "http://collector:4318/v1/traces"),
+        ("OTLP_ENDPOINT", "http://collector:4318?x=1"),
+        ("TRACE_RATIO", "1.5"),
+        ("TRACE_RATIO", "nan"),
+        ("TRACE_PEERS", "proxy.example"),
+        ("TRACE_PEERS", "10.0.0.1/8"),
     ],
 )
 def test_a_malformed_setting_is_named_and_its_value_is_not_repeated(name: str, value: str) -> None:
@@ -94,3 +104,9 @@ def test_the_bounds_of_the_doors_are_those_that_are_set() -> None:
 def test_what_must_say_something_is_not_empty(name: str) -> None:
     with pytest.raises(Misconfigured, match=f"GATEHOUSE_{name}: .* must not be empty"):
         read({f"GATEHOUSE_{name}": ""})
+
+
+def test_peers_are_addresses_and_networks() -> None:
+    settings = read({"GATEHOUSE_TRACE_PEERS": "10.1.0.0/16, ::1,127.0.0.1"})
+    assert [str(network) for network in settings.trace_peers] == ["10.1.0.0/16", "::1/128", "127.0.0.1/32"]
+    assert (read({}).trace_peers, read({}).trace_ratio, read({}).otlp_endpoint) == ((), 0.01, "")

@@ -16,6 +16,7 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "no YAML": ("prefix: /shop", "prefix: [/shop", "base:", "this is not YAML"),
     "a list where names belong": ("headers: {x-tenant: bank}", "headers: [a]", "headers:", "is not a mapping"),
     "a reserved prefix": ("prefix: /shop", "prefix: /v1", "/v1", "reserved for the gateway"),
+    "the address of the admin port's metrics": ("prefix: /shop", "prefix: /metrics", "/metrics", "reserved for the gateway"),
     "a prefix below a reserved one": ("prefix: /shop", "prefix: /console/x", "/console/x", "reserved for the gateway"),
     "a prefix that is no path": ("prefix: /shop", "prefix: /sh%6Fp", "/sh%6Fp", "is not a plain segment"),
     "a prefix with dots": ("prefix: /shop", "prefix: /a/../shop", "/a/..", "is not a plain segment"),

@@ -23,7 +23,7 @@ async def test_alive_and_ready_ask_for_no_credential_and_leave_no_entry(plane: P
     ready = await plane.ask("GET", "/readyz")
     assert (ready.status, ready.json) == (
         200,
-        {"ready": True, "checks": {"log": "ok", "state": "ok", "policy": "ok"}},
+        {"ready": True, "checks": {"log": "ok", "state": "ok", "policy": "ok", "keys": "ok"}},
     )
     assert await plane.desks.entries() == []
 

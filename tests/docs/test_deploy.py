@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import click
 import pytest
+from ruamel.yaml import YAML
 
 from gateway import cli, settings
 from gateway.control.health import alive, ready
@@ -26,6 +27,8 @@ SPECIFICATION: Schema = json.loads(
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = sorted(name for name, service in SERVICES.items() if service["image"].startswith("gatehouse:"))
 EACH = pytest.mark.parametrize("name", sorted(SERVICES))
+COLLECTOR_FILE = ROOT / "docs" / "observability" / "collector.yaml"
+COLLECTOR: dict[str, Any] = YAML(typ="safe", pure=True).load(COLLECTOR_FILE.read_text())
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 BUILD, FINAL = stages()
 
@@ -36,7 +39,7 @@ WORDS = re.compile(
 )
 # What the image of PostgreSQL reads (its page on Docker Hub).
 POSTGRES_VARIABLES = frozenset({"POSTGRES_DB", "POSTGRES_PASSWORD_FILE", "POSTGRES_INITDB_ARGS"})
-_PINNED = re.compile(r"[a-z]+:\d+\.\d+(\.\d+)?(-[a-z0-9]+)*(@sha256:[0-9a-f]{64})?")
+_PINNED = re.compile(r"[a-z]+(?:/[a-z-]+)?:\d+\.\d+(\.\d+)?(-[a-z0-9]+)*(@sha256:[0-9a-f]{64})?")
 _BYTES = {"k": 2**10, "m": 2**20, "g": 2**30}
 
 
@@ -122,9 +125,39 @@ def test_a_keyword_that_is_not_looked_at_is_no_silence() -> None:
         list(problems(1, {"multipleOf": 2}, {}))
 
 
-def test_there_are_the_three_services_and_no_collector_that_nothing_sends_to() -> None:
-    exporters = [path for path in (ROOT / "gateway").rglob("*.py") if "otlp" in path.read_text().lower()]
-    assert (sorted(SERVICES), exporters) == (["gateway", "postgres", "prepare"], [])
+def test_there_are_the_four_services() -> None:
+    assert sorted(SERVICES) == ["collector", "gateway", "postgres", "prepare"]
+
+
+def test_the_gateway_sends_where_the_collector_listens_and_does_not_wait_for_it() -> None:
+    gateway = SERVICES["gateway"]
+    sent = urlsplit(gateway["environment"]["GATEHOUSE_OTLP_ENDPOINT"])
+    listens = COLLECTOR["receivers"]["otlp"]["protocols"]["http"]["endpoint"]
+    assert (sent.hostname, f"0.0.0.0:{sent.port}") == ("collector", listens)
+    assert "collector" not in gateway["depends_on"]
+    assert set(gateway["networks"]) & set(SERVICES["collector"]["networks"]) == {"telemetry"}
+
+
+def test_the_collectors_file_is_the_one_that_it_reads_and_uses_what_it_describes() -> None:
+    collector = SERVICES["collector"]
+    (mount,) = collector["volumes"]
+    assert collector["command"] == [f"--config={mount['target']}"]
+    assert (ROOT / mount["source"]).read_text() == COLLECTOR_FILE.read_text()
+    assert set(COLLECTOR) == {"receivers", "processors", "exporters", "service"}
+    pipelines = COLLECTOR["service"]["pipelines"]
+    assert set(pipelines) == {"metrics", "traces"}
+    for part in ("receivers", "processors", "exporters"):
+        used = {name for pipeline in pipelines.values() for name in pipeline[part]}
+        assert used == set(COLLECTOR[part])
+    # Before anything is kept: a collector without it ends by being killed.
+    assert all(pipeline["processors"][0] == "memory_limiter" for pipeline in pipelines.values())
+    limiter = COLLECTOR["processors"]["memory_limiter"]
+    assert limiter["limit_mib"] * 2**20 < size(collector["mem_limit"])
+
+
+def test_the_collector_shows_its_metrics_where_its_port_is_published() -> None:
+    (port,) = SERVICES["collector"]["ports"]
+    assert COLLECTOR["exporters"]["prometheus"]["endpoint"] == f"0.0.0.0:{port['target']}"
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -151,7 +184,8 @@ def test_the_health_check_asks_a_route_of_the_program_where_it_listens() -> None
     assert (asked.hostname, str(asked.port)) == ("127.0.0.1", gateway["environment"]["GATEHOUSE_PORT"])
 
 
-@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"prepare"}))
+# The collector's image holds one program and no shell: nothing in it could ask. That nothing arrives is seen from outside.
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"prepare", "collector"}))
 def test_whatever_goes_on_running_says_whether_it_is_well(name: str) -> None:
     check = SERVICES[name]["healthcheck"]
     assert check["test"][0] == "CMD"  # no shell
@@ -206,21 +240,23 @@ def test_the_home_folder_can_be_written_and_is_above_the_floor_of_doctor() -> No
         assert size(tmpfs(SERVICES[name])[home]["size"]) > settings.read({}).disk_floor_bytes
 
 
-def test_only_the_gateway_publishes_a_port_and_only_on_loopback() -> None:
+def test_only_the_gateway_and_the_collector_publish_ports_and_only_on_loopback() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert list(published) == ["gateway"]
+    assert sorted(published) == ["collector", "gateway"]
+    assert {port["host_ip"] for ports in published.values() for port in ports} <= {"127.0.0.1", "::1"}
     for port in published["gateway"]:
-        assert port["host_ip"] in ("127.0.0.1", "::1")
         assert str(port["target"]) == SERVICES["gateway"]["environment"]["GATEHOUSE_PORT"]
 
 
 def test_upstreams_and_the_database_have_no_way_out_and_the_gateway_alone_joins_the_upstreams() -> None:
     inside = sorted(name for name, network in COMPOSE["networks"].items() if network.get("internal") is True)
     joined = {n: sorted(s for s in SERVICES if n in SERVICES[s]["networks"]) for n in COMPOSE["networks"]}
-    assert inside == ["database", "upstream"]
+    assert inside == ["database", "telemetry", "upstream"]
     assert joined == {
         "front": ["gateway"],
         "upstream": ["gateway"],
+        "telemetry": ["collector", "gateway"],
+        "operators": ["collector"],
         "database": ["gateway", "postgres", "prepare"],
     }
 
@@ -236,7 +272,8 @@ def test_every_container_has_limits(name: str) -> None:
 
 def test_what_serves_starts_again_and_what_migrates_does_not() -> None:
     policies = {name: service["restart"] for name, service in SERVICES.items()}
-    assert policies == {"gateway": "unless-stopped", "postgres": "unless-stopped", "prepare": "no"}
+    going_on = dict.fromkeys(["collector", "gateway", "postgres"], "unless-stopped")
+    assert policies == going_on | {"prepare": "no"}
 
 
 def test_the_gateway_starts_when_its_stores_are_ready_and_may_finish_before_it_is_killed() -> None:
@@ -260,6 +297,7 @@ def test_each_secret_goes_to_those_alone_who_need_it() -> None:
         "gateway": ["gateway.pgpass", "keys.json"],
         "prepare": ["owner.pgpass"],
         "postgres": ["gateway_password", "owner_password", "postgres_password"],
+        "collector": [],
     }
 
 

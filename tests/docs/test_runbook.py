@@ -13,6 +13,7 @@ from gateway.words.record import AlarmKind
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "runbook.md").read_text()
 ALARMS, ANSWERS, STARTS = "Alarms", "Answers of 500 and more", "A start is refused"
+SIGNALS = "Signals that are no alarm"
 PARTS = ("Means", "Withheld", "Look", "Do", "Call")
 _SECTION = re.compile(r"^### `([^`]+)`\n(.*?)(?=^##|\Z)", re.M | re.S)
 
@@ -40,7 +41,7 @@ def test_every_answer_of_500_and_more_has_its_section_and_no_section_names_anoth
     assert sorted(names(ANSWERS)) == sorted(code.value for code, status in STATUS.items() if status >= 500)
 
 
-@pytest.mark.parametrize("title", [ALARMS, ANSWERS])
+@pytest.mark.parametrize("title", [ALARMS, ANSWERS, SIGNALS])
 def test_every_section_says_what_it_means_what_was_withheld_and_what_to_do(title: str) -> None:
     said = {name: tuple(re.findall(r"^- \*\*(\w+):\*\* \S", text, re.M)) for name, text in sections(title)}
     assert said == dict.fromkeys(said, PARTS)
@@ -49,7 +50,7 @@ def test_every_section_says_what_it_means_what_was_withheld_and_what_to_do(title
 def test_every_heading_of_the_page_is_looked_at() -> None:
     # A heading in another form would have no name that the tests above compare.
     headings = re.findall(r"^### .*$", PAGE, re.M)
-    assert len(headings) == sum(len(sections(title)) for title in (ALARMS, ANSWERS, STARTS))
+    assert len(headings) == sum(len(sections(title)) for title in (ALARMS, ANSWERS, SIGNALS, STARTS))
 
 
 def test_a_refused_start_is_found_by_words_of_its_message() -> None:

@@ -246,7 +246,7 @@ def test_reserved_prefixes_are_the_control_planes(house: House) -> None:
     assert house.post(b"/v1/echo", b'{"a":1}').json == {"a": 1}
 
 
-@pytest.mark.parametrize("name", [b"v1", b"oauth", b"schema", b"console", b"healthz", b"readyz"])
+@pytest.mark.parametrize("name", [b"v1", b"oauth", b"schema", b"console", b"healthz", b"metrics", b"readyz"])
 def test_a_reserved_address_never_reaches_the_corridor(house: House, name: bytes) -> None:
     before = len(house.corridor.calls)
     house.get(b"/" + name)

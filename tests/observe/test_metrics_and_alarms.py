@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.observe import Alarms, Count, Metrics, Outcome, configure
+from gateway.observe import Alarms, Count, Metrics, Outcome, Unwritten, configure
 from gateway.words.errors import Code
 from gateway.words.record import Alarm, AlarmKind
 
@@ -39,6 +39,33 @@ def test_a_label_that_is_no_member_of_a_closed_enum_is_refused(metrics: Metrics)
     with pytest.raises(TypeError, match="closed enum"):
         metrics.count(Count.REFUSALS, code="13800001234")  # type: ignore[arg-type]  # the mistake under test
     assert metrics.totals() == {}
+
+
+@pytest.mark.parametrize("name", Count)
+def test_no_counter_takes_a_label_beyond_its_own(metrics: Metrics, name: Count) -> None:
+    with pytest.raises(TypeError):
+        metrics.count(name, customer=Code.NOT_FOUND)
+    with pytest.raises(TypeError):
+        metrics.count(name, **dict.fromkeys(["code", "kind"], Code.NOT_FOUND))
+
+
+def test_a_total_that_is_counted_elsewhere_is_taken_as_it_is(metrics: Metrics) -> None:
+    metrics.reached(Count.LOG_FAILURES, 7, why=Unwritten.STALE)
+    metrics.reached(Count.LOG_FAILURES, 9, why=Unwritten.STALE)
+    assert metrics.totals() == {("gatehouse.log.failures", (("why", "stale"),)): 9}
+
+
+def test_batches_in_other_classes_are_refused(metrics: Metrics) -> None:
+    with pytest.raises(ValueError, match="classes"):
+        metrics.batches((1, 2, 3), 6)
+
+
+def test_what_is_counted_elsewhere_is_brought_up_to_date_before_each_reading(metrics: Metrics) -> None:
+    metrics.before_reading(lambda: metrics.count(Count.DEFECTS))
+    assert [metrics.totals(), metrics.totals()] == [
+        {("gatehouse.defects", ()): 1},
+        {("gatehouse.defects", ()): 2},
+    ]
 
 
 def test_outcomes_are_three() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from tests.campaign.secrecy.people import Person
 from tests.campaign.secrecy.raw import Heard, raw_server
 from tests.campaign.secrecy.shelf import CATALOGUE
 from tests.campaign.serving import Gateway, Launcher
+from tests.observe.receiver import Receiver, receiving
 
 SABOTAGE = "from tests.campaign.secrecy.sabotage import main; main()"
 # What a role sees in clear by the shipped policy; nothing else of anybody may stand in its answers. Who is not listed sees nothing.
@@ -47,8 +49,10 @@ class Planted:
     keys: dict[str, str]
     launcher: Launcher
     gateway: Gateway
+    collector: Receiver
     book: Book = field(default_factory=Book)
     exported: list[bytes] = field(default_factory=list)
+    scraped: list[bytes] = field(default_factory=list)
     crashed: list[tuple[str, bytes]] = field(default_factory=list)
 
     @property
@@ -74,11 +78,22 @@ class Planted:
     def client(self) -> Client:
         return Client(self.gateway.base)
 
+    async def scrape(self) -> None:
+        """Asks the admin port for all that it says, and for what it does not."""
+        # The data port's line is the first.
+        listening = [line for line in self.gateway.logs if '"event":"listening"' in line]
+        address = json.loads(listening[-1])["listener"]
+        async with Client(f"http://{address}") as client:
+            for target in ("/metrics", "/readyz", "/healthz", f"/{self.people[0].phone}"):
+                said = await client.ask("GET", target, headers={"x-who": self.people[0].phone})
+                self.scraped.append(said.head + said.body)
+
     def _entries(self, after: int) -> Any:
         return asyncio.run(ask(self.home, "audit.tail", limit=500, after=after))
 
     async def export(self) -> None:
-        """Reads all entries as the command line does, through the running gateway."""
+        """Reads all entries as the command line does, through the running gateway, and what operators see of it."""
+        await self.scrape()
         after = 0
         while True:
             given = await asyncio.to_thread(self._entries, after)
@@ -98,7 +113,9 @@ async def planted(
     aside, own = at / "aside", at / "own"
     for place in (aside, own / "tmp"):
         place.mkdir(parents=True)
-    async with raw_server(handler(people)) as heard:
+    async with contextlib.AsyncExitStack() as stack:
+        heard = await stack.enter_async_context(raw_server(handler(people)))
+        collector = stack.enter_context(receiving())
         rules = everything(
             "role:manager", "echo/customer", "service", "public", "internal", "identity", "contact"
         )
@@ -112,15 +129,21 @@ async def planted(
             "GATEHOUSE_POLICIES": str(policies),
             "GATEHOUSE_UPSTREAM_HOSTS": heard.host,
             "GATEHOUSE_SUMMARY_SECONDS": "1",
+            # Every request is kept, whoever sends it, and everything goes out to where operators look.
+            "GATEHOUSE_ADMIN_PORT": "0",
+            "GATEHOUSE_OTLP_ENDPOINT": collector.base,
+            "GATEHOUSE_OTLP_SECONDS": "1",
+            "GATEHOUSE_TRACE_RATIO": "1",
+            "GATEHOUSE_TRACE_PEERS": "127.0.0.1",
             "CAMPAIGN_CONTROL": str(aside / "control"),
-            "CAMPAIGN_METRICS": str(aside / "metrics.json"),
+            "CAMPAIGN_METRICS": str(aside / "metrics.txt"),
             "CAMPAIGN_LEAKS": ",".join(leaks),
             "TMPDIR": str(own / "tmp"),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         launcher = Launcher(own / "home", environment, ("run",), SABOTAGE)
         gateway = await asyncio.to_thread(launcher.start)
-        made = Planted(own, aside, people, heard, keys, launcher, gateway)
+        made = Planted(own, aside, people, heard, keys, launcher, gateway, collector)
         try:
             yield made
         finally:
@@ -138,8 +161,15 @@ def sinks(planted: Planted) -> Iterator[tuple[str, bytes]]:
     """Gives every sink with all that is in it. SQLite files twice: their bytes, and each cell by itself."""
     yield "stdout", "\n".join(planted.gateway.lines).encode()
     yield "stderr", "\n".join(planted.gateway.logs).encode()
-    if (planted.aside / "metrics.json").exists():
-        yield "metrics", (planted.aside / "metrics.json").read_bytes()
+    if (planted.aside / "metrics.txt").exists():
+        yield "metrics", (planted.aside / "metrics.txt").read_bytes()
+    yield "admin port", b"\n".join(planted.scraped)
+    yield "spans", b"\n".join(body for path, body in planted.collector.raw if path == "/v1/traces")
+    yield (
+        "exported metrics",
+        b"\n".join(body for path, body in planted.collector.raw if path == "/v1/metrics"),
+    )
+    yield "collector's heads", b"\n".join(planted.collector.heads)
     yield from planted.crashed
     files = planted.files()
     yield from ((str(path.relative_to(planted.at)), path.read_bytes()) for path in files)

@@ -25,13 +25,14 @@ from tests.campaign.secrecy.keys import DESK, EVERYTHING, ROLES, Holder, issue
 
 @dataclass
 class Opened:
-    """A gateway that serves. keys: by role's name, and `all`. lines: its log so far."""
+    """A gateway that serves. keys: by role's name, and `all`. lines: its log so far. admin: its admin port, where it has one."""
 
     house: House
     base: str
     keys: dict[str, str]
     issuer: DemoIssuer
     stream: io.StringIO = field(repr=False)
+    admin: str = ""
     _lines: list[dict[str, Any]] = field(default_factory=list, repr=False)
     _read: int = 0
 
@@ -79,9 +80,9 @@ async def serving(
             if task.done():
                 await task
             server = started.result()
-            ((host, port),) = server.addresses
+            bases = [f"http://{host}:{port}" for host, port in server.addresses]
             try:
-                yield Opened(house, f"http://{host}:{port}", keys, issuer, stream)
+                yield Opened(house, bases[0], keys, issuer, stream, admin=bases[-1])
             finally:
                 server.stop()
                 await task

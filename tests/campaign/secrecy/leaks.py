@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import serving
+from gateway.control import Readiness
 from gateway.corridor import entries
 from gateway.fields import look
 from gateway.fields.change import Sealing
 from gateway.identity import Identity
-from gateway.observe import Metrics
+from gateway.observe import Count, Metrics, Spans, Traced
+from gateway.observe.tracing import Attribute
 from gateway.text import problems
 from gateway.upstream.place import Place
 from gateway.words.access import Call
@@ -35,6 +37,7 @@ class Leak:
     plant: Callable[[], None]
 
 
+_lost: dict[str, str] = {"admin": "", "exported": ""}
 _now: list[str] = ["", ""]  # the leak that the request under way asks for, and its value
 
 
@@ -142,9 +145,44 @@ def _metric() -> None:
     def noted(self: Metrics, seconds: float, outcome: Any) -> None:
         took(self, seconds, outcome)
         if (value := wanted("metric")) is not None:
-            self._seconds.record(seconds, {"customer": value})
+            self._totals[Count.ANSWERS][("customer", value),] = 1
 
     Metrics.took = noted  # type: ignore[method-assign]  # this is the leak
+
+
+def _span() -> None:
+    listen()
+    finish = Traced.finish
+
+    def told(self: Traced, status: int | None, spans: Spans | None) -> None:
+        if (value := wanted("span")) is not None and self.root is not None:
+            self.root.attributes[Attribute.RESOURCE] = value
+        finish(self, status, spans)
+
+    Traced.finish = told  # type: ignore[method-assign]  # this is the leak
+
+
+def _exported() -> None:
+    listen(lambda: _lost.update({"exported": wanted("exported") or _lost["exported"]}))
+    collect = Metrics.collect
+
+    def more(self: Metrics) -> Any:
+        if _lost["exported"]:
+            self._totals[Count.DEFECTS][("customer", _lost["exported"]),] = 1
+        return collect(self)
+
+    Metrics.collect = more  # type: ignore[method-assign]  # this is the leak
+
+
+def _admin() -> None:
+    listen(lambda: _lost.update({"admin": wanted("admin") or _lost["admin"]}))
+    standing = Readiness.standing
+
+    async def said(self: Readiness) -> Any:
+        ready, document = await standing(self)
+        return ready, {**document, "why": base64.b64encode(_lost["admin"].encode()).decode()}
+
+    Readiness.standing = said  # type: ignore[method-assign]  # this is the leak
 
 
 def _unsealed() -> None:
@@ -194,6 +232,9 @@ LEAKS: dict[str, Leak] = {
         "exported entries", _entry("hashed", lambda value: hashlib.sha256(value.encode()).hexdigest())
     ),
     "metric": Leak("metrics", _metric),
+    "admin": Leak("admin port", _admin),
+    "span": Leak("spans", _span),
+    "exported": Leak("exported metrics", _exported),
     "unsealed": Leak("home/records.sqlite", _unsealed),
     "answer": Leak("answers to auditor", _answer),
     "error": Leak("errors", _error_body),

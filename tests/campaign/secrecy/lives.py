@@ -140,6 +140,7 @@ class Life:
         await self.ask(most, "GET", f"/crm/customers/{p.name}".encode())
         await self.ask(most, "GET", own, x_customer=p.email.replace("@", "_") + "\x7f")
         await self.ask(most, "PATCH", own, {"level": "gold"}, if_match=p.phone)
+        await self.traced(own)
         # 401, by every way of claiming to be somebody
         await self.ask(None, "POST", "/crm/customers", body)
         for claimed in (p.phone, f"gh_{p.phone}_{p.bank_card}", quote(p.name)):
@@ -191,6 +192,19 @@ class Life:
         ):
             await self.ask(most, "PATCH", own, change)
             await self.ask(most, "POST", "/crm/customers", p.customer() | change)
+
+    async def traced(self, target: str) -> None:
+        """What tracers of every make send along, with values in place of ids; a listed peer's too."""
+        p = self.person
+        for headers in (
+            {"traceparent": p.phone},
+            {"traceparent": f"00-{p.phone}-{p.bank_card}-01"},
+            {"traceparent": f"00-{p.phone:g>32}-{p.phone:g>16}-01", "tracestate": f"a={p.email}"},
+            {"baggage": f"customer={p.phone}", "b3": p.phone, "x_b3_traceid": p.phone},
+            {"x_request_id": p.phone, "x_correlation_id": p.email, "x_amzn_trace_id": f"Root={p.phone}"},
+        ):
+            await self.ask(SEES_MOST, "GET", target, **headers)
+            await self.ask(None, "GET", target, **headers)
 
     async def control(self) -> None:
         """The control plane's routes, and the ones that are nobody's."""

@@ -29,7 +29,7 @@ from gateway.corridor.facts import FactRoom
 from gateway.corridor.lists import Lister
 from gateway.fields import FieldLens
 from gateway.identity import Identity
-from gateway.observe import Metrics
+from gateway.observe import Metrics, render
 from gateway.policy import PolicyDecider
 from gateway.records.app import _Records
 from gateway.upstream import Adapter
@@ -139,8 +139,7 @@ def metrics_to(file: Path) -> None:
     close = Metrics.close
 
     def kept(self: Metrics) -> None:
-        data = self._reader.get_metrics_data()
-        file.write_text(data.to_json() if data else "")
+        file.write_bytes(render(self.collect()))
         close(self)
 
     Metrics.close = kept  # type: ignore[method-assign]  # this is the sabotage

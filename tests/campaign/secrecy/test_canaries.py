@@ -62,6 +62,8 @@ async def test_no_value_of_anybody_stands_where_it_does_not_belong(tmp_path: Pat
         took = time.monotonic() - looked
         assert Counter((one.where, one.label.partition(".")[2], one.form) for one in found) == {}
         assert cores(at) == []
+        assert len(at.collector.spans) > 10 * len(people)  # they were there to be looked for
+        assert {"gatehouse.alarms", "gatehouse.refusals"} <= at.collector.metrics.keys()
         assert at.book.statuses.keys() >= EXPECTED, EXPECTED - at.book.statuses.keys()
         assert verify_sqlite(at.home / "audit.sqlite").intact
         searched = sum(len(data) for _, data in sinks(at))
@@ -142,6 +144,7 @@ async def restart(at: Planted) -> int:
         assert (
             await Life(person, client, at.keys, at.book).ask("all", "GET", f"/crm/customers/{own}")
         ).status == 200
+    await at.scrape()
     assert await asyncio.to_thread(at.gateway.stop) == 0
     at.gateway.lines[:0], at.gateway.logs[:0] = lines, logs
     return 1
