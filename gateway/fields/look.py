@@ -18,7 +18,7 @@ from gateway.fields.subjects import SubjectKeys
 from gateway.words.decision import Disclosure, FieldView
 from gateway.words.json import Json, Pattern, Pointer
 from gateway.words.record import Alarm, AlarmKind
-from gateway.words.resource import FieldClass, FieldSpec, ResourceSpec
+from gateway.words.resource import FieldClass, FieldSpec, Holds, ResourceSpec
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_@$][A-Za-z_.$-]{0,47}[0-9]{0,2}")
 
@@ -92,6 +92,12 @@ class Look:
             if how is WITHHELD and self._place.shut is not AlarmKind.RECORD_UNBOUND:
                 return WITHHELD, None
             return self._sealed(spec, pointer, how, stored)
+        if type(stored) is str and spec.cls is not FieldClass.LINK:  # most values: one text in a field for texts
+            if stored.startswith(PREFIX):
+                self.alarm(AlarmKind.ENVELOPE_MISPLACED, spec.pattern)
+                return WITHHELD, None
+            if spec.holds is not Holds.TEXTS:
+                return how, stored if how is CLEAR else self._as(spec, how, stored)
         if holds_envelope(stored):
             self.alarm(AlarmKind.ENVELOPE_MISPLACED, spec.pattern)
             return WITHHELD, None

@@ -15,13 +15,17 @@ from gateway.words.resource import FieldSpec, ResourceSpec
 
 @dataclass(slots=True)
 class Node:
-    """One place in the tree. spec: the field that stands here, then nothing is below. star: what every element or member is."""
+    """One place in the tree. spec: the field that stands here, then nothing is below. star: what every element or member is.
+
+    exact: no `*` stands above, so that the pattern is the pointer of the one place that this is.
+    """
 
     pattern: Pattern
     spec: FieldSpec | None = None
     members: dict[str, Node] = field(default_factory=dict)
     star: Node | None = None
     element_id: str | None = None
+    exact: bool = True
 
     def child(self, name: str) -> Node | None:
         """Gives what a member of that name is, None for an unknown one."""
@@ -68,13 +72,13 @@ def _plant(root: Node, spec: FieldSpec, resource: ResourceSpec) -> None:
         if here.spec is not None:
             raise Misconfigured(f"{where}: stands inside {here.pattern}, which is a field of its own")
         if step == "*":
-            here.star = here.star or Node(f"{here.pattern}/*")
+            here.star = here.star or Node(f"{here.pattern}/*", exact=False)
             if spec.element_id is not None and here.element_id not in (None, spec.element_id):
                 raise Misconfigured(f"{where}: one array's elements have two id members")
             here.element_id = here.element_id or spec.element_id
             here = here.star
         else:
-            here = here.members.setdefault(unescaped(step), Node(f"{here.pattern}/{step}"))
+            here = here.members.setdefault(unescaped(step), Node(f"{here.pattern}/{step}", exact=here.exact))
     if here.spec is not None or here.members or here.star:
         raise Misconfigured(f"{where}: is a field and holds fields")
     if spec.sealed and (resource.subject is None or spec.key_class is None):

@@ -60,14 +60,25 @@ class Show:
     def _members(self, node: Node, pointer: Pointer, stored: JsonObject) -> JsonObject:
         out: JsonObject = {}
         members, star = node.members, node.star
+        show, shown, blind = self._look.show, self.shown, self._blind
         for name, value in stored.items():
             below = members.get(name, star)
             if below is None:
                 self._look.unknown(node.pattern, name)
                 continue
-            seen = self.part(below, f"{pointer}/{escaped(name)}", value)
-            if seen is not ABSENT:
-                out[name] = seen
+            # Where no `*` stands above, a place's pattern is its pointer.
+            at = below.pattern if below.exact else f"{pointer}/{escaped(name)}"
+            if below.spec is None:
+                seen = self.part(below, at, value)
+                if seen is not ABSENT:
+                    out[name] = seen
+                continue
+            # As in `part`: most members are fields, and a call less for each is a tenth of a record's view.
+            how, leaf = show(below.spec, at, value, blind=blind)
+            if not blind:
+                shown[at] = how
+            if how is not WITHHELD:
+                out[name] = leaf
         return out
 
     def _elements(self, node: Node, pointer: Pointer, stored: list[Json]) -> list[Json]:

@@ -155,7 +155,7 @@ def key_set(*names: str) -> dict[str, Any]:
 def persons(shelf: Path) -> Persons:
     (shelf / "jwks.json").write_text(json.dumps(key_set()))
     made = Persons([Issuer(ISSUER, shelf / "jwks.json", "gatehouse", frozenset(SIGNERS))], None)
-    made.load()
+    made.take(made.read())
     return made
 
 
@@ -324,7 +324,7 @@ async def _nothing(_: str) -> bytes:
 
 def _load(path: Path) -> Persons:
     made = Persons(read_issuers(path, "gatehouse"), _nothing)
-    made.load()
+    made.take(made.read())
     return made
 
 

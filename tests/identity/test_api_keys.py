@@ -178,3 +178,24 @@ def test_no_text_makes_the_reader_raise(text: str) -> None:
 def test_the_format_of_a_key_is_pinned() -> None:
     text, _ = keytext.write("key_0123456789abcdefghjkmnpqrs", bytes(range(32)))
     assert text == "gh_0123456789abcdefghjkmnpqrs_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh83dfvx82"
+
+
+async def test_a_key_that_was_proven_is_proven_again_when_the_keys_were_read_anew(house: House) -> None:
+    text, key_id = await house.key()
+    before = len(house.hashing.asked)
+    for _ in range(3):
+        await house.identity.identify(call(bearer(text)))
+    assert len(house.hashing.asked) == before + 1
+    await house.identity.load()
+    await house.identity.identify(call(bearer(text)))
+    assert len(house.hashing.asked) == before + 2
+    await house.store.write(lambda connection: revoke_key(connection, key_id, house.clock(), 9))
+    await house.identity.load()
+    assert await refusal(house, bearer(text)) == "key-revoked"
+
+
+async def test_a_key_that_was_proven_ends_all_the_same(house: House) -> None:
+    text, _ = await house.key(minutes=5)
+    await house.identity.identify(call(bearer(text)))
+    house.clock.pass_(minutes=6)
+    assert await refusal(house, bearer(text)) == "key-expired"

@@ -116,8 +116,8 @@ def _answer() -> None:
     listen()
     show = look.Look.show
 
-    def shown(self: look.Look, spec: Any, pointer: Any, stored: Any) -> tuple[Disclosure, Any]:
-        how, value = show(self, spec, pointer, stored)
+    def shown(self: look.Look, spec: Any, pointer: Any, stored: Any, **more: Any) -> tuple[Disclosure, Any]:
+        how, value = show(self, spec, pointer, stored, **more)
         leaked = wanted("answer")
         return (how, value) if leaked is None or spec.pattern != "/phone" else (Disclosure.MASKED, leaked)
 

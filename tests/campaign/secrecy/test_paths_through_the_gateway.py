@@ -37,6 +37,7 @@ resources:
   box:
     subject: none
     id_form: any
+    ids_public: true
     versioning: none
     idempotency: none
     read: /{{id}}
