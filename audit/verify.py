@@ -301,12 +301,15 @@ def _after(row: Row, last: _Last) -> _Last:
 def _report(stored: Stored, last: _Last, found: Break | None, known: dict[int, str]) -> Report:
     log = _short(stored.head.log) if stored.head else ""  # what somebody else wrote there is not repeated
     anchor = max((seq for seq in known if seq <= last.seq), default=0) if found is None else 0
-    window = (
-        f"Entries {anchor + 1} to {last.seq} rest on the store alone: without a checkpoint kept outside, "
-        "a rewrite of all of them, or their removal together with the head row's, would not show."
-        if last.seq > anchor
-        else "Nothing rests on the store alone: the receipts given reach to the last entry."
-    )
+    if last.seq == 0:
+        window = "No entry was found sound, so nothing is said of any: what there was, only a receipt kept elsewhere shows."
+    elif last.seq > anchor:
+        window = (
+            f"Entries {anchor + 1} to {last.seq} rest on the store alone: without a checkpoint kept outside, "
+            "a rewrite of all of them, or their removal together with the head row's, would not show."
+        )
+    else:
+        window = "Nothing rests on the store alone: the receipts given reach to the last entry."
     stated = stored.head.seq if stored.head else 0
     return Report(
         log, last.seq, last.hash, last.fence, last.first_time, last.time, found, window, stated, anchor

@@ -200,7 +200,9 @@ def report_text(report: Report, chosen: Language) -> str:
         }
         lines.append(text("verify.broken", chosen, **broken))
         lines.append(text("verify.sound", chosen, **whole))
-    if report.anchor < report.entries:
+    if not report.entries:
+        lines.append(text("verify.nothing", chosen))
+    elif report.anchor < report.entries:
         lines.append(text("verify.window", chosen, first=report.anchor + 1, last=report.entries))
     else:
         lines.append(text("verify.anchored", chosen))

@@ -54,7 +54,7 @@ def test_a_check_that_ended_early_does_not_say_how_long_the_log_is(home: Path) -
 def test_the_verifier_alone_says_the_same_as_the_command(home: Path) -> None:
     from audit.verify import text, verify_sqlite  # noqa: PLC0415 - beside the command, which has a text of its own
 
-    for receipt in ((), (f"2:{'0' * 64}",), (f"9:{'0' * 64}",)):
+    for receipt in ((), (f"1:{'0' * 64}",), (f"2:{'0' * 64}",), (f"9:{'0' * 64}",)):
         report = verify_sqlite(home / "audit.sqlite", receipt)
         assert cli.report_text(report, Language.ENGLISH) == text(report)
 

@@ -295,6 +295,37 @@ async def test_verification_names_what_was_done(
     assert "ref-" not in report.found.evidence  # a reference stands in a part, never in evidence
 
 
+def emptied(_: Place) -> list[Change]:
+    return [(f"DELETE FROM {table}",) for table in ("entries", "parts", "details", "head")]
+
+
+def head_of_another_log(_: Place) -> list[Change]:
+    return [("UPDATE head SET log = $1", "0" * 32)]
+
+
+@pytest.mark.parametrize(
+    ("attack", "wrong_receipt"),
+    [(lambda _: [], True), (head_gone, False), (emptied, False), (head_of_another_log, False)],
+    ids=["a receipt of another first entry", "no head row", "all tables emptied", "the head of another log"],
+)
+async def test_a_log_of_which_nothing_is_sound_is_not_said_to_rest_on_receipts(
+    place: Place, attack: Callable[[Place], list[Change]], wrong_receipt: bool
+) -> None:
+    receipts = await written(place)
+    place.tamper(*attack(place))
+    for given in ([f"1:{'a' * 64}"],) if wrong_receipt else ([], receipts):
+        report = place.verify(*given)
+        assert (report.intact, report.entries) == (False, 0)
+        assert report.window.startswith("No entry was found sound")
+
+
+async def test_a_log_without_entries_is_not_said_to_rest_on_receipts(place: Place) -> None:
+    await (await Log.open(place.store(), create=True)).close()
+    report = place.verify()
+    assert (report.intact, report.entries) == (True, 0)
+    assert report.window.startswith("No entry was found sound")
+
+
 async def test_what_is_cut_off_with_its_head_shows_against_a_receipt_kept_elsewhere(place: Place) -> None:
     receipts = await written(place)
     assert place.verify(*receipts).intact
