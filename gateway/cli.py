@@ -9,7 +9,6 @@ import asyncio
 import dataclasses
 import gc
 import os
-import re
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -283,7 +282,7 @@ def policy() -> None:
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def policy_check(folder: Path | None, json_: bool) -> None:
     """Load a policy folder as `run` would, lint it and run its cases. Exit code 1 when `run` would refuse it."""
-    from gateway.bundles import catalogue_of  # noqa: PLC0415 - as in run
+    from gateway.bundles import catalogue_of, mistake  # noqa: PLC0415 - as in run
     from gateway.policy import Finding, Severity, check  # noqa: PLC0415 - as in run
 
     chosen = settings()
@@ -292,15 +291,8 @@ def policy_check(folder: Path | None, json_: bool) -> None:
         findings = check(place, catalogue_of(place, chosen.upstream_hosts))
     except Misconfigured as error:
         findings = [
-            Finding(
-                file,
-                line,
-                Severity.ERROR,
-                what,
-                "Nothing could be decided",
-                "`gatehouse catalogue check` says more",
-            )
-            for file, line, what in map(_placed, error.problems)
+            Finding(one.file, one.line, Severity.ERROR, one.what, "Nothing could be decided", one.do)
+            for one in map(mistake, error.problems)
         ]
     if json_:
         as_json([dataclasses.asdict(finding) for finding in findings])
@@ -313,12 +305,6 @@ def policy_check(folder: Path | None, json_: bool) -> None:
         say("cli.policy.good", warnings=len(findings))
 
 
-def _placed(problem: str) -> tuple[str, int, str]:
-    """Gives a catalogue problem's file, line and what; line 1 of the whole folder where it names none."""
-    found = re.fullmatch(r"([^:\s]+):(\d+): (.*)", problem, re.DOTALL)
-    return (f"catalogue/{found[1]}", int(found[2]), found[3]) if found else ("catalogue", 1, problem)
-
-
 @group.group()
 def catalogue() -> None:
     """The field catalogue: upstreams, routes, fields."""
@@ -329,7 +315,7 @@ def catalogue() -> None:
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def catalogue_check(folder: Path | None, json_: bool) -> None:
     """Read a catalogue folder and say everything that is wrong with it, by file and line."""
-    from gateway.bundles import sealable  # noqa: PLC0415 - as in run
+    from gateway.bundles import mistake, sealable  # noqa: PLC0415 - as in run
     from gateway.catalogue import load  # noqa: PLC0415 - as in run
 
     chosen = settings()
@@ -344,7 +330,7 @@ def catalogue_check(folder: Path | None, json_: bool) -> None:
             routes = sum(len(upstream.routes) for upstream in found.upstreams.values())
             say("cli.catalogue.good", upstreams=len(found.upstreams), routes=routes)
     if json_:
-        as_json(list(problems))
+        as_json([dataclasses.asdict(mistake(problem)) for problem in problems])
     for problem in () if json_ else problems:
         click.echo(problem)
     if problems:
