@@ -455,7 +455,7 @@ def sqlite_snapshot(path: Path | str) -> Iterator[Stored]:
     """One moment of a log in a SQLite file, also while its owner writes. Raises: Unreadable."""
     path = Path(path)
     if not path.is_file():
-        raise Unreadable("there is no file at this place")
+        raise Unreadable(f"there is no file {path}")
     connection = sqlite3.connect(
         path.resolve().as_uri() + "?mode=ro", uri=True, isolation_level=None, timeout=10
     )

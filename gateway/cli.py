@@ -24,7 +24,7 @@ from gateway.keys import Keyring, create_key_file, from_file
 from gateway.observe import configure
 from gateway.settings import Settings, read
 from gateway.stores import LOG_FILE
-from gateway.text import Language, text
+from gateway.text import Language, place, text
 from gateway.words.errors import GatehouseError, Misconfigured
 
 FOUND_WANTING, NOT_DONE = 1, 2
@@ -120,6 +120,19 @@ def demo() -> None:
 
     configure()
     running(lambda: serve_demo(settings(), say))
+
+
+@group.command("demo-token")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def demo_token(json_: bool) -> None:
+    """Print a token with which the demonstration's desk acts for a person; it works for 15 minutes, beside the running demo too."""
+    from gateway.demo import person_token  # noqa: PLC0415 - as in run
+
+    token, until = person_token(settings())
+    if json_:
+        as_json({"token": token, "until": until})
+    else:
+        click.echo(token)
 
 
 @group.command()
@@ -251,10 +264,10 @@ def keys_create() -> None:
     """Make the key file (mode 0600). Keep a copy elsewhere: without it nothing that is sealed can be read again."""
     chosen = settings()
     if chosen.keys.exists():
-        raise Misconfigured(f"{chosen.keys.name} is there already; it is never overwritten")
+        raise Misconfigured(f"{place(chosen.keys, Path.cwd())} is there already; it is never overwritten")
     chosen.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     create_key_file(chosen.keys)
-    say("cli.keys.created", file=chosen.keys.name)
+    say("cli.keys.created", file=place(chosen.keys, Path.cwd()))
 
 
 @keys.command("status")

@@ -20,11 +20,12 @@ from gateway.app import House, utc_now
 from gateway.corridor.desk import Asker
 from gateway.credentials import Wish
 from gateway.gate import Gate
-from gateway.identity.demo import DemoIssuer
+from gateway.identity.demo import KEY_FILE, DemoIssuer
 from gateway.keys import create_key_file
 from gateway.records import Sample, sample
 from gateway.settings import Settings
 from gateway.words.access import Call
+from gateway.words.errors import Misconfigured
 from gateway.words.ids import new_id
 from gateway.words.json import JsonObject
 from gateway.words.principal import Party, Principal
@@ -34,6 +35,8 @@ RENEWED_BEFORE = timedelta(days=7)
 TOGETHER = 64
 """Sample records that are created at once."""
 PURPOSE = "maintenance"
+PERSON, DESK, PERSON_MINUTES = "li.wei", "app:desk", 15
+"""Who the desk acts for, and for how long its token is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ KEYS = (
     DemoKey("agent", "app:demo-agent", frozenset({"service"})),
     DemoKey("supervisor", "app:demo-supervisor", frozenset({"service"})),
     DemoKey("auditor", "app:demo-auditor", frozenset({"audit"})),
-    DemoKey("desk", "app:desk", frozenset({"service", "complaint"})),
+    DemoKey("desk", DESK, frozenset({"service", "complaint"})),
     DemoKey("admin", "app:demo-admin", frozenset({"maintenance"})),
 )
 
@@ -79,6 +82,20 @@ def prepare(settings: Settings) -> DemoIssuer:
     folder = settings.home / "demo"
     folder.mkdir(exist_ok=True, mode=0o700)
     return DemoIssuer.open(folder, settings.audience)
+
+
+def person_token(settings: Settings, now: Callable[[], datetime] = utc_now) -> tuple[str, datetime]:
+    """Gives a token for the desk's person, and its end. Needs the demonstration's folder alone, whatever runs beside.
+
+    Raises Misconfigured where no demonstration was set up.
+    """
+    folder = settings.home / "demo"
+    if not (folder / KEY_FILE).exists():
+        raise Misconfigured(f"there is no demonstration in {settings.home}: `gatehouse demo` sets one up")
+    # The token counts whole seconds.
+    made = now().replace(microsecond=0)
+    token = DemoIssuer.open(folder, settings.audience).mint(PERSON, DESK, PERSON_MINUTES, now=made)
+    return token, made + timedelta(minutes=PERSON_MINUTES)
 
 
 async def credentials(
@@ -216,7 +233,7 @@ def lines(base: str, keys: Mapping[str, str], issuer: DemoIssuer, shown: Example
         f"-d '{{\"level\":\"gold\"}}' '{customer}'"
     )
     made.append(f"curl -s -X DELETE -H 'Authorization: Bearer {keys['agent']}' '{customer}'")
-    token = issuer.mint("li.wei", "app:desk", 15, now=utc_now())
+    token = issuer.mint(PERSON, DESK, PERSON_MINUTES, now=utc_now())
     made.append(
         f"curl -s -H 'Authorization: Bearer {keys['desk']}' -H 'Gatehouse-Purpose: service' -H 'Gatehouse-Person: {token}' '{customer}'"
     )
