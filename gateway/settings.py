@@ -22,7 +22,9 @@ NOT_OURS = frozenset({"PROOF", "BENCH", "TEST_SEED"})
 
 
 def _port(text: str) -> int:
-    number = int(text)
+    number = -1
+    with suppress(ValueError):  # its text would repeat the value
+        number = int(text)
     if not 0 <= number <= 65_535:
         raise ValueError("a port is a number from 0 to 65535")
     return number
@@ -82,7 +84,7 @@ class Settings:
 
     home: Path = _setting("var", _path, "Everything that a run creates lies in this folder.")
     host: str = _setting("127.0.0.1", str, "The address that the data plane and the control plane listen on.")
-    port: int = _setting("8080", _port, "The port that they listen on.")
+    port: int = _setting("8080", _port, "The port that the data plane and the control plane listen on.")
     database_url: str = _setting(
         "",
         str,

@@ -56,3 +56,12 @@ def test_hosts_are_a_list(tmp_path: Path) -> None:
 def test_a_password_in_an_address_is_not_in_the_repr() -> None:
     settings = read({"GATEHOUSE_DATABASE_URL": "postgresql://u:hush-hush@db/x"})
     assert "hush-hush" not in repr(settings)
+
+
+@pytest.mark.parametrize("port", ["abc", "", "80.5", "-1", "65536"])
+def test_a_port_that_is_none_is_told_with_its_range_and_whose_it_is(port: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        read({"GATEHOUSE_PORT": port})
+    (problem,) = refused.value.problems
+    assert "a port is a number from 0 to 65535" in problem
+    assert "the data plane and the control plane listen" in problem
