@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -75,10 +76,16 @@ class AsSystem:
 
 
 def prepare(settings: Settings) -> DemoIssuer:
-    """Makes the home folder, the key file (0600) and the demo's own issuer of person tokens; repeating changes nothing."""
+    """Makes the home folder, which none else may write into, the key file (0600) and the demo's own issuer of person tokens.
+
+    Repeating changes nothing.
+    """
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not settings.keys.exists():
         create_key_file(settings.keys)
+    # `make run` makes it for its environment before us, with the mode that the user's umask gives.
+    if (mode := settings.home.stat().st_mode) & 0o022:
+        settings.home.chmod(stat.S_IMODE(mode) & ~0o022)
     folder = settings.home / "demo"
     folder.mkdir(exist_ok=True, mode=0o700)
     return DemoIssuer.open(folder, settings.audience)

@@ -15,7 +15,7 @@ from gateway.edge import probe
 from gateway.identity import read_issuers
 from gateway.keys import from_file
 from gateway.settings import Settings
-from gateway.stores import LOG_FILE, RECORDS_FILE, STATE_FILE
+from gateway.stores import LOG_FILE, RECORDS_FILE, STATE_FILE, refuse_open_home
 from gateway.text import Language, text
 from gateway.words.errors import Misconfigured
 
@@ -69,6 +69,7 @@ def _machine(say: Say) -> Iterator[Check]:
 def _checks(settings: Settings, say: Say) -> Iterator[tuple[str, Callable[[], object]]]:
     yield say("doctor.home"), lambda: _home(settings, say)
     yield say("doctor.keys"), lambda: _keys(settings, say)
+    yield say("doctor.alone"), lambda: refuse_open_home(settings.home)
     yield say("doctor.policies"), lambda: read(settings.policies, settings.upstream_hosts)
     yield say("doctor.stores"), lambda: _stores(settings, say)
     if settings.issuers_file is not None:

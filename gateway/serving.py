@@ -19,7 +19,7 @@ from gateway.edge import Server, probe
 from gateway.identity.demo import DemoIssuer
 from gateway.observe import keep_memory_private
 from gateway.settings import PREFIX, Settings
-from gateway.stores import any_store
+from gateway.stores import any_store, refuse_open_home
 from gateway.text import place
 from gateway.words.errors import Misconfigured
 
@@ -30,6 +30,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 async def serve_forever(settings: Settings) -> None:
     """Serves with what is configured; makes nothing that an operator should have made."""
     _begin()
+    refuse_open_home(settings.home)
     if not settings.keys.exists():
         raise _no_keys(settings)
     probe(settings.host, settings.port)

@@ -66,7 +66,7 @@ def add_version(path: Path, *, now: datetime | None = None) -> int:
 
 
 def from_file(path: Path) -> Material:
-    """Reads a key file. Raises Misconfigured unless it is a plain file of ours that nobody else can read or write."""
+    """Reads a key file. Raises Misconfigured unless it is a plain file of ours that nobody else can read, write or replace."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError as error:
@@ -85,6 +85,11 @@ def from_file(path: Path) -> Material:
         if about.st_uid not in (os.geteuid(), 0):
             raise Misconfigured(f"key file {path}: belongs to another user")
         data = opened.read(_MAX_FILE_BYTES + 1)
+    # Whoever may write into its folder puts another file in its place, whatever the file's own mode; not where the folder is sticky.
+    if (mode := path.parent.stat().st_mode) & 0o022 and not mode & stat.S_ISVTX:
+        raise Misconfigured(
+            f"key file {path}: others may write into its folder and put another in its place; `chmod go-w {path.parent}`"
+        )
     return _parse(data, f"file {path}")
 
 
