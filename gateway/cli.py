@@ -9,9 +9,11 @@ import asyncio
 import dataclasses
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -86,13 +88,37 @@ def as_json(value: Any) -> None:
 
 
 def running(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Runs a command's coroutine on uvloop where it is there."""
+    """Runs a command's coroutine on uvloop where it is there. A signal before it serves ends it with 128 and its number."""
+    taken = [signal.SIGINT]
+
+    async def interruptible() -> None:
+        # As the loop takes Ctrl-C: the work is cancelled and closes what it opened. Serving sets handlers of its own.
+        as_keyboard = signal.getsignal(signal.SIGINT)
+
+        def ended(number: int, frame: FrameType | None) -> None:
+            taken[0] = signal.Signals(number)
+            if callable(as_keyboard):
+                as_keyboard(number, frame)
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, ended)
+        await work()
+
+    try:
+        _on_a_loop(interruptible())
+    except KeyboardInterrupt:
+        click.echo(text("cli.ended", language()), err=True)
+        raise click.exceptions.Exit(128 + taken[0]) from None
+
+
+def _on_a_loop(work: Coroutine[Any, Any, None]) -> None:
     try:
         import uvloop  # noqa: PLC0415 - the one optional accelerator; absent on some machines
     except ImportError:
-        asyncio.run(work())
+        asyncio.run(work)
         return
-    uvloop.run(work())
+    uvloop.run(work)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -73,7 +73,7 @@ class Server:
         return tuple((name[0], name[1]) for name in (bound.getsockname() for bound in self._sockets))
 
     async def serve(self, *, started: Callable[[], None] = lambda: None) -> None:
-        """Runs until `stop` or, on the main thread, SIGINT or SIGTERM. Returns after a graceful stop; calls `started` once."""
+        """Runs until `stop` or, on the main thread, SIGINT, SIGTERM or SIGHUP. Returns after a graceful stop; calls `started` once."""
         loop = asyncio.get_running_loop()
         with _signals(loop, self.stop):
             tasks = [
@@ -89,9 +89,12 @@ class Server:
                 if self._settled is not None:
                     await self._settled()
                 self.close()
+                event("stopped")
 
     def stop(self) -> None:
         """Asks every listener to take no new connection, finish what is under way and end."""
+        if not all(server.should_exit for server in self._servers):
+            event("stopping")
         for server in self._servers:
             server.should_exit = True
 
@@ -151,10 +154,16 @@ def _config(listener: Listener, limits: Limits, protocol: type[asyncio.Protocol]
     )
 
 
+def _stops() -> tuple[signal.Signals, ...]:
+    """The signals that ask for a stop. A terminal that closes is one; not under nohup, which has us ignore it."""
+    asked = (signal.SIGINT, signal.SIGTERM)
+    return asked if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (*asked, signal.SIGHUP)
+
+
 @contextlib.contextmanager
 def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterator[None]:
     taken: list[signal.Signals] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _stops():
         # Off the main thread (in tests) there are no signals to take.
         with contextlib.suppress(ValueError, RuntimeError):
             loop.add_signal_handler(number, stop)
