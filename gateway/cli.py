@@ -305,10 +305,8 @@ def keys_status(json_: bool) -> None:
         as_json(dataclasses.asdict(status))
         return
     for kek in status.keks:
-        click.echo(
-            f"version {kek.version}  made {kek.created}  {kek.fingerprint}"
-            + ("  wraps" if kek.wraps else "  only opens")
-        )
+        does = text("cli.keys.wraps" if kek.wraps else "cli.keys.opens", language())
+        say("cli.keys.kek", version=kek.version, made=kek.created, fingerprint=kek.fingerprint, does=does)
 
 
 @group.group()
