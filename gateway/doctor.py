@@ -15,6 +15,7 @@ from gateway.edge import probe
 from gateway.identity import read_issuers
 from gateway.keys import from_file
 from gateway.settings import Settings
+from gateway.store import OwnerLock
 from gateway.stores import LOG_FILE, RECORDS_FILE, STATE_FILE, refuse_open_home
 from gateway.text import Language, text
 from gateway.words.errors import Misconfigured
@@ -111,4 +112,6 @@ def _port(settings: Settings, say: Say) -> None:
     try:
         probe(settings.host, settings.port)
     except Misconfigured as error:
+        if OwnerLock.holder(settings.home / "owner.lock") is not None:
+            return  # the gateway of this home, which is where it belongs
         raise Misconfigured(say("doctor.port-taken", host=settings.host, port=settings.port)) from error
