@@ -74,7 +74,7 @@ def test_a_signal_during_the_first_load_ends_it_in_order_and_the_next_start_goes
             process.send_signal(number)
             told = process.stderr.read()
             assert process.wait() == 128 + number
-        assert told.splitlines()[-1].startswith("gatehouse: ended before it served.")
+        assert told.splitlines()[-1].startswith("gatehouse: ended while it was not serving.")
         assert "the next start goes on" in told
         assert "Traceback" not in told
         assert "uncaught" not in told
