@@ -237,7 +237,7 @@ def _sound(head: HeadRow, row: Row, last: _Last) -> Break | None:
 
 def _beside(row: Row, entry: dict[str, Any]) -> Break | None:
     if [place for place, _, _ in row.parts] != list(range(len(entry["records"]))):
-        text = f"{len(row.parts)} parts lie beside {len(entry['records'])} commitments"
+        text = f"parts beside it: {len(row.parts)}, commitments in it: {len(entry['records'])}"
         return Break(BreakKind.PART, row.seq, text)
     for (place, salt, body), committed in zip(row.parts, entry["records"], strict=True):
         digest = hashlib.sha256(b"\x02" + salt + body).hexdigest()
@@ -247,7 +247,8 @@ def _beside(row: Row, entry: dict[str, Any]) -> Break | None:
             )
     digest_or_none = None if row.details is None else hashlib.sha256(row.details).hexdigest()
     if digest_or_none != entry["details"]:
-        text = f"details hash to {digest_or_none}, committed is {_said(entry['details'])}"
+        beside = f"details hash to {digest_or_none}" if digest_or_none else "no details lie beside it"
+        text = f"{beside}, committed is {_said(entry['details'])}"
         return Break(BreakKind.DETAILS, row.seq, text)
     return None
 
@@ -269,19 +270,21 @@ def _ended(stored: Stored, last: _Last, known: dict[int, str]) -> Break | None:
         return Break(BreakKind.HEAD, 0, "the head row is missing")
     if head.seq > last.seq:
         return Break(BreakKind.TRUNCATED, last.seq + 1, f"the head row names entry {head.seq} ({head.hash})")
+    # Before what else the head says: a head that was set back with the entries differs too, and would hide what is gone.
+    for seq in sorted(known):
+        if seq > last.seq:
+            return Break(BreakKind.TRUNCATED, last.seq + 1, f"a receipt names entry {seq} ({known[seq]})")
     if head.hash != last.hash:
         return Break(
             BreakKind.EDITED, last.seq, f"its bytes hash to {last.hash}, the head row names {head.hash}"
         )
     if (head.fence, head.time) != (last.fence, last.time):
-        return Break(
-            BreakKind.HEAD, last.seq, f"the head row says fence {head.fence}, the last entry {last.fence}"
-        )
+        fences = f"fence {head.fence}, the last entry {last.fence}" if head.fence != last.fence else ""
+        times = f"time {_moment(head.time)}, the last entry {last.time}" if head.time != last.time else ""
+        text = "the head row says " + "; ".join(filter(None, (fences, times)))
+        return Break(BreakKind.HEAD, last.seq, text)
     for table, seq in stored.strays():
         return Break(BreakKind.PART, seq, f"a row in {table} lies beside no entry")
-    for seq in sorted(known):
-        if seq > last.seq:
-            return Break(BreakKind.TRUNCATED, last.seq + 1, f"a receipt names entry {seq} ({known[seq]})")
     return None
 
 
@@ -301,12 +304,15 @@ def _after(row: Row, last: _Last) -> _Last:
 def _report(stored: Stored, last: _Last, found: Break | None, known: dict[int, str]) -> Report:
     log = _short(stored.head.log) if stored.head else ""  # what somebody else wrote there is not repeated
     anchor = max((seq for seq in known if seq <= last.seq), default=0) if found is None else 0
-    window = (
-        f"Entries {anchor + 1} to {last.seq} rest on the store alone: without a checkpoint kept outside, "
-        "a rewrite of all of them, or their removal together with the head row's, would not show."
-        if last.seq > anchor
-        else "Nothing rests on the store alone: the receipts given reach to the last entry."
-    )
+    if last.seq == 0:
+        window = "No entry was found sound, so nothing is said of any: what there was, only a receipt kept elsewhere shows."
+    elif last.seq > anchor:
+        window = (
+            f"Entries {anchor + 1} to {last.seq} rest on the store alone: without a checkpoint kept outside, "
+            "a rewrite of all of them, or their removal together with the head row's, would not show."
+        )
+    else:
+        window = "Nothing rests on the store alone: the receipts given reach to the last entry."
     stated = stored.head.seq if stored.head else 0
     return Report(
         log, last.seq, last.hash, last.fence, last.first_time, last.time, found, window, stated, anchor
@@ -427,8 +433,14 @@ def _receipt(text: str) -> tuple[int, str]:
 
 def _said(digest: object) -> str:
     """A digest as a report may hold it: nothing that a store made by somebody else says in its place."""
+    if digest is None:
+        return "to none"
     is_one = isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest)
-    return str(digest) if is_one or digest is None else "of an unknown form"
+    return str(digest) if is_one else "of an unknown form"
+
+
+def _moment(time: str) -> str:
+    return time if _TIME.fullmatch(time) else "of an unknown form"
 
 
 def _short(log: str) -> str:
@@ -443,7 +455,7 @@ def sqlite_snapshot(path: Path | str) -> Iterator[Stored]:
     """One moment of a log in a SQLite file, also while its owner writes. Raises: Unreadable."""
     path = Path(path)
     if not path.is_file():
-        raise Unreadable("there is no file at this place")
+        raise Unreadable(f"there is no file {path}")
     connection = sqlite3.connect(
         path.resolve().as_uri() + "?mode=ro", uri=True, isolation_level=None, timeout=10
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ from gateway.words.ids import new_id
 _KEPT = 3
 # Problems of a refused bundle that are logged one by one; the rest are in the count.
 _TOLD = 20
+CATALOGUE = "catalogue"
+CHECK = "gatehouse policy check"
+"""What says more than a log line may: the mistakes' own words."""
+_PROBLEM = re.compile(r"([^:]+):(\d+): (.*)", re.DOTALL)
 SYSTEM = {"application": "system:gatehouse", "person": None, "roles": [], "proven": ["process"]}
 
 
@@ -37,6 +42,25 @@ class Loaded:
     bundle: Bundle
 
 
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake of a catalogue, where it stands and what to do about it (empty where the text says all)."""
+
+    file: str
+    line: int
+    what: str
+    do: str
+
+
+def mistake(problem: str) -> Mistake:
+    """Gives what a catalogue's `file:line: what; what to do` says; line 1 of the whole folder where it names none."""
+    found = _PROBLEM.fullmatch(problem)
+    if found is None:
+        return Mistake(CATALOGUE, 1, problem, "")
+    what, _, do = found[3].partition("; ")
+    return Mistake(found[1], int(found[2]), what, do)
+
+
 def sealable(found: Catalogue) -> Catalogue:
     """Gives it back. Raises Misconfigured: what the lens could not seal is refused now, not at the first record."""
     for upstream in found.upstreams.values():
@@ -46,8 +70,16 @@ def sealable(found: Catalogue) -> Catalogue:
 
 
 def catalogue_of(folder: Path, hosts: frozenset[str]) -> Catalogue:
-    """Gives the catalogue of a policy folder. Raises Misconfigured with every problem, by file and line."""
-    return sealable(catalogue.load(folder / "catalogue", allowed_hosts=hosts))
+    """Gives the catalogue of a policy folder. Raises Misconfigured with every problem, by file (as seen from that folder) and line."""
+    try:
+        return sealable(catalogue.load(folder / CATALOGUE, allowed_hosts=hosts))
+    except Misconfigured as error:
+        raise Misconfigured(*map(_from_the_policy_folder, error.problems)) from error
+
+
+def _from_the_policy_folder(problem: str) -> str:
+    named = _PROBLEM.fullmatch(problem)
+    return f"{CATALOGUE}/{problem}" if named and named[1] != CATALOGUE else problem
 
 
 def read(folder: Path, hosts: frozenset[str]) -> Loaded:
@@ -162,9 +194,11 @@ class Bundles:
 
 def _tell(problems: tuple[str, ...], kept: str) -> None:
     """Writes what was refused, where each problem stands, and which bundle goes on instead."""
-    event("bundle-refused", logging.ERROR, count=len(problems))
+    left_out = max(0, len(problems) - _TOLD)
+    event("bundle-refused", logging.ERROR, count=len(problems), left_out=left_out or None, next=CHECK)
     for problem in problems[:_TOLD]:
-        event("bundle-problem", logging.ERROR, at=":".join(problem.split(":", 2)[:2]))
+        place = _PROBLEM.fullmatch(problem)
+        event("bundle-problem", logging.ERROR, at=f"{place[1]}:{place[2]}" if place else None)
     event("bundle-kept", logging.WARNING, bundle=kept)
 
 

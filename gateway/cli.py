@@ -9,11 +9,12 @@ import asyncio
 import dataclasses
 import gc
 import os
-import re
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -27,7 +28,7 @@ from gateway.machine import make_home
 from gateway.observe import configure
 from gateway.settings import CONFIG, Settings, given, read, table
 from gateway.stores import LOG_FILE, prepare_stores
-from gateway.text import Language, text
+from gateway.text import Language, place, text
 from gateway.words.errors import GatehouseError, Misconfigured
 
 FOUND_WANTING, NOT_DONE = 1, 2
@@ -97,13 +98,37 @@ def as_json(value: Any) -> None:
 
 
 def running(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Runs a command's coroutine on uvloop where it is there."""
+    """Runs a command's coroutine on uvloop where it is there. A signal before it serves ends it with 128 and its number."""
+    taken = [signal.SIGINT]
+
+    async def interruptible() -> None:
+        # As the loop takes Ctrl-C: the work is cancelled and closes what it opened. Serving sets handlers of its own.
+        as_keyboard = signal.getsignal(signal.SIGINT)
+
+        def ended(number: int, frame: FrameType | None) -> None:
+            taken[0] = signal.Signals(number)
+            if callable(as_keyboard):
+                as_keyboard(number, frame)
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, ended)
+        await work()
+
+    try:
+        _on_a_loop(interruptible())
+    except KeyboardInterrupt:
+        click.echo(text("cli.ended", language()), err=True)
+        raise click.exceptions.Exit(128 + taken[0]) from None
+
+
+def _on_a_loop(work: Coroutine[Any, Any, None]) -> None:
     try:
         import uvloop  # noqa: PLC0415 - the one optional accelerator; absent on some machines
     except ImportError:
-        asyncio.run(work())
+        asyncio.run(work)
         return
-    uvloop.run(work())
+    uvloop.run(work)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -144,6 +169,19 @@ def demo(customers: int) -> None:
 
     configure()
     running(lambda: serve_demo(settings(), say, customers))
+
+
+@group.command("demo-token")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def demo_token(json_: bool) -> None:
+    """Print a token with which the demonstration's desk acts for a person; it works for 15 minutes, beside the running demo too."""
+    from gateway.demo import person_token  # noqa: PLC0415 - as in run
+
+    token, until = person_token(settings())
+    if json_:
+        as_json({"token": token, "until": until})
+    else:
+        click.echo(token)
 
 
 @group.command()
@@ -247,7 +285,9 @@ def report_text(report: Report, chosen: Language) -> str:
         }
         lines.append(text("verify.broken", chosen, **broken))
         lines.append(text("verify.sound", chosen, **whole))
-    if report.anchor < report.entries:
+    if not report.entries:
+        lines.append(text("verify.nothing", chosen))
+    elif report.anchor < report.entries:
         lines.append(text("verify.window", chosen, first=report.anchor + 1, last=report.entries))
     else:
         lines.append(text("verify.anchored", chosen))
@@ -315,10 +355,10 @@ def keys_create() -> None:
     """Make the key file (mode 0600). Keep a copy elsewhere: without it nothing that is sealed can be read again."""
     chosen = settings()
     if chosen.keys.exists():
-        raise Misconfigured(f"{chosen.keys.name} is there already; it is never overwritten")
+        raise Misconfigured(f"{place(chosen.keys, Path.cwd())} is there already; it is never overwritten")
     make_home(chosen.home)
     create_key_file(chosen.keys)
-    say("cli.keys.created", file=chosen.keys.name)
+    say("cli.keys.created", file=place(chosen.keys, Path.cwd()))
 
 
 @keys.command("status")
@@ -330,10 +370,8 @@ def keys_status(json_: bool) -> None:
         as_json(dataclasses.asdict(status))
         return
     for kek in status.keks:
-        click.echo(
-            f"version {kek.version}  made {kek.created}  {kek.fingerprint}"
-            + ("  wraps" if kek.wraps else "  only opens")
-        )
+        does = text("cli.keys.wraps" if kek.wraps else "cli.keys.opens", language())
+        say("cli.keys.kek", version=kek.version, made=kek.created, fingerprint=kek.fingerprint, does=does)
 
 
 @group.group()
@@ -346,7 +384,7 @@ def policy() -> None:
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def policy_check(folder: Path | None, json_: bool) -> None:
     """Load a policy folder as `run` would, lint it and run its cases. Exit code 1 when `run` would refuse it."""
-    from gateway.bundles import catalogue_of  # noqa: PLC0415 - as in run
+    from gateway.bundles import catalogue_of, mistake  # noqa: PLC0415 - as in run
     from gateway.policy import Finding, Severity, check  # noqa: PLC0415 - as in run
 
     chosen = settings()
@@ -355,15 +393,8 @@ def policy_check(folder: Path | None, json_: bool) -> None:
         findings = check(place, catalogue_of(place, chosen.upstream_hosts))
     except Misconfigured as error:
         findings = [
-            Finding(
-                file,
-                line,
-                Severity.ERROR,
-                what,
-                "Nothing could be decided",
-                "`gatehouse catalogue check` says more",
-            )
-            for file, line, what in map(_placed, error.problems)
+            Finding(one.file, one.line, Severity.ERROR, one.what, "Nothing could be decided", one.do)
+            for one in map(mistake, error.problems)
         ]
     if json_:
         as_json([dataclasses.asdict(finding) for finding in findings])
@@ -376,12 +407,6 @@ def policy_check(folder: Path | None, json_: bool) -> None:
         say("cli.policy.good", warnings=len(findings))
 
 
-def _placed(problem: str) -> tuple[str, int, str]:
-    """Gives a catalogue problem's file, line and what; line 1 of the whole folder where it names none."""
-    found = re.fullmatch(r"([^:\s]+):(\d+): (.*)", problem, re.DOTALL)
-    return (f"catalogue/{found[1]}", int(found[2]), found[3]) if found else ("catalogue", 1, problem)
-
-
 @group.group()
 def catalogue() -> None:
     """The field catalogue: upstreams, routes, fields."""
@@ -392,7 +417,7 @@ def catalogue() -> None:
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def catalogue_check(folder: Path | None, json_: bool) -> None:
     """Read a catalogue folder and say everything that is wrong with it, by file and line."""
-    from gateway.bundles import sealable  # noqa: PLC0415 - as in run
+    from gateway.bundles import mistake, sealable  # noqa: PLC0415 - as in run
     from gateway.catalogue import load  # noqa: PLC0415 - as in run
 
     chosen = settings()
@@ -407,7 +432,7 @@ def catalogue_check(folder: Path | None, json_: bool) -> None:
             routes = sum(len(upstream.routes) for upstream in found.upstreams.values())
             say("cli.catalogue.good", upstreams=len(found.upstreams), routes=routes)
     if json_:
-        as_json(list(problems))
+        as_json([dataclasses.asdict(mistake(problem)) for problem in problems])
     for problem in () if json_ else problems:
         click.echo(problem)
     if problems:

@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,12 +21,13 @@ from gateway.app import House, utc_now
 from gateway.corridor.desk import Asker
 from gateway.credentials import Wish
 from gateway.gate import Gate
-from gateway.identity.demo import DemoIssuer
+from gateway.identity.demo import KEY_FILE, DemoIssuer
 from gateway.keys import create_key_file
 from gateway.machine import make_home
 from gateway.records import Sample, sample
 from gateway.settings import Settings
 from gateway.words.access import Call
+from gateway.words.errors import Misconfigured
 from gateway.words.ids import new_id
 from gateway.words.json import JsonObject
 from gateway.words.principal import Party, Principal
@@ -37,6 +39,8 @@ TOGETHER = 64
 PURPOSE = "maintenance"
 MOST = 200
 """Invented customers; fewer for whoever is in a hurry."""
+PERSON, DESK, PERSON_MINUTES = "li.wei", "app:desk", 15
+"""Who the desk acts for, and for how long its token is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ KEYS = (
     DemoKey("agent", "app:demo-agent", frozenset({"service"})),
     DemoKey("supervisor", "app:demo-supervisor", frozenset({"service"})),
     DemoKey("auditor", "app:demo-auditor", frozenset({"audit"})),
-    DemoKey("desk", "app:desk", frozenset({"service", "complaint"})),
+    DemoKey("desk", DESK, frozenset({"service", "complaint"})),
     DemoKey("admin", "app:demo-admin", frozenset({"maintenance"})),
 )
 
@@ -75,13 +79,33 @@ class AsSystem:
 
 
 def prepare(settings: Settings) -> DemoIssuer:
-    """Makes the home folder, the key file (0600) and the demo's own issuer of person tokens; repeating changes nothing."""
+    """Makes the home folder, which none else may write into, the key file (0600) and the demo's own issuer of person tokens.
+
+    Repeating changes nothing.
+    """
     make_home(settings.home)
     if not settings.keys.exists():
         create_key_file(settings.keys)
+    # `make run` makes it for its environment before us, with the mode that the user's umask gives.
+    if (mode := settings.home.stat().st_mode) & 0o022:
+        settings.home.chmod(stat.S_IMODE(mode) & ~0o022)
     folder = settings.home / "demo"
     folder.mkdir(exist_ok=True, mode=0o700)
     return DemoIssuer.open(folder, settings.audience)
+
+
+def person_token(settings: Settings, now: Callable[[], datetime] = utc_now) -> tuple[str, datetime]:
+    """Gives a token for the desk's person, and its end. Needs the demonstration's folder alone, whatever runs beside.
+
+    Raises Misconfigured where no demonstration was set up.
+    """
+    folder = settings.home / "demo"
+    if not (folder / KEY_FILE).exists():
+        raise Misconfigured(f"there is no demonstration in {settings.home}: `gatehouse demo` sets one up")
+    # The token counts whole seconds.
+    made = now().replace(microsecond=0)
+    token = DemoIssuer.open(folder, settings.audience).mint(PERSON, DESK, PERSON_MINUTES, now=made)
+    return token, made + timedelta(minutes=PERSON_MINUTES)
 
 
 async def credentials(
@@ -236,7 +260,7 @@ def lines(base: str, keys: Mapping[str, str], issuer: DemoIssuer, shown: Example
         f"-d '{{\"level\":\"gold\"}}' '{customer}'"
     )
     made.append(f"curl -s -X DELETE -H 'Authorization: Bearer {keys['agent']}' '{customer}'")
-    token = issuer.mint("li.wei", "app:desk", 15, now=utc_now())
+    token = issuer.mint(PERSON, DESK, PERSON_MINUTES, now=utc_now())
     made.append(
         f"curl -s -H 'Authorization: Bearer {keys['desk']}' -H 'Gatehouse-Purpose: service' -H 'Gatehouse-Person: {token}' '{customer}'"
     )

@@ -22,7 +22,7 @@ from gateway.local import SOCKET
 from gateway.observe import can_collect, keep_memory_private
 from gateway.settings import Settings
 from gateway.store import OwnerLock, try_folder
-from gateway.stores import OWNER_LOCK, inspect_stores
+from gateway.stores import OWNER_LOCK, inspect_stores, refuse_open_home
 from gateway.text import Language, text
 from gateway.words.errors import Misconfigured, Unavailable
 
@@ -83,6 +83,7 @@ def _checks(settings: Settings, environment: Mapping[str, str], say: Say) -> Ite
     yield say("doctor.clock"), lambda: machine.clock(datetime.now(UTC))
     yield say("doctor.home"), lambda: _home(settings, say)
     yield say("doctor.keys"), lambda: _keys(settings, say)
+    yield say("doctor.alone"), lambda: refuse_open_home(settings.home)
     yield say("doctor.policies"), lambda: read(settings.policies, settings.upstream_hosts)
     yield say("doctor.upstreams"), lambda: _upstreams(settings, environment)
     yield say("doctor.stores"), lambda: _stores(settings)
@@ -95,13 +96,13 @@ def _checks(settings: Settings, environment: Mapping[str, str], say: Say) -> Ite
         yield say("doctor.telemetry"), can_collect
     yield (
         say("doctor.port", port=settings.port),
-        lambda: _port(settings.host, settings.port, "GATEHOUSE_PORT", say),
+        lambda: _port(settings.home, settings.host, settings.port, "GATEHOUSE_PORT", say),
     )
     if settings.admin_port is not None:
         port = settings.admin_port
         yield (
             say("doctor.port", port=port),
-            lambda: _port(settings.admin_host, port, "GATEHOUSE_ADMIN_PORT", say),
+            lambda: _port(settings.home, settings.admin_host, port, "GATEHOUSE_ADMIN_PORT", say),
         )
 
 
@@ -111,8 +112,6 @@ def _home(settings: Settings, say: Say) -> None:
     if settings.database_url:
         return
     machine.disk(home, settings.disk_floor_bytes)
-    if (owner := OwnerLock.holder(home / OWNER_LOCK)) is not None:
-        raise Misconfigured(say("doctor.owned", pid=owner))
     if open_files := [path.name for path in home.glob("*.sqlite*") if path.stat().st_mode & 0o077]:
         raise Misconfigured(say("doctor.readable", files=", ".join(sorted(open_files))))
     if home.is_dir():
@@ -143,8 +142,10 @@ def _socket(settings: Settings, say: Say) -> None:
         raise Misconfigured(say("doctor.long-path"))
 
 
-def _port(host: str, port: int, setting: str, say: Say) -> None:
+def _port(home: Path, host: str, port: int, setting: str, say: Say) -> None:
     try:
         probe(host, port)
     except Misconfigured as error:
+        if OwnerLock.holder(home / OWNER_LOCK) is not None:
+            return  # the gateway of this home, which is where it belongs
         raise Misconfigured(say("doctor.port-taken", host=host, port=port, setting=setting)) from error

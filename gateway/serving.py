@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import gc
+import os
+import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 
 from gateway import demo
-from gateway.app import House, open_house, serve
+from gateway.app import House, open_house, serve, utc_now
 from gateway.edge import Server, probe
 from gateway.identity.demo import DemoIssuer
 from gateway.observe import can_collect, keep_memory_private
-from gateway.settings import Settings
-from gateway.stores import any_store
+from gateway.settings import PREFIX, Settings
+from gateway.stores import any_store, refuse_open_home
+from gateway.text import place
 from gateway.words.errors import Misconfigured
 
 Say = Callable[..., None]
@@ -24,6 +30,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 async def serve_forever(settings: Settings) -> None:
     """Serves with what is configured; makes nothing that an operator should have made."""
     _begin()
+    refuse_open_home(settings.home)
     if not settings.keys.exists():
         raise _no_keys(settings)
     _probe(settings)
@@ -67,8 +74,26 @@ def _begin() -> None:
 def _no_keys(settings: Settings) -> Misconfigured:
     """Gives the refusal of a start without keys: new ones would open nothing of what is there."""
     return Misconfigured(
-        f"there is no key file {settings.keys.name}: restore it, or for a new installation make one with `gatehouse keys create`"
+        f"there is no key file {settings.keys}: restore it, or for a new installation make one with `gatehouse keys create`"
     )
+
+
+def pasted(*words: str) -> str:
+    """Gives a command of ours as one line that works when pasted here: this program, the settings that it was given, no secret."""
+    called = Path(sys.argv[0]).absolute()
+    found = shutil.which(called.name)
+    if found is not None and Path(found).absolute() == called:
+        program = called.name
+    else:
+        shown = place(called, Path.cwd())
+        program = shown if "/" in shown else f"./{shown}"
+    secret = {PREFIX + row.name.upper() for row in fields(Settings) if not row.repr}
+    given = [
+        f"{name}={shlex.quote(value)}"
+        for name, value in sorted(os.environ.items())
+        if name.startswith(PREFIX) and name not in secret
+    ]
+    return " ".join([*given, shlex.quote(program), *words])
 
 
 class _Progress:
@@ -95,8 +120,10 @@ def _welcome(
     for name, key in keys.items():
         say("demo.key", name=name, credential=key)
     say("demo.try")
+    until = utc_now() + timedelta(minutes=demo.PERSON_MINUTES)
     for line in demo.lines(base, keys, issuer, example):
         say("demo.line", line=line)
-    home, here = house.settings.home, Path.cwd()
-    say("demo.more", home=str(home.relative_to(here) if home.is_relative_to(here) else home))
+    say("demo.until", until=f"{until:%H:%M:%S} UTC", command=pasted("demo-token"))
+    say("demo.verify", command=pasted("audit", "verify"))
+    say("demo.more", home=place(house.settings.home, Path.cwd()))
     sys.stdout.flush()

@@ -51,7 +51,9 @@ def _text(text: str) -> str:
 
 @_takes("0 to 65535; 0 takes a free one")
 def _port(text: str) -> int:
-    number = int(text)
+    number = -1
+    with suppress(ValueError):  # its text would repeat the value
+        number = int(text)
     if not 0 <= number <= 65_535:
         raise ValueError("a port is a number from 0 to 65535")
     return number
@@ -203,7 +205,7 @@ class Settings:
     host: str = _setting(
         "127.0.0.1", _text, "The address that the data plane and the control plane listen on."
     )
-    port: int = _setting("8080", _port, "The port that they listen on.")
+    port: int = _setting("8080", _port, "The port that the data plane and the control plane listen on.")
     admin_host: str = _setting("127.0.0.1", _text, "The address that the admin port listens on.")
     admin_port: int | None = _setting(
         "",

@@ -163,3 +163,11 @@ def _fresh(files: list[Path]) -> bool:
             "To begin anew, move the whole home folder away"
         )
     return False
+
+
+def refuse_open_home(home: Path) -> None:
+    """Raises Misconfigured where others may write into the home folder: they could put other stores, or none, in their places."""
+    if home.is_dir() and home.stat().st_mode & 0o022:
+        raise Misconfigured(
+            f"others on this machine may write into the home folder {home}: `chmod go-w {home}`"
+        )

@@ -14,6 +14,7 @@ from examples.roundup.seed import Seeder
 from examples.roundup.upstream import Failed, Tracker, install
 from gateway.observe import configure
 from gateway.settings import read
+from gateway.text import place
 from gateway.words.errors import Misconfigured
 
 PORT = 8917
@@ -50,7 +51,7 @@ def welcome(port: int, keys: Mapping[str, str], home: Path) -> None:
     for line in lines(f"http://127.0.0.1:{port}/tracker", keys, ids):
         say(line)
     say(
-        f"\nWhat the tracker holds of it: http://127.0.0.1:{PORT}/issue{ids['i-1']} and {home.name}/data. Ctrl-C stops both."
+        f"\nWhat the tracker holds of it: http://127.0.0.1:{PORT}/issue{ids['i-1']} and {place(home, Path.cwd())}/data. Ctrl-C stops both."
     )
 
 

@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.text import place
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "locks" / "roundup.txt"
 SCRIPTS = Path(__file__).resolve().parent / "tracker"
@@ -40,7 +42,7 @@ def install(venv: Path, say: Say) -> Path:
     with _alone(venv.parent / "install.lock"):  # two test processes may want it at once
         if python.exists() and stamp.exists() and stamp.read_text() == wanted:
             return python
-        say(f"installing Roundup into {venv.parent.name}/{venv.name} (half a minute, once)")
+        say(f"installing Roundup into {place(venv, Path.cwd())} (half a minute, once)")
         uv = Path(sys.executable).parent / "uv"
         _run([str(uv), "venv", "--quiet", "--clear", "--python", sys.executable, str(venv)])
         _run(

@@ -22,7 +22,7 @@ _CHARSET = re.compile(r'\s*;\s*charset\s*=\s*("utf-8"|utf-8)\s*', re.IGNORECASE)
 def no_body(call: Call) -> None:
     """Raises Refused (BODY_MALFORMED) when a body stands where none means anything: some upstream might read it."""
     if call.body:
-        raise Refused(Code.BODY_MALFORMED)
+        raise Refused(Code.BODY_MALFORMED, expected="no body")
 
 
 def read_draft(call: Call, route: RouteSpec) -> Draft:

@@ -30,6 +30,11 @@ _CURSOR = re.compile(r"[A-Za-z0-9._~=-]{1,2000}")
 # A name that may be repeated to its sender: a word, not a value that slipped into the name's place.
 _NAME = re.compile(r"[A-Za-z_@][A-Za-z_.:@-]{0,39}(\[[A-Za-z_]{0,16}\])?")
 
+# What fits, as a caller may read it.
+_TRUTH = "true or false"
+_MOMENT = "YYYY-MM-DD or, in UTC, YYYY-MM-DDThh:mm:ssZ"
+_EXPECTED = {ParamUse.LIMIT: f"1 to {MAX_LIMIT}", ParamUse.COUNT: _TRUTH}
+
 
 def read_query(call: Call, params: Mapping[str, ParamSpec]) -> Query:
     """Gives a list's question.
@@ -86,8 +91,9 @@ def _known(name: str, params: Mapping[str, ParamSpec], seen: set[str]) -> ParamS
     return param
 
 
-def _malformed(param: ParamSpec) -> NoReturn:
-    raise Refused(Code.PARAMETER_MALFORMED, parameter=param.name)
+def _malformed(param: ParamSpec, expected: str = "") -> NoReturn:
+    said = {"expected": expected} if expected else {}
+    raise Refused(Code.PARAMETER_MALFORMED, parameter=param.name, **said)
 
 
 class _Reading:
@@ -123,7 +129,7 @@ class _Reading:
             case ParamUse.COUNT if value in ("true", "false"):
                 self._count = value == "true"
             case _:
-                _malformed(param)
+                _malformed(param, _EXPECTED.get(param.use, ""))
         return False
 
     def query(self) -> Query:
@@ -182,7 +188,7 @@ def _filter(param: ParamSpec, field: Pattern, value: str) -> Filter:
 def _value(param: ParamSpec, value: str) -> Scalar:
     if param.type is ParamType.BOOLEAN:
         if value not in ("true", "false"):
-            _malformed(param)
+            _malformed(param, _TRUTH)
         return value == "true"
     return _ordered(param, value)
 
@@ -190,7 +196,7 @@ def _value(param: ParamSpec, value: str) -> Scalar:
 def _ordered(param: ParamSpec, value: str) -> str | int:
     if param.type is ParamType.INTEGER:
         if not _INTEGER.fullmatch(value):
-            _malformed(param)
+            _malformed(param, "a whole number")
         return int(value)
     return _text(param, value)
 
@@ -205,11 +211,11 @@ def _text(param: ParamSpec, value: str) -> str:
 def _moment(param: ParamSpec, value: str) -> str:
     """Gives a date as it is, and a moment with all six digits of its second: so that the order of texts is that of time."""
     if not _TIME.fullmatch(value):
-        _malformed(param)
+        _malformed(param, _MOMENT)
     try:
         datetime.fromisoformat(value)
     except ValueError:
-        _malformed(param)
+        _malformed(param, _MOMENT)
     if "T" not in value:
         return value
     whole, _, fraction = value.removesuffix("Z").partition(".")

@@ -23,7 +23,7 @@ from uvicorn.server import ServerState
 
 from gateway.edge.asgi import head_of
 from gateway.text import pick_language
-from gateway.text.problems import problem
+from gateway.text.problems import REQUEST_LINE, problem
 from gateway.wire.limits import DEFAULT_LIMITS, Limits
 from gateway.wire.target import canonical
 from gateway.words.errors import Code, GatehouseError, Refused, Unavailable
@@ -33,6 +33,10 @@ LINGER_SECONDS: Final = 1.0
 """How long what still arrives after a refusal is read and thrown away; closing at once would reset the answer under way."""
 # RFC 9110 section 7.2: uri-host [":" port]; userinfo, lists and blanks are not hosts.
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
+
+# llhttp's words for what is wrong with a request's first line: the version, what stands in its place, HTTP/2's preface.
+_FIRST_LINE: Final = ("Invalid HTTP version", "Expected HTTP/", "Pause on PRI")
 
 
 class _Part(Enum):
@@ -114,6 +118,8 @@ class EdgeProtocol(HttpToolsProtocol):
             return Refused(Code.BODY_MALFORMED)
         if isinstance(error, httptools.HttpParserInvalidURLError):
             return Refused(Code.TARGET_AMBIGUOUS)
+        if isinstance(error, httptools.HttpParserInvalidMethodError) or str(error).startswith(_FIRST_LINE):
+            return Refused(Code.HEADER_MALFORMED, header=REQUEST_LINE)
         return Refused(Code.HEADER_MALFORMED)
 
     # ── the parser's callbacks; one that raises stops the parser ─────────────────────────────────────────────────
@@ -170,11 +176,11 @@ class EdgeProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _check_head(self) -> None:
+        if self.parser.get_method() == b"CONNECT" or self.parser.get_http_version() not in ("1.1", "1.0"):
+            raise Refused(Code.HEADER_MALFORMED, header=REQUEST_LINE)
         if self.parser.should_upgrade():
             # The parser would take the body for the other protocol's bytes.
             raise Refused(Code.HEADER_MALFORMED, header="upgrade")
-        if self.parser.get_http_version() not in ("1.1", "1.0"):
-            raise Refused(Code.HEADER_MALFORMED)
         named: dict[bytes, list[bytes]] = {b"host": [], b"transfer-encoding": [], b"content-length": []}
         for name, value in self.headers:
             if name in named:

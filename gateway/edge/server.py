@@ -76,7 +76,7 @@ class Server:
         return tuple((name[0], name[1]) for name in (bound.getsockname() for bound in self._sockets))
 
     async def serve(self, *, started: Callable[[], None] = lambda: None) -> None:
-        """Runs until `stop` or, on the main thread, SIGINT or SIGTERM. Returns after a graceful stop; calls `started` once.
+        """Runs until `stop` or, on the main thread, SIGINT, SIGTERM or SIGHUP. Returns after a graceful stop; calls `started` once.
 
         A second signal ends the process at once with 128 and its number (130, 143), as a shell says of a process that it ended.
         """
@@ -95,9 +95,12 @@ class Server:
                 if self._settled is not None:
                     await self._settled()
                 self.close()
+                event("stopped")
 
     def stop(self) -> None:
         """Asks every listener to take no new connection, finish what is under way and end."""
+        if not all(server.should_exit for server in self._servers):
+            event("stopping")
         for server in self._servers:
             server.should_exit = True
 
@@ -157,6 +160,12 @@ def _config(listener: Listener, limits: Limits, protocol: type[asyncio.Protocol]
     )
 
 
+def _stops() -> tuple[signal.Signals, ...]:
+    """The signals that ask for a stop. A terminal that closes is one; not under nohup, which has us ignore it."""
+    asked = (signal.SIGINT, signal.SIGTERM)
+    return asked if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (*asked, signal.SIGHUP)
+
+
 @contextlib.contextmanager
 def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterator[None]:
     taken: list[signal.Signals] = []
@@ -169,7 +178,7 @@ def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Itera
             signal.signal(number, _end_at_once)
         stop()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _stops():
         # Off the main thread (in tests) there are no signals to take.
         with contextlib.suppress(ValueError, RuntimeError):
             loop.add_signal_handler(number, first)

@@ -66,24 +66,31 @@ def add_version(path: Path, *, now: datetime | None = None) -> int:
 
 
 def from_file(path: Path) -> Material:
-    """Reads a key file. Raises Misconfigured unless it is a plain file of ours that nobody else can read or write."""
+    """Reads a key file. Raises Misconfigured unless it is a plain file of ours that nobody else can read, write or replace."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
+    except FileNotFoundError as error:
         raise Misconfigured(
-            f"key file {path.name}: cannot be opened ({error.strerror}); make one with `gatehouse`"
+            f"key file {path}: there is none; make one with `gatehouse keys create`, or after a loss restore the copy"
         ) from error
+    except OSError as error:
+        raise Misconfigured(f"key file {path}: cannot be opened ({error.strerror})") from error
     about = os.fstat(handle)
     if not stat.S_ISREG(about.st_mode):
         os.close(handle)
-        raise Misconfigured(f"key file {path.name}: not a plain file")
+        raise Misconfigured(f"key file {path}: not a plain file")
     with os.fdopen(handle, "rb") as opened:
         if stat.S_IMODE(about.st_mode) & 0o077:
-            raise Misconfigured(f"key file {path.name}: others may read or write it; `chmod 600` it")
+            raise Misconfigured(f"key file {path}: others may read or write it; `chmod 600` it")
         if about.st_uid not in (os.geteuid(), 0):
-            raise Misconfigured(f"key file {path.name}: belongs to another user")
+            raise Misconfigured(f"key file {path}: belongs to another user")
         data = opened.read(_MAX_FILE_BYTES + 1)
-    return _parse(data, f"file {path.name}")
+    # Whoever may write into its folder puts another file in its place, whatever the file's own mode; not where the folder is sticky.
+    if (mode := path.parent.stat().st_mode) & 0o022 and not mode & stat.S_ISVTX:
+        raise Misconfigured(
+            f"key file {path}: others may write into its folder and put another in its place; `chmod go-w {path.parent}`"
+        )
+    return _parse(data, f"file {path}")
 
 
 def from_environment(name: str, environment: Mapping[str, str] | None = None) -> Material:
@@ -159,7 +166,7 @@ def _write_new(path: Path, document: Mapping[str, object]) -> None:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise Misconfigured(f"key file {path.name}: cannot be made ({error.strerror})") from error
+        raise Misconfigured(f"key file {path}: cannot be made ({error.strerror})") from error
     with os.fdopen(handle, "w", encoding="ascii") as opened:
         json.dump(document, opened, indent=1)
         opened.write("\n")

@@ -43,6 +43,9 @@ _FIELDS: Final[Mapping[str, re.Pattern[str]]] = {
     "bundle": _DIGEST,
     "listener": re.compile(r"[0-9A-Fa-f.:\[\]]{2,60}|unix"),
     "count": _WORD,
+    "left_out": _WORD,
+    # A command of ours that says more, never with anything of a caller's in it.
+    "next": re.compile(r"gatehouse(?: [a-z]+){1,3}"),
     "status": _WORD,
     "seconds": _WORD,
     "seq": _WORD,

@@ -29,7 +29,11 @@ class Finding:
     suggestion: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.severity}: {self.what}. {self.would_have}. {self.suggestion}."
+        said = (text for text in (self.what, self.would_have, self.suggestion) if text)
+        # A text may be a question, which needs no full stop behind it.
+        return f"{self.file}:{self.line}: {self.severity}: " + " ".join(
+            text if text.endswith((".", "?")) else f"{text}." for text in said
+        )
 
 
 def error(file: str, line: int, what: str, would_have: str, suggestion: str) -> Finding:

@@ -57,6 +57,12 @@ def text(key: str, language: Language, **params: str | int) -> str:
     return PLACEHOLDER.sub(lambda found: str(params[found[1]]), _TEXTS[language][key])
 
 
+def place(path: Path, here: Path) -> str:
+    """Gives a path as whoever works in the folder `here` would write it: from there where it lies below, else whole."""
+    below = path.is_relative_to(here) and here != here.parent  # below the root lies everything
+    return str(path.relative_to(here) if below else path)
+
+
 def pick_language(accept: str | None) -> Language:
     """Gives the language that an Accept-Language value prefers (RFC 9110 section 12.5.4); English without a usable one.
 

@@ -17,6 +17,15 @@ SAFE_HEADERS: Final = (("cache-control", "no-store"), ("x-content-type-options",
 """On every answer of every door: nothing here may be kept by a cache or guessed at by a browser."""
 CHALLENGE: Final = 'Bearer realm="gatehouse"'
 
+REQUEST_LINE: Final = "request-line"
+"""The name, among headers, of the line before them."""
+NO_BODY: Final = "no body"
+NEXT_INSTEAD: Final[Mapping[tuple[Code, str], str]] = {
+    (Code.HEADER_MALFORMED, REQUEST_LINE): "problem.header-malformed.request-line",
+    (Code.BODY_MALFORMED, NO_BODY): "problem.body-malformed.no-body",
+}
+"""Where what to do depends on a parameter of the error: (code, the parameter's text) → the text's key."""
+
 _RETRY_SECONDS: Final[Mapping[Code, int]] = {
     # Only where nothing was forwarded, or the key keeps it from being done twice: trying again can do no harm (RFC 9110 section 10.2.3).
     Code.IDEMPOTENCY_KEY_IN_USE: 5,
@@ -57,7 +66,7 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
         "type": f"urn:gatehouse:problem:{error.code.value}",
         "title": text(f"problem.{error.code.value}.title", language),
         "status": status,
-        "next": text(f"problem.{error.code.value}.next", language),
+        "next": text(_next(error), language),
         "request": request_id,
     }
     if params:
@@ -73,6 +82,11 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
     if status == 405 and "allow" in params:
         headers.append(("allow", str(params["allow"])))
     return Problem(status, tuple(headers), orjson.dumps(document))
+
+
+def _next(error: GatehouseError) -> str:
+    keys = (NEXT_INSTEAD.get((error.code, str(value))) for value in error.params.values())
+    return next(filter(None, keys), f"problem.{error.code.value}.next")
 
 
 def _params(error: GatehouseError) -> dict[str, str | int]:

@@ -13,8 +13,9 @@ import pytest
 from audit import LogUnavailable
 from gateway import demo
 from gateway.app import House, open_house
+from gateway.bundles import read as read_folder
 from gateway.settings import read
-from gateway.words.errors import Unavailable
+from gateway.words.errors import Misconfigured, Unavailable
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 
@@ -111,8 +112,39 @@ async def test_a_refused_bundle_is_an_error_in_the_log_lines_with_every_problems
     with caplog.at_level(logging.INFO, "gatehouse"):
         await watch(house)
     said = [(r.levelname, r.msg, r.gatehouse_fields) for r in caplog.records if r.name == "gatehouse"]  # type: ignore[attr-defined]  # our own lines have them
-    assert said[0] == ("ERROR", "bundle-refused", {"count": 1})
+    assert said[0] == ("ERROR", "bundle-refused", {"count": 1, "next": "gatehouse policy check"})
     assert said[1:] == [
         ("ERROR", "bundle-problem", {"at": f"policy.csv:{lines + 1}"}),
         ("WARNING", "bundle-kept", {"bundle": in_force(house)}),
     ]
+
+
+async def test_of_many_mistakes_the_log_lines_say_how_many_have_none_of_their_own(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    change(house, "p, nobody\n" * 23)
+    with caplog.at_level(logging.INFO, "gatehouse"):
+        await watch(house)
+    said = [(r.msg, r.gatehouse_fields) for r in caplog.records if r.name == "gatehouse"]  # type: ignore[attr-defined]  # our own lines have them
+    assert said[0] == ("bundle-refused", {"count": 23, "left_out": 3, "next": "gatehouse policy check"})
+    assert [name for name, _ in said[1:]] == ["bundle-problem"] * 20 + ["bundle-kept"]
+
+
+async def test_a_catalogue_mistake_is_placed_as_policy_check_places_it(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalogue = house.settings.policies / "catalogue" / "crm.yaml"
+    catalogue.write_text(catalogue.read_text() + "nonsense: 1\n")
+    with caplog.at_level(logging.INFO, "gatehouse"):
+        await watch(house)
+    (at,) = [r.gatehouse_fields["at"] for r in caplog.records if r.msg == "bundle-problem"]  # type: ignore[attr-defined]  # as above
+    assert at == f"catalogue/crm.yaml:{len(catalogue.read_text().splitlines())}"
+    with pytest.raises(Misconfigured) as refused:
+        read_folder(house.settings.policies, frozenset())
+    assert refused.value.problems[0].startswith(f"{at}: ")
+
+
+def test_a_folder_without_a_catalogue_is_placed_at_the_catalogue(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        read_folder(tmp_path, frozenset())
+    assert refused.value.problems[0].startswith("catalogue:1: ")

@@ -96,10 +96,17 @@ def test_a_policy_that_run_would_refuse_is_found_wanting(home: Path, tmp_path: P
 def test_a_catalogue_that_run_would_refuse_is_found_wanting(home: Path, tmp_path: Path) -> None:
     assert gatehouse(home, "catalogue", "check")[0] == 0
     folder = policies(tmp_path)
-    (folder / "catalogue" / "more.yaml").write_text("nothing: known\n")
+    (folder / "catalogue" / "more.yaml").write_text("upsteam: known\n")
     assert gatehouse(home, "catalogue", "check", str(folder / "catalogue"))[0] == 1
-    assert found(home, "catalogue", "check", str(folder / "catalogue"))[0].startswith("more.yaml:1: ")
-    assert gatehouse(home, "policy", "check", str(folder))[0] == 1
+    told = found(home, "catalogue", "check", str(folder / "catalogue"))
+    assert {(one["file"], one["line"]) for one in told} == {("more.yaml", 1)}
+    assert {tuple(one) for one in told} == {("file", "line", "what", "do")}
+    assert all(one["what"] and one["do"] for one in told)
+    code, said = gatehouse(home, "policy", "check", str(folder))
+    assert code == 1
+    assert said.startswith("catalogue/more.yaml:1: error: ")
+    assert "?." not in said
+    assert ".." not in said
     assert found(home, "policy", "check", str(folder))[0]["file"] == "catalogue/more.yaml"
     assert gatehouse(home, "catalogue", "check", "nowhere")[0] == 2
 

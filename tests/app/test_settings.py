@@ -110,3 +110,12 @@ def test_peers_are_addresses_and_networks() -> None:
     settings = read({"GATEHOUSE_TRACE_PEERS": "10.1.0.0/16, ::1,127.0.0.1"})
     assert [str(network) for network in settings.trace_peers] == ["10.1.0.0/16", "::1/128", "127.0.0.1/32"]
     assert (read({}).trace_peers, read({}).trace_ratio, read({}).otlp_endpoint) == ((), 0.01, "")
+
+
+@pytest.mark.parametrize("port", ["abc", "", "80.5", "-1", "65536"])
+def test_a_port_that_is_none_is_told_with_its_range_and_whose_it_is(port: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        read({"GATEHOUSE_PORT": port})
+    (problem,) = refused.value.problems
+    assert "a port is a number from 0 to 65535" in problem
+    assert "the data plane and the control plane listen" in problem

@@ -155,6 +155,42 @@ def test_the_doctor_says_what_is_missing_and_what_to_do(tmp_path: Path) -> None:
     assert [check.what for check in examine(environment(tmp_path)) if not check.good] == ["key file"]
 
 
+async def test_the_port_of_the_gateway_that_runs_on_this_home_is_no_finding(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        name, given = f"port {port}", environment(tmp_path, GATEHOUSE_PORT=str(port))
+        demo.prepare(settings(tmp_path))
+        async with open_house(settings(tmp_path)):
+            assert {check.what: check.good for check in examine(given)}[name]
+        wanting = {check.what: check.todo for check in examine(given) if not check.good}
+    assert list(wanting) == [name]
+    assert "stop what uses it" in wanting[name]
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702, 0o1777])
+async def test_a_home_that_others_may_write_into_is_refused_and_the_doctor_names_it(
+    tmp_path: Path, mode: int
+) -> None:
+    home = tmp_path / "home"
+    chosen = settings(home)
+    demo.prepare(chosen)
+    home.chmod(mode)
+    with pytest.raises(Misconfigured, match=f"home folder {home}: `chmod go-w {home}`"):
+        await serve_forever(chosen)
+    wanting = {check.what: check.todo for check in examine(environment(home)) if not check.good}
+    assert f"`chmod go-w {home}`" in wanting["home folder is written by this user alone"]
+    home.chmod(0o755)
+    assert all(check.good for check in examine(environment(home)))
+
+
+def test_the_demonstration_takes_the_right_to_write_from_others(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o775)
+    demo.prepare(settings(home))
+    assert home.stat().st_mode & 0o777 == 0o755
+
+
 def test_the_doctor_reads_a_policy_as_a_start_would(tmp_path: Path) -> None:
     broken = tmp_path / "policies"
     broken.mkdir()

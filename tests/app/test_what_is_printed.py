@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from gateway import cli, demo
 from gateway.app import open_house
+from gateway.keys.material import add_version
 from gateway.settings import read
 from gateway.text import Language
 from gateway.trail.reading import MAX_ENTRIES
@@ -34,7 +35,14 @@ def printed(home: Path, *words: str, language: str = "en") -> Result:
 
 
 @pytest.mark.parametrize(
-    "words", [("doctor",), ("audit", "verify"), ("audit", "verify", "--receipt", f"2:{'0' * 64}")]
+    "words",
+    [
+        ("doctor",),
+        ("audit", "verify"),
+        ("audit", "verify", "--receipt", f"1:{'0' * 64}"),
+        ("audit", "verify", "--receipt", f"2:{'0' * 64}"),
+        ("keys", "status"),
+    ],
 )
 def test_people_read_their_language_and_scripts_always_the_same(home: Path, words: tuple[str, ...]) -> None:
     english, chinese = (printed(home, *words, language=language).stdout for language in ("en", "zh"))
@@ -55,9 +63,18 @@ def test_a_check_that_ended_early_does_not_say_how_long_the_log_is(home: Path) -
 def test_the_verifier_alone_says_the_same_as_the_command(home: Path) -> None:
     from audit.verify import text, verify_sqlite  # noqa: PLC0415 - beside the command, which has a text of its own
 
-    for receipt in ((), (f"2:{'0' * 64}",), (f"9:{'0' * 64}",)):
+    for receipt in ((), (f"1:{'0' * 64}",), (f"2:{'0' * 64}",), (f"9:{'0' * 64}",)):
         report = verify_sqlite(home / "audit.sqlite", receipt)
         assert cli.report_text(report, Language.ENGLISH) == text(report)
+
+
+def test_of_the_keys_the_newest_wraps_and_the_others_only_open(home: Path) -> None:
+    add_version(home / "keys.json")
+    old, new = printed(home, "keys", "status").stdout.splitlines()
+    assert (old.split()[:2], old.endswith("only opens")) == (["version", "1"], True)
+    assert (new.split()[:2], new.endswith("wraps")) == (["version", "2"], True)
+    in_chinese = printed(home, "keys", "status", language="zh").stdout
+    assert not [word for word in ("version", "made", "wraps", "opens") if word in in_chinese]
 
 
 @pytest.mark.parametrize("limit", ["0", "-5", "99999999"])

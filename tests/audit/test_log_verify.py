@@ -295,6 +295,37 @@ async def test_verification_names_what_was_done(
     assert "ref-" not in report.found.evidence  # a reference stands in a part, never in evidence
 
 
+def emptied(_: Place) -> list[Change]:
+    return [(f"DELETE FROM {table}",) for table in ("entries", "parts", "details", "head")]
+
+
+def head_of_another_log(_: Place) -> list[Change]:
+    return [("UPDATE head SET log = $1", "0" * 32)]
+
+
+@pytest.mark.parametrize(
+    ("attack", "wrong_receipt"),
+    [(lambda _: [], True), (head_gone, False), (emptied, False), (head_of_another_log, False)],
+    ids=["a receipt of another first entry", "no head row", "all tables emptied", "the head of another log"],
+)
+async def test_a_log_of_which_nothing_is_sound_is_not_said_to_rest_on_receipts(
+    place: Place, attack: Callable[[Place], list[Change]], wrong_receipt: bool
+) -> None:
+    receipts = await written(place)
+    place.tamper(*attack(place))
+    for given in ([f"1:{'a' * 64}"],) if wrong_receipt else ([], receipts):
+        report = place.verify(*given)
+        assert (report.intact, report.entries) == (False, 0)
+        assert report.window.startswith("No entry was found sound")
+
+
+async def test_a_log_without_entries_is_not_said_to_rest_on_receipts(place: Place) -> None:
+    await (await Log.open(place.store(), create=True)).close()
+    report = place.verify()
+    assert (report.intact, report.entries) == (True, 0)
+    assert report.window.startswith("No entry was found sound")
+
+
 async def test_what_is_cut_off_with_its_head_shows_against_a_receipt_kept_elsewhere(place: Place) -> None:
     receipts = await written(place)
     assert place.verify(*receipts).intact
@@ -308,6 +339,65 @@ async def test_what_is_cut_off_with_its_head_shows_against_a_receipt_kept_elsewh
     assert found is not None
     assert (found.kind, found.seq) == (BreakKind.TRUNCATED, 5)
     assert found.evidence.endswith(f"({receipts[5].split(':')[1]})")
+
+
+@pytest.mark.parametrize(
+    ("attack", "says"),
+    [
+        (head_with_another_fence, r"the head row says fence 0, the last entry 1"),
+        (
+            head_with_another_time,
+            r"the head row says time 2999-01-01T00:00:00\.000000Z, the last entry 20\d\d-[^ ]+Z",
+        ),
+        (
+            lambda _: [("UPDATE head SET fence = 0, time = $1", "li.wei@example.com")],
+            r"the head row says fence 0, the last entry 1; time of an unknown form, the last entry 20\d\d-[^ ]+Z",
+        ),
+    ],
+    ids=["fence", "time", "both, and a time that is none"],
+)
+async def test_a_head_that_says_otherwise_is_told_with_what_differs(
+    place: Place, attack: Callable[[Place], list[Change]], says: str
+) -> None:
+    await written(place)
+    place.tamper(*attack(place))
+    found = place.verify().found
+    assert found is not None
+    assert re.fullmatch(says, found.evidence)
+
+
+async def test_what_is_cut_off_shows_against_a_receipt_before_what_else_the_head_says(place: Place) -> None:
+    receipts = await written(place)
+    (digest,) = place.ask("SELECT hash FROM entries WHERE seq = 5")[0]
+    place.tamper(*[(f"DELETE FROM {table} WHERE seq > 5",) for table in ("entries", "parts", "details")])
+    for more in (", hash = $1", ", fence = 0"):
+        place.tamper((f"UPDATE head SET seq = 5{more}", *([digest] if "$1" in more else [])))
+        found = place.verify(receipts[5]).found
+        assert found is not None
+        assert (found.kind, found.seq) == (BreakKind.TRUNCATED, 6)
+        assert found.evidence == f"a receipt names entry 6 ({receipts[5].split(':')[1]})"
+
+
+@pytest.mark.parametrize(
+    ("attack", "says"),
+    [
+        (part_removed, r"parts beside it: 1, commitments in it: 2"),
+        (details_removed, r"no details lie beside it, committed is [0-9a-f]{64}"),
+        (
+            lambda _: [("INSERT INTO details VALUES (5, $1)", b"more")],
+            r"details hash to [0-9a-f]{64}, committed is to none",
+        ),
+    ],
+    ids=["a part gone", "details gone", "details too many"],
+)
+async def test_what_lies_beside_an_entry_is_told_in_words(
+    place: Place, attack: Callable[[Place], list[Change]], says: str
+) -> None:
+    await written(place)
+    place.tamper(*attack(place))
+    found = place.verify().found
+    assert found is not None
+    assert re.fullmatch(says, found.evidence)
 
 
 async def test_a_log_rewritten_to_its_head_shows_against_a_receipt_kept_elsewhere(place: Place) -> None:

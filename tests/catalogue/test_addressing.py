@@ -280,7 +280,10 @@ def test_a_body_above_the_routes_bound_is_refused(catalogue: Catalogue) -> None:
     ],
 )
 def test_a_body_where_none_means_anything_is_refused(catalogue: Catalogue, method: str, target: str) -> None:
-    assert refusal(catalogue, call(method, target, b"{}", content_type=JSON)) == ("body-malformed", {})
+    assert refusal(catalogue, call(method, target, b"{}", content_type=JSON)) == (
+        "body-malformed",
+        {"expected": "no body"},
+    )
 
 
 def test_a_condition_is_one_entity_tag(catalogue: Catalogue) -> None:

@@ -118,10 +118,27 @@ def test_a_value_that_cannot_be_meant_is_refused_and_only_its_name_told(
     catalogue: Catalogue, raw: str
 ) -> None:
     name = raw.partition("=")[0]
-    assert refusal(catalogue, call("GET", f"/shop/buyers?{raw}")) == (
-        "parameter-malformed",
-        {"parameter": name},
-    )
+    code, told = refusal(catalogue, call("GET", f"/shop/buyers?{raw}"))
+    assert (code, told["parameter"]) == ("parameter-malformed", name)
+    assert told.keys() <= {"parameter", "expected"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("limit=501", "1 to 500"),
+        ("limit=many", "1 to 500"),
+        ("count=1", "true or false"),
+        ("active=1", "true or false"),
+        ("score[ge]=5.5", "a whole number"),
+        ("at[lt]=2026-11-01T00:00:00%2B08:00", "YYYY-MM-DD or, in UTC, YYYY-MM-DDThh:mm:ssZ"),
+        ("at[lt]=2026-02-30", "YYYY-MM-DD or, in UTC, YYYY-MM-DDThh:mm:ssZ"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_with_what_does(
+    catalogue: Catalogue, raw: str, expected: str
+) -> None:
+    assert refusal(catalogue, call("GET", f"/shop/buyers?{raw}"))[1]["expected"] == expected
 
 
 @pytest.mark.parametrize("value", ["a\x00", "a\nb", "\x85", "\u2028", "a\ud800"])

@@ -10,6 +10,7 @@ from audit.event import FORMAT_VERSION
 from audit.store.base import SCHEMA_VERSION
 from audit.verify import Break, Report
 from gateway import cli, local, settings, settings_page
+from gateway.bundles import Mistake
 from gateway.doctor import Check
 from gateway.fields.envelope import PREFIX
 from gateway.keys.keyring import KekStatus, KeyringStatus
@@ -54,6 +55,7 @@ def test_the_members_of_every_json() -> None:
     assert members("`gatehouse keys status`") == fields(KeyringStatus)
     assert members("each of its `keks`") == fields(KekStatus)
     assert members("`gatehouse policy check`") == fields(Finding)
+    assert members("`gatehouse catalogue check`") == fields(Mistake)
 
 
 def test_the_exit_codes() -> None:

@@ -164,6 +164,36 @@ def test_what_can_be_framed_in_two_ways_is_one_problem_and_the_end(house: House,
 
 
 # Forms that are refused further in, by the door, on a connection that may live on.
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"FOO /crm/x HTTP/1.1",
+        b"get /crm/x HTTP/1.1",
+        b"CONNECT /crm/x HTTP/1.1",
+        b"GET /crm/x HTTP/9.9",
+        b"GET /crm/x HTTP/2.0",
+        b"GET /crm/x y HTTP/1.1",
+        b"GET /crm/x",
+        b"PRI * HTTP/2.0",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+    ids=repr,
+)
+def test_a_first_line_that_cannot_be_read_is_told_as_that(house: House, line: bytes) -> None:
+    answer = house.ask(line + b"\r\n" + HOST + b"\r\n")
+    assert (answer.code, answer.status) == ("header-malformed", 400)
+    assert answer.json["params"] == {"header": "request-line"}
+    assert "Host" not in answer.json["next"]
+    assert "HTTP/1.1" in answer.json["next"]
+
+
+def test_a_header_that_cannot_be_read_is_not_told_as_the_first_line(house: House) -> None:
+    for lines in (b"Host : gate\r\n", b" X-A: b\r\n", HOST + b"X-A\r\n", HOST + HOST, b""):
+        answer = house.ask(b"GET /crm/x HTTP/1.1\r\n" + lines + b"\r\n")
+        assert answer.code == "header-malformed"
+        assert "Host" in answer.json["next"]
+
+
 FIELDS_REFUSED: dict[str, bytes] = {
     "an underscore twin": b"X_Forwarded_For: 1.2.3.4\r\n",
     "an underscore twin of a credential": b"Gatehouse_Person: x\r\n",

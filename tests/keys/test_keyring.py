@@ -67,6 +67,20 @@ def test_a_key_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int) 
         from_file(path)
 
 
+def test_a_file_that_others_may_replace_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    path = folder / "keys.json"
+    create_key_file(path)
+    for mode in (0o777, 0o720, 0o702):
+        folder.chmod(mode)
+        with pytest.raises(Misconfigured, match=f"chmod go-w {folder}"):
+            from_file(path)
+    for mode in (0o755, 0o1777):  # in a sticky folder nobody removes another's file
+        folder.chmod(mode)
+        assert from_file(path).keks
+
+
 def test_a_symbolic_link_is_no_key_file(tmp_path: Path) -> None:
     create_key_file(tmp_path / "keys.json")
     (tmp_path / "link.json").symlink_to(tmp_path / "keys.json")

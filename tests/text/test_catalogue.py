@@ -9,10 +9,13 @@ import pytest
 
 from gateway.text import Language, pick_language, text
 from gateway.text.catalogue import PLACEHOLDER, load
+from gateway.text.problems import NEXT_INSTEAD
 from gateway.words.errors import Code
 
 GATEWAY = Path(__file__).resolve().parents[2] / "gateway"
-PROBLEMS = {f"problem.{code.value}.{part}" for code in Code for part in ("title", "next")}
+PROBLEMS = {f"problem.{code.value}.{part}" for code in Code for part in ("title", "next")} | set(
+    NEXT_INSTEAD.values()
+)
 
 
 def test_both_languages_have_the_same_keys() -> None:

@@ -65,6 +65,21 @@ def test_every_code_has_its_status_and_its_texts(status: int) -> None:
             assert told["next"]
 
 
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize(
+    ("error", "says", "not_this"),
+    [
+        (Refused(Code.HEADER_MALFORMED, header="request-line"), "HTTP/1.1", "Host"),
+        (Refused(Code.BODY_MALFORMED, expected="no body"), "", "JSON"),
+    ],
+)
+def test_what_to_do_fits_what_was_wrong(language: Language, error: Refused, says: str, not_this: str) -> None:
+    told = made(error, language)[1]["next"]
+    assert says in told
+    assert not_this not in told
+    assert not_this in made(Refused(error.code), language)[1]["next"]
+
+
 def test_the_table_above_is_whole() -> None:
     assert sorted(code for codes in STATUS.values() for code in codes.split()) == sorted(
         code.value for code in Code

@@ -1,0 +1,90 @@
+"""What a signal does to a gateway of its own process: while it serves, and before."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway import demo
+from gateway.edge.server import _stops
+from gateway.settings import ROOT, read
+
+GATEHOUSE = Path(sys.executable).with_name("gatehouse")
+
+
+@contextmanager
+def started(home: Path, command: str) -> Iterator[subprocess.Popen[str]]:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("GATEHOUSE_")}
+    process = subprocess.Popen(
+        [GATEHOUSE, command],
+        cwd=home.parent,
+        env=plain | {"GATEHOUSE_HOME": str(home), "GATEHOUSE_PORT": "0", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    late = threading.Timer(120, process.kill)
+    late.start()
+    try:
+        yield process
+    finally:
+        late.cancel()
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stop_is_told_in_two_lines_and_is_no_failure(tmp_path: Path, number: signal.Signals) -> None:
+    home = tmp_path / "home"
+    demo.prepare(read({"GATEHOUSE_HOME": str(home)}))
+    with started(home, "run") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if '"listening"' in line:
+                break
+        process.send_signal(number)
+        rest = process.stderr.read()
+        assert process.wait() == 0
+    said = [json.loads(line)["event"] for line in rest.splitlines()]
+    assert [name for name in said if name.startswith("stop")] == ["stopping", "stopped"]
+    assert "uncaught" not in said
+
+
+def test_a_signal_during_the_first_load_ends_it_in_order_and_the_next_start_goes_on(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    done = 0
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        with started(home, "demo") as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            loaded = re.search(r"(\d+) of \d+", process.stdout.readline())
+            assert loaded is not None
+            assert int(loaded[1]) > done
+            done = int(loaded[1])
+            process.send_signal(number)
+            told = process.stderr.read()
+            assert process.wait() == 128 + number
+        assert told.splitlines()[-1].startswith("gatehouse: ended while it was not serving.")
+        assert "the next start goes on" in told
+        assert "Traceback" not in told
+        assert "uncaught" not in told
+
+
+def test_a_terminal_that_closes_stops_nothing_under_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert signal.SIGHUP not in _stops()
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        assert signal.SIGHUP in _stops()
+    finally:
+        signal.signal(signal.SIGHUP, before)
