@@ -40,6 +40,7 @@ class Code(StrEnum):
     TOO_SLOW = "too-slow"
     CONFLICT = "conflict"
     SUBJECT_CHANGED = "subject-changed"
+    SUBJECT_UNBOUND = "subject-unbound"
     RECORD_WITHHELD = "record-withheld"
     CHANGED_MEANWHILE = "changed-meanwhile"
     BODY_TOO_LARGE = "body-too-large"
@@ -84,6 +85,7 @@ STATUS: Mapping[Code, int] = {
     Code.TOO_SLOW: 408,
     Code.CONFLICT: 409,
     Code.SUBJECT_CHANGED: 409,
+    Code.SUBJECT_UNBOUND: 409,
     Code.RECORD_WITHHELD: 409,
     Code.CHANGED_MEANWHILE: 412,
     Code.BODY_TOO_LARGE: 413,
