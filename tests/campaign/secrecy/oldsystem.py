@@ -73,7 +73,7 @@ def _as_asked() -> int:
 @dataclass
 class OldSystem:
     """What it holds, and every change that reached it. says: asked at each change; 200: done and answered, None: done and never
-    answered, another status: not done and answered so (202 too)."""
+    answered, another status: not done and answered so (202 too). versioned: it insists on If-Match."""
 
     heard: Heard
     documents: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -81,13 +81,15 @@ class OldSystem:
     changes: list[tuple[str, str]] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     says: Answers = _as_asked
+    versioned: bool = True
 
     @property
     def host(self) -> str:
         return self.heard.host
 
     def catalogue(self, until: date) -> str:
-        return CATALOGUE.format(port=self.heard.port, until=until)
+        text = CATALOGUE.format(port=self.heard.port, until=until)
+        return text if self.versioned else text.replace("versioning: etag", "versioning: none")
 
     def put(self, path: str, **members: Any) -> None:
         """Writes a record there, behind everybody's back."""
@@ -109,7 +111,7 @@ class OldSystem:
         status = self.says()
         if status not in (200, None):
             return say(status, b"{}")
-        if headers.get("if-match") != f'"{self.versions[path]}"':
+        if self.versioned and headers.get("if-match") != f'"{self.versions[path]}"':
             return say(412, b"{}")
         old = self.documents[path] if method == "PATCH" else {}
         merged = {name: value for name, value in {**old, **sent}.items() if value is not None}

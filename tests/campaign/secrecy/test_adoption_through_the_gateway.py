@@ -63,8 +63,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(tmp_path: Path, days: int = 9) -> AsyncIterator[World]:
+async def world(tmp_path: Path, days: int = 9, *, versioned: bool = True) -> AsyncIterator[World]:
     async with old_system() as old:
+        old.versioned = versioned
         old.put(C7, **STORED)
         old.put(T1, customer="c7", title="lost card", unit=SHANGHAI)
         rules = [
@@ -247,6 +248,21 @@ async def test_of_two_first_changes_one_is_refused_before_it_is_sent(
             ("outcome", "not-sent"),
         ]
         assert w.opened.alarms() == []
+
+
+async def test_without_versions_two_first_changes_take_turns_and_one_adopts(tmp_path: Path) -> None:
+    async with world(tmp_path, versioned=False) as w, w.opened.client() as other:
+        said = await asyncio.gather(
+            w.ask("PATCH", C7, {"name": "张三"}),
+            other.ask("PATCH", f"/old/{C7}", w.opened.keys["all"], {"phone": "13711112222"}),
+        )
+        assert [s.status for s in said] == [200, 200]
+        assert is_sealed(w.old.documents[C7])
+        expected = {"id": "c7", **STORED, "name": "张三", "phone": "13711112222"}
+        assert (await w.ask("GET", C7)).json == expected
+        mine = [e for e in entries(w.home) if (e["kind"], e["action"]) == ("intent", "customer:update")]
+        assert sorted(e["parts"][0]["seal"] is None for e in mine) == [False, True]
+        assert len(w.bindings()) == w.subjects() == 1
 
 
 @pytest.mark.parametrize(("status", "code"), [(412, "changed-meanwhile"), (422, "value-refused")])
