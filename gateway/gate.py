@@ -166,12 +166,17 @@ class Gate(Again):
         sealed = await self._seal_update(walk, what, work.draft, before, decision)
         if sealed.same:
             return await self._unchanged(walk, what, before, decision)
-        becoming = asked.decide(await self._facts(what, after(before, sealed, work.mode)))
-        # nobody moves a record out of his own reach
-        if not becoming.allowed:
-            walk.decision = becoming
-            raise Denied(becoming)
-        await self._intend(walk, what, decision, sealed, before)  # 6
+        try:
+            becoming = asked.decide(await self._facts(what, after(before, sealed, work.mode)))
+            # nobody moves a record out of his own reach
+            if not becoming.allowed:
+                walk.decision = becoming
+                raise Denied(becoming)
+            await self._intend(walk, what, decision, sealed, before)  # 6
+        except BaseException:
+            await self.lens.drop(sealed)  # nothing was forwarded, and nothing is adopted
+            raise
+        await self._adopt(walk, what, decision, sealed)
         answer = await self._forward(walk, what, decision, sealed, before)  # 7
         return await self._conclude(walk, what, asked, decision, answer)
 

@@ -170,16 +170,18 @@ class Lens(Protocol):
     ) -> SealedChange:
         """Seals what changes; what he cannot see keeps its stored ciphertext; what he was shown and sends back changes nothing.
 
-        Raises Refused: MASK_SUBMITTED, FIELD_NOT_WRITABLE, FIELD_UNKNOWN, SUBJECT_CHANGED, VALUE_REFUSED, RECORD_WITHHELD.
+        A change that adopts its record has a pending seal: to be bound before anything of it is sent.
+        Raises Refused: MASK_SUBMITTED, FIELD_NOT_WRITABLE, FIELD_UNKNOWN, SUBJECT_CHANGED, VALUE_REFUSED, RECORD_WITHHELD,
+        SUBJECT_UNBOUND.
         """
         ...
 
     async def bind(self, sealed: SealedChange, ref: ResourceRef) -> Alarm | None:
-        """Binds the pending seal to the id that the upstream gave. An id already bound is an alarm and is never rebound."""
+        """Binds the pending seal to its record. An id already bound is an alarm and is never rebound."""
         ...
 
     async def drop(self, sealed: SealedChange) -> None:
-        """Forgets a pending binding whose create certainly did not happen."""
+        """Forgets a pending binding whose change certainly did not happen; one that is bound stays."""
         ...
 
     async def located(self, upstream: str, resource: str, reference: str) -> ResourceRef | None:

@@ -2,7 +2,8 @@
 
 A silent upstream may commit a create long after the reconciler looked and recorded that it was not there; one may say that it accepted
 a create and do it later; a kill may fall between a seal and its intent. The seal and the keys are kept meanwhile: without them such a
-record could never be read.
+record could never be read. A seal by which a record was to be adopted is another thing: it is bound before anything is sent, so that
+one that is still pending was never used, and is forgotten.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ class Kept(Protocol):
         """Binds a pending seal to the record that its create made."""
         ...
 
-    async def drop_pending(self, seal: str) -> None:
-        """Forgets a pending seal; one that is bound stays."""
+    async def drop_pending(self, seal: str) -> bool:
+        """Forgets a pending seal; one that is bound stays, and gives False."""
         ...
 
 
@@ -113,6 +114,8 @@ class Latecomers:
     async def _look(self, pending: Pending, now: datetime) -> bool:
         """Looks for one; what was looked for and is not there after `keep` is forgotten. Raises what an upstream raises."""
         resource = self.upstream.resource(pending.upstream, pending.resource)
+        if pending.adopts is not None:
+            return await self._unsent(pending, pending.adopts, resource)
         if resource is None or pending.marker is None or not searchable(resource):
             return self._stuck(pending)
         collection = ResourceRef(pending.upstream, pending.resource, None, pending.parent)
@@ -125,6 +128,14 @@ class Latecomers:
             self._done_with(pending)
         else:
             self.looked[pending.seal] = now
+        return False
+
+    async def _unsent(self, pending: Pending, at: ResourceRef, resource: ResourceSpec | None) -> bool:
+        """Forgets a seal by which a record was to be adopted. It would be bound if anything had been sent, and nobody has to look."""
+        reference = self.evidence.reference(at, resource is not None and resource.id_public)
+        await self._note("forgotten", pending, at, reference, "not-sent")
+        await self.places.drop_pending(pending.seal)
+        self._done_with(pending)
         return False
 
     def _stuck(self, pending: Pending) -> bool:

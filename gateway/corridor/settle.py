@@ -65,6 +65,10 @@ class Places(Protocol):
         """Binds a pending seal to the record that its create made; None also when it is bound to just that one already."""
         ...
 
+    async def drop_pending(self, seal: str) -> bool:
+        """Forgets a pending seal; one that is bound stays, and gives False."""
+        ...
+
 
 class OwnChanges(Protocol):
     """Settles intents about the gateway's own state (keys, bundles) against the state rows."""
@@ -170,6 +174,9 @@ class Settler:
     async def _settle_change(
         self, intent: OpenIntent, resource: ResourceSpec, part: Mapping[str, Any], verb: Verb, *, sure: bool
     ) -> bool:
+        # What a change adopts is bound before anything of it is sent: a seal that is not bound was not used, and now never will be.
+        if (seal := part.get("seal")) is not None and await self.places.drop_pending(seal):
+            return await self._close(intent, Result.NOT_DONE, resource, None)
         ref = await self._place(resource, part)
         if ref is None:
             return self._stuck(intent, resource)

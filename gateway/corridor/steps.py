@@ -30,7 +30,7 @@ from gateway.words.access import ResourceRef
 from gateway.words.decision import NOTHING_SHOWN, Decision, Disclosure, Facts
 from gateway.words.draft import Draft
 from gateway.words.errors import BadAnswer, Code, Denied, GatehouseError, NotSent, Refused, Unavailable
-from gateway.words.record import Alarm, ClosedRecord, SealedChange, View
+from gateway.words.record import Alarm, AlarmKind, ClosedRecord, SealedChange, View
 from gateway.words.resource import Verb, Versioning
 from gateway.words.work import Addressed
 
@@ -111,6 +111,23 @@ class Steps:
             }
             decision = replace(decision, write=decision.write - guesses)
         return await self.lens.seal_update(what, draft, before, decision, walk.principal)
+
+    async def _adopt(self, walk: Walk, what: Addressed, decision: Decision, sealed: SealedChange) -> None:
+        """Binds a record that was there before us to the seal that its first change minted, before anything of it is sent.
+
+        Its id is known, so nothing has to be waited for: whatever becomes of the change, and whenever, what it sealed opens.
+        """
+        if sealed.pending is None:
+            return
+        alarm = await self.lens.bind(sealed, what.ref)
+        if alarm is None:
+            return
+        # Another change may have been first, and another replica's reconciler may have given this one up: no incidents, those.
+        if alarm.kind is AlarmKind.BINDING_BROKEN:
+            self._alarm(alarm)
+        error = Refused(Code.CHANGED_MEANWHILE)
+        await self._undone(walk, what, decision, sealed, {"result": NOT_SENT}, error)
+        raise error
 
     async def _forward(
         self,

@@ -1,7 +1,8 @@
 """Step 8's word on places: which subject's key and which seal id open a record. The gateway's own, never the upstream's.
 
 A binding is pending from before its create is forwarded until the upstream's id is known, then bound and fixed: unique both ways (a seal
-id is the row's key, a record's token is unique), authenticated by a MAC over every column, so that it can be cached for good.
+id is the row's key, a record's token is unique), authenticated by a MAC over every column, so that it can be cached for good. A record
+that is adopted has an id already: its pending row says so in its sealed place, and is bound before anything of it is sent.
 Functions of a SQLAlchemy `Connection` run inside `store.read` or `store.write`.
 """
 
@@ -66,12 +67,13 @@ class Bindings:
 
     def begin(self, connection: Connection, pending: Pending) -> None:
         """Stores a pending binding."""
+        adopts = pending.adopts
         row = {
             "seal": pending.seal,
             "upstream": pending.upstream,
             "resource": pending.resource,
             "ref": None,
-            "place": self._place(pending.seal, None, pending.parent),
+            "place": self._place(pending.seal, adopts.record if adopts else None, pending.parent),
             "subject": pending.subject,
             "founds": pending.founds,
             "state": "pending",
@@ -103,8 +105,18 @@ class Bindings:
         place = self._placed(row) if self._sound(row) else None
         if place is None:
             return None
+        record, parent = place
+        adopts = None if record is None else ResourceRef(row.upstream, row.resource, record, parent)
         return Pending(
-            row.seal, row.upstream, row.resource, row.subject, row.founds, row.marker, place[1], row.created
+            row.seal,
+            row.upstream,
+            row.resource,
+            row.subject,
+            row.founds,
+            row.marker,
+            parent,
+            row.created,
+            adopts,
         )
 
     def bind(self, connection: Connection, seal: str, ref: ResourceRef) -> Alarm | None:
@@ -122,27 +134,30 @@ class Bindings:
         token = self._evidence.reference(ref, False)
         if row.state == "bound":
             return None if row.ref == token else _alarm(AlarmKind.ALREADY_BOUND, ref)
+        place = self._placed(row)
+        if place is not None and place[0] not in (None, ref.record):  # it was minted for another record
+            return _alarm(AlarmKind.BINDING_BROKEN, ref)
         if connection.execute(select(BINDING.c.seal).where(BINDING.c.ref == token)).first() is not None:
             return _alarm(AlarmKind.ALREADY_BOUND, ref)
-        place = self._placed(row)
         parent = place[1] if place is not None and ref.parent is None else ref.parent
         values = {"ref": token, "place": self._place(seal, ref.record, parent), "state": "bound"}
         values["mac"] = self._mac({**row._mapping, **values})
         connection.execute(BINDING.update().where(BINDING.c.seal == seal), values)
         return None
 
-    def drop(self, connection: Connection, seal: str) -> None:
-        """Forgets a pending binding, and the subject and keys that were made for it alone. A bound one stays."""
+    def drop(self, connection: Connection, seal: str) -> bool:
+        """Forgets a pending binding, and the subject and keys that were made for it alone. A bound one stays: False."""
         row = connection.execute(
             select(BINDING).where(BINDING.c.seal == seal).with_for_update()
         ).one_or_none()
         if row is None or row.state != "pending":
-            return
+            return row is None
         connection.execute(BINDING.delete().where(BINDING.c.seal == seal))
         others = select(BINDING.c.seal).where(BINDING.c.subject == row.subject).limit(1)
         if row.founds and connection.execute(others).first() is None:
             connection.execute(DATA_KEY.delete().where(DATA_KEY.c.subject == row.subject))
             connection.execute(SUBJECT.delete().where(SUBJECT.c.id == row.subject))
+        return True
 
     def _remember(self, found: dict[Key, Binding | AlarmKind]) -> None:
         for key, binding in found.items():

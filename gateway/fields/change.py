@@ -53,6 +53,7 @@ class Change:
     """One caller's change of one record.
 
     own: what he sends at `subject` names whom the record's binding names. The stored document may leave that out.
+    adopt: sealed fields that are sealed on the way where they stand in clear.
     set: pointers that change. clear_kept: True when something that the catalogue seals stays in clear upstream.
     Raises Refused from every method: FIELD_UNKNOWN, FIELD_NOT_WRITABLE, MASK_SUBMITTED, VALUE_REFUSED, SUBJECT_CHANGED.
     Promises: what is withheld from him decides nothing that he can tell: whether it has a value, whether it is the one he sent.
@@ -79,7 +80,7 @@ class Change:
         *,
         subject: Pointer | None,
         own: bool = True,
-        adopt: bool = False,
+        adopt: frozenset[Pattern] = frozenset(),
     ) -> None:
         self._look = look
         self._show = Show(look)
@@ -322,10 +323,15 @@ class Change:
         if not spec.sealed or stored is ABSENT or stored is None or is_envelope(stored):
             return stored
         self.clear_kept = True
-        if not self._adopt:
+        if spec.pattern not in self._adopt:
             return stored
         self.set.append(pointer)
-        return self._sealing.seal(spec, pointer, stored)
+        try:
+            return self._sealing.seal(spec, pointer, stored)
+        except (
+            Refused
+        ):  # he did not send it, and may not even see it: which field cannot be sealed is not his to know
+            raise Refused(Code.RECORD_WITHHELD) from None
 
     def _link(self, spec: FieldSpec, pointer: Pointer, stored: Maybe, sent: Maybe) -> Maybe:
         """A link is the upstream's to say: never set, and kept as it stands there, whether or not he was shown it."""

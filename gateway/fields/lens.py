@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from gateway.fields.bindings import new_seal
-from gateway.fields.change import Change, Sealing, Silence, difference
+from gateway.fields.change import Change, Sealing, Silence
 from gateway.fields.envelope import about_record
 from gateway.fields.fetch import (
     Fetcher,
@@ -25,21 +25,21 @@ from gateway.fields.fetch import (
     bound_of,
     classes_of,
     current_key,
-    key_of,
-    keys_of,
     named_by,
     place_of,
     subject_of,
 )
+from gateway.fields.joining import Joining, adopting, sealed_of
 from gateway.fields.look import Look, Place
 from gateway.fields.shape import at, placed, shape_of
 from gateway.fields.show import Show
 from gateway.fields.subjects import SubjectKeys
 from gateway.fields.tokens import token
+from gateway.fields.whose import Whose
 from gateway.keys import Keyring
 from gateway.store import Conflict, Store, conflict_of
 from gateway.words.access import ResourceRef
-from gateway.words.binding import Binding, Pending
+from gateway.words.binding import Pending
 from gateway.words.decision import Decision
 from gateway.words.draft import Draft
 from gateway.words.errors import Code, Refused
@@ -66,6 +66,14 @@ class Asking:
         return Look(self.resource, place, decision.read, self.today, self.token, links)
 
 
+class _Unchanged(Exception):
+    """No error: what ends the transaction of an adoption by a change that would change nothing."""
+
+    def __init__(self, made: SealedChange) -> None:
+        super().__init__()
+        self.made = made
+
+
 class FieldLens:
     """The lens on one state store. `adopted` is told how many values of an answer came in clear where they should be sealed, while
     `clear_until` runs: what is left of an adoption."""
@@ -84,6 +92,7 @@ class FieldLens:
         self._clock = clock
         self._dice = dice
         self._fetcher = Fetcher(store, keyring, clock)
+        self._whose = Whose(self._fetcher)
         self._reported: set[Alarm] = set()
         self._adopted = adopted
 
@@ -161,11 +170,7 @@ class FieldLens:
         self, resource: ResourceSpec, records: Sequence[ClosedRecord]
     ) -> Sequence[str | None]:
         """Gives our id of each record's data subject, None where it has none or is unbound."""
-        if resource.subject is None:
-            return [None] * len(records)
-        found = Found()
-        await self._fetcher.load_bindings(found, keys_of(resource, records))
-        return [subject_of(resource, found, record) for record in records]
+        return await self._whose.each(resource, records)
 
     async def pseudonym_of(
         self, what: Addressed, sealed: SealedChange | None, before: ClosedRecord | None
@@ -201,7 +206,7 @@ class FieldLens:
             sealing = Sealing(partial(current_key, None), b"", self._dice)
             return self._created(asking, sent, decision, sealing, None)
         founds = resource.subject.pointer is None
-        subject = None if founds else await self._subject_of_draft(what, sent)
+        subject = None if founds else await self._whose.draft(what, sent)
         generation = self._fetcher.data_keys.generation
 
         def begin(connection: Connection) -> tuple[SealedChange, SubjectKeys]:
@@ -232,78 +237,77 @@ class FieldLens:
             document = placed(document, asking.resource.lookup_field or "", marker)
         return SealedChange(document, tuple(change.set), sealing.digests, False, subject, marker)
 
-    async def _subject_of_draft(self, what: Addressed, sent: Json) -> str:
-        """Gives the data subject of a record about to be created: whom the draft names, whom its parent belongs to; both alike."""
-        resource = what.resource
-        named = named_by(resource, sent)
-        parent = key_of(what.ref.parent) if what.ref.parent is not None else None
-        keys = [key for key in (named, parent) if key is not None]
-        found = Found()
-        await self._fetcher.load_bindings(found, keys)
-        bindings = [found.bindings.get(key) for key in keys]
-        subjects = {binding.subject if isinstance(binding, Binding) else None for binding in bindings}
-        if len(subjects) != 1 or (subject := subjects.pop()) is None:
-            pointer = resource.subject.pointer if resource.subject is not None else None
-            raise Refused(Code.VALUE_REFUSED, field=pointer or "/")
-        return subject
-
     async def seal_update(
         self, what: Addressed, draft: Draft, before: ClosedRecord, decision: Decision, principal: Principal
     ) -> SealedChange:
         """Seals what changes; what he cannot see keeps its stored ciphertext; what he was shown and sends back changes nothing.
 
-        Raises Refused: MASK_SUBMITTED, FIELD_NOT_WRITABLE, FIELD_UNKNOWN, SUBJECT_CHANGED, VALUE_REFUSED, RECORD_WITHHELD.
+        While the resource is adopted, stored clear values of sealed fields are sealed with it, and a record that nobody bound gets
+        keys and a seal id, pending as a create's: `bind` it before anything of the change is sent.
+        Raises Refused: MASK_SUBMITTED, FIELD_NOT_WRITABLE, FIELD_UNKNOWN, SUBJECT_CHANGED, VALUE_REFUSED, RECORD_WITHHELD,
+        SUBJECT_UNBOUND (the record that says whose this one is must be adopted first).
         """
         resource, sent = what.resource, draft.inside()
         if not isinstance(what.work, Update):
             raise AssertionError("asked to seal an update that is none")
-        replaces = what.work.mode is UpdateMode.REPLACE
         asking = self._asking(resource, principal)
         found = await self._fetcher.fetch(resource, [before])
         place = place_of(resource, found, before)
-        if place.shut is not None:
+        running = adopting(resource, asking.today)
+        unbound = place.shut is AlarmKind.RECORD_UNBOUND and bool(running)
+        if place.shut is not None and not unbound:
             raise Refused(Code.RECORD_WITHHELD)
-        subject = subject_of(resource, found, before)
+        subject = await self._whose.adopted(what, before) if unbound else subject_of(resource, found, before)
+        replaces = what.work.mode is UpdateMode.REPLACE
+        joining = Joining(
+            resource=resource,
+            look=lambda place: asking.look(place, decision, before.links),
+            write=decision.write,
+            before=before,
+            sent=sent,
+            replaces=replaces,
+            own=await self._whose.keeps(resource, sent, subject),
+            # All of a record that is replaced goes upstream, and all of one that comes under seal. Of another one only what is expected
+            # in clear: a value that somebody planted there stays withheld, and alarmed.
+            sweeps=sealed_of(resource) if replaces or unbound else running,
+            dice=self._dice,
+        )
+        if unbound:
+            return await self._adopt(what, joining, subject)
         if resource.seals and subject is not None:
             place = replace(place, keys=await self._fetcher.ensure(found, subject, classes_of(resource)))
-        silence = Silence.REMOVES_SEEN if replaces else Silence.KEEPS
-        pointer = resource.subject.pointer if resource.subject is not None else None
-
-        own = await self._names(resource, sent, subject)
-
-        def walk(*, adopt: bool) -> tuple[JsonObject, Change, Sealing]:
-            sealing = Sealing(partial(current_key, place.keys), place.about, self._dice)
-            change = Change(
-                asking.look(place, decision, before.links),
-                decision.write,
-                sealing,
-                subject=pointer,
-                own=own,
-                adopt=adopt,
-            )
-            return change.record(shape_of(resource), before.fields, sent, silence), change, sealing
-
         if subject is not None and self._view(asking, found, before, decision)[1].reload:
             await self._fetcher.load_keys(found, [subject], fresh=True)  # as in views
             place = replace(place, keys=found.keys[subject])
-        target, change, sealing = walk(adopt=False)
-        if replaces and change.set and change.clear_kept:
-            # The whole record goes upstream: what should be sealed there and is not yet is sealed on the way.
-            target, change, sealing = walk(adopt=True)
-        document = target if replaces else difference(before.fields, target)
-        return SealedChange(document, tuple(change.set), sealing.digests, not change.set, subject)
+        return joining.sealed(place, subject)
 
-    async def _names(self, resource: ResourceSpec, sent: Json, subject: str | None) -> bool:
-        """True unless a document names another data subject than the record's own; a record without one has none to change."""
-        named = named_by(resource, sent)
-        if subject is None or resource.subject is None or resource.subject.pointer is None:
-            return True
-        if named is None:
-            return at(sent, resource.subject.pointer) is None
-        found = Found()
-        await self._fetcher.load_bindings(found, [named])
-        other = found.bindings.get(named)
-        return isinstance(other, Binding) and other.subject == subject
+    async def _adopt(self, what: Addressed, joining: Joining, owner: str | None) -> SealedChange:
+        """Mints what a record that was there before needs, and seals under it. Nothing is left behind where nothing changes."""
+        resource = what.resource
+        generation = self._fetcher.data_keys.generation
+
+        def begin(connection: Connection) -> tuple[SealedChange, SubjectKeys]:
+            now = self._clock()
+            subject = owner or self._fetcher.data_keys.create_subject(connection, now)
+            keys = self._fetcher.minted(connection, subject, classes_of(resource))
+            seal = new_seal()
+            place = Place(keys, about_record(resource.upstream, resource.name, seal))
+            made = joining.sealed(place, subject)
+            if made.same:
+                raise _Unchanged(replace(made, subject=owner))
+            founds, parent = owner is None, what.ref.parent
+            pending = Pending(
+                seal, resource.upstream, resource.name, subject, founds, None, parent, now, what.ref
+            )
+            self._fetcher.bindings.begin(connection, pending)
+            return replace(made, pending=seal), keys
+
+        try:
+            made, keys = await self._store.write(begin)
+        except _Unchanged as unchanged:  # raised, so that all of it is rolled back
+            return unchanged.made
+        self._fetcher.data_keys.remember([keys], generation)
+        return made
 
     # ── pending and bound ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -312,12 +316,12 @@ class FieldLens:
         return None if sealed.pending is None else await self.bind_pending(sealed.pending, ref)
 
     async def drop(self, sealed: SealedChange) -> None:
-        """Forgets a pending binding whose create certainly did not happen."""
+        """Forgets a pending binding whose change certainly did not happen; one that is bound stays."""
         if sealed.pending is not None:
             await self.drop_pending(sealed.pending)
 
     async def bind_pending(self, seal: str, ref: ResourceRef) -> Alarm | None:
-        """Binds a pending seal to the record that its create made; None also when it is bound to just that one already."""
+        """Binds a pending seal to its record; None also when it is bound to just that one already."""
         try:
             return await self._store.write(lambda c: self._fetcher.bindings.bind(c, seal, ref))
         except IntegrityError as error:
@@ -325,9 +329,9 @@ class FieldLens:
                 raise
             return Alarm(AlarmKind.ALREADY_BOUND, ref.upstream, ref.resource)
 
-    async def drop_pending(self, seal: str) -> None:
-        """Forgets a pending seal; one that is bound stays."""
-        await self._store.write(lambda c: self._fetcher.bindings.drop(c, seal))
+    async def drop_pending(self, seal: str) -> bool:
+        """Forgets a pending seal; one that is bound stays, and gives False."""
+        return await self._store.write(lambda c: self._fetcher.bindings.drop(c, seal))
 
     async def kept(self, before: datetime, after: Pending | None) -> Sequence[Pending]:
         """Gives the next creates begun before that instant whose record was never seen, the oldest first; empty at the end."""

@@ -24,9 +24,10 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A create on its way: its seal is there, its record is not.
+    """A create on its way: its seal is there, its record is not. Or a record that is about to be adopted.
 
     parent: where it is being created. marker: what finds the record that this create makes. created: when the seal was minted.
+    adopts: the record that was there before, None for a create. It is bound before anything is sent: while it is pending, nothing was.
     """
 
     seal: str
@@ -37,3 +38,4 @@ class Pending:
     marker: str | None = field(repr=False)
     parent: ResourceRef | None
     created: datetime
+    adopts: ResourceRef | None = None

@@ -40,6 +40,7 @@ class Code(StrEnum):
     TOO_SLOW = "too-slow"
     CONFLICT = "conflict"
     SUBJECT_CHANGED = "subject-changed"
+    SUBJECT_UNBOUND = "subject-unbound"
     RECORD_WITHHELD = "record-withheld"
     IDEMPOTENCY_KEY_IN_USE = "idempotency-key-in-use"
     IDEMPOTENCY_UNANSWERED = "idempotency-unanswered"
@@ -87,6 +88,7 @@ STATUS: Mapping[Code, int] = {
     Code.TOO_SLOW: 408,
     Code.CONFLICT: 409,
     Code.SUBJECT_CHANGED: 409,
+    Code.SUBJECT_UNBOUND: 409,
     Code.RECORD_WITHHELD: 409,
     Code.IDEMPOTENCY_KEY_IN_USE: 409,
     Code.IDEMPOTENCY_UNANSWERED: 409,

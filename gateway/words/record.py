@@ -113,4 +113,6 @@ class SealedChange:
     same: bool
     subject: str | None
     marker: str | None = field(default=None, repr=False)
-    pending: str | None = None  # the pending binding's seal id, for a create
+    pending: str | None = (
+        None  # the pending binding's seal id: for a create, and for a change that adopts its record
+    )

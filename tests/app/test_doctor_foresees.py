@@ -117,12 +117,6 @@ def a_home_below_a_file(home: Path, stack: ExitStack) -> Environment:
     }
 
 
-@scenario("home folder", "gateway/store/owner.py")
-def stores_that_another_process_owns(home: Path, stack: ExitStack) -> Environment:
-    stack.enter_context(OwnerLock(home / "owner.lock"))
-    return {}
-
-
 # Keys, policy, upstreams, issuers
 
 
@@ -454,6 +448,7 @@ ELSEWHERE = {
     "audit/store/postgres.py": "the scenarios on PostgreSQL",
     "gateway/cli.py": "commands, not a start",
     "gateway/doctor.py": "the doctor itself",
+    "gateway/observe/collecting.py": "the extra `otlp` is absent: doctor asks can_collect, as a start does",
     "gateway/fetching.py": "an address that is read while it runs; read_issuers refuses it at a start (issuers.py)",
     "gateway/identity/demo.py": "`gatehouse demo` alone",
     "gateway/store/location.py": "an address that settings.py refuses already",

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from gateway.fields import FieldLens
 from gateway.fields.tables import BINDING, DATA_KEY, SUBJECT
+from gateway.keys import Keyring
 from gateway.words.draft import Draft
 from gateway.words.errors import Code, Refused
 from gateway.words.record import ClosedRecord
@@ -17,6 +19,7 @@ from gateway.words.resource import Idempotency, IdForm, Mask, UpdateMode
 from tests.fields.conftest import (
     CUSTOMER,
     MASKED,
+    MATERIAL,
     MESSAGE,
     NOW,
     THREAD,
@@ -366,7 +369,7 @@ async def test_an_unbound_or_mismatched_record_is_not_written(world: World) -> N
     thread = put(await world.thread(mine), customer_id=other.ref.record)
     assert (await refusal(world.update(CUSTOMER, stray, {"unit": "n"}, mode=MERGE)))[
         0
-    ] is Code.RECORD_WITHHELD
+    ] is Code.RECORD_WITHHELD  # it holds another record's ciphertexts: such a one is not adopted
     assert (await refusal(world.update(THREAD, thread, {"title": "x"}, mode=MERGE)))[
         0
     ] is Code.RECORD_WITHHELD
@@ -383,8 +386,12 @@ async def test_a_put_seals_on_the_way_what_is_still_in_clear(world: World) -> No
     assert (await world.view(CUSTOMER, after)).document["phone"] == "13812345678"
 
 
-async def test_a_patch_leaves_what_is_still_in_clear_as_it_is(world: World) -> None:
-    before = put(await world.customer(), note="calls on Mondays")
+async def test_a_patch_seals_what_may_still_come_in_clear_and_not_what_somebody_planted(world: World) -> None:
+    before = put(await world.customer(), note="calls on Mondays", phone="13812345678")
+    change = await world.update(CUSTOMER, before, {"unit": "n"}, mode=MERGE)
+    assert (change.document.keys(), set(change.set)) == ({"unit", "note"}, {"/unit", "/note"})
+    assert str(change.document["note"]).startswith("gh1:")
+    world.lens = FieldLens(world.store, Keyring(MATERIAL), clock=lambda: NOW + timedelta(days=1))
     change = await world.update(CUSTOMER, before, {"unit": "n"}, mode=MERGE)
     assert (change.document, change.set) == ({"unit": "n"}, ("/unit",))
 

@@ -10,9 +10,9 @@ import pytest
 from gateway.fields import FieldLens
 from gateway.fields.tokens import token
 from gateway.keys import Keyring
-from gateway.words.errors import Code, Misconfigured, Refused
+from gateway.words.errors import Misconfigured
 from gateway.words.record import ClosedRecord
-from gateway.words.resource import FieldClass, FieldSpec, SubjectRule, UpdateMode
+from gateway.words.resource import FieldClass, FieldSpec, SubjectRule
 from tests.fields.conftest import (
     CLEAR,
     CUSTOMER,
@@ -185,19 +185,6 @@ async def test_an_adopted_record_that_nobody_bound_shows_its_clear_values_only(w
     view = await world.view(CUSTOMER, ClosedRecord(ref, {"id": "c99", "note": "an old one"}))
     assert view.document == {"id": "c99", "note": "an old one"}
     assert kinds(view) == []
-
-
-@pytest.mark.parametrize("mode", UpdateMode)
-async def test_an_adopted_record_that_nobody_bound_is_read_only(world: World, mode: UpdateMode) -> None:
-    stored = await world.customer()
-    record = ClosedRecord(replace(stored.ref, record="c99"), {"id": "c99", "note": "an old one", "unit": "n"})
-    for sent in ({"id": "c99", "note": "new"}, {"id": "c99", "note": "an old one", "unit": "s"}):
-        with pytest.raises(Refused) as refused:
-            await world.update(CUSTOMER, record, sent, mode=mode)
-        assert refused.value.code is Code.RECORD_WITHHELD
-    with pytest.raises(Refused) as refused:
-        await world.create(THREAD, {"customer_id": "c99", "title": "t"})
-    assert refused.value.code is Code.VALUE_REFUSED
 
 
 async def test_an_unbound_record_shows_nothing_sealed(world: World) -> None:

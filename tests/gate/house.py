@@ -459,8 +459,9 @@ class LensByHand:
     async def drop(self, sealed: SealedChange) -> None:
         self.pending.discard(sealed.pending or "")
 
-    async def drop_pending(self, seal: str) -> None:
+    async def drop_pending(self, seal: str) -> bool:
         self.pending.discard(seal)
+        return seal not in self.bound.values()
 
     async def located(self, upstream: str, resource: str, reference: str) -> ResourceRef | None:
         return ResourceRef(upstream, resource, reference) if reference in self.bound else None

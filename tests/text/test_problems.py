@@ -20,7 +20,7 @@ STATUS = {
     404: "not-found",
     405: "method-not-listed",
     408: "too-slow",
-    409: "conflict subject-changed record-withheld idempotency-key-in-use idempotency-unanswered",
+    409: "conflict subject-changed subject-unbound record-withheld idempotency-key-in-use idempotency-unanswered",
     412: "changed-meanwhile",
     413: "body-too-large",
     414: "target-too-long",
