@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final, Protocol
 
 from audit import AuditError
 from gateway.edge.asgi import Answer, App, Gone, Message, Receive, Scope, Send, body_of, send_answer
+from gateway.edge.ticks import ALIKE, until_tick
 from gateway.observe import Count, Metrics, Outcome, event, place_of
 from gateway.rooms import Reply
 from gateway.text import Language, pick_language
@@ -112,6 +114,7 @@ class Door:
     ) -> None:
         """Reads, works, answers. `work` gives None when it has answered by itself; `begun` says that it had begun to."""
         request_id, start = new_id("req"), perf_counter()
+        begun_at = asyncio.get_running_loop().time()
         answer: Answer | None
         try:
             answer = await work(await self._read(scope, receive, request_id))
@@ -121,6 +124,9 @@ class Door:
             return
         except GatehouseError as error:
             answer = self._refuse(error, _language(scope), request_id)
+            if error.code in ALIKE and error.entry is not None:
+                with suppress(asyncio.CancelledError):  # a stop out of patience: it is answered at once
+                    await until_tick(begun_at)
         except asyncio.CancelledError:
             # Only a stop that has run out of patience cancels a request. The corridor goes on and records what becomes of it;
             # its caller is told that nobody can tell him now, in our words and not in the server's.

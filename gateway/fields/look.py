@@ -92,9 +92,8 @@ class Look:
             if how is WITHHELD and self._place.shut is not AlarmKind.RECORD_UNBOUND:
                 return WITHHELD, None
             return self._sealed(spec, pointer, how, stored)
-        if (
-            type(stored) is str and spec.cls is not FieldClass.LINK
-        ):  # most values: one text in a field for texts
+        # Most values: one text in a field for texts.
+        if type(stored) is str and spec.cls is not FieldClass.LINK:
             if stored.startswith(PREFIX):
                 self.alarm(AlarmKind.ENVELOPE_MISPLACED, spec.pattern)
                 return WITHHELD, None

@@ -43,6 +43,10 @@ class Echo:
                 raise ZeroDivisionError("the secret of 张伟 13800001234")
             case "/crm/half-done":
                 raise Unavailable(Code.OUTCOME_UNRECORDED) from ZeroDivisionError()
+            case "/crm/hidden" | "/crm/said":
+                error = Refused(Code.NOT_FOUND if call.path == "/crm/hidden" else Code.CONFLICT)
+                error.entry = "1:ab"
+                raise error
             case "/crm/unknown":
                 raise Unidentified
             case "/crm/methods":

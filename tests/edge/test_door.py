@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import threading
@@ -10,7 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.edge import Dispatcher, Door, Listener, Server
+from gateway.edge import Dispatcher, Door, Listener, Server, door
+from gateway.edge.ticks import next_tick, until_tick
 from gateway.wire.limits import Limits
 from gateway.words.errors import Code, Misconfigured
 from tests.edge.conftest import Echo, House, Wire
@@ -121,6 +123,35 @@ def test_a_defect_behind_an_outcome_that_nobody_recorded_is_logged_too(
         assert house.get(b"/crm/half-done").code == "outcome-unrecorded"
     (record,) = [record for record in caplog.records if record.name == "gatehouse"]
     assert (record.msg, record.__dict__["gatehouse_fields"]["error"]) == ("defect", "ZeroDivisionError")
+
+
+def test_what_a_record_is_not_there_for_leaves_on_a_tick_and_nothing_else_waits(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    async def noted(start: float) -> None:
+        waited.append(start)
+
+    monkeypatch.setattr(door, "until_tick", noted)
+    for target, waits in ((b"/crm/hidden", 1), (b"/crm/said", 1), (b"/crm/unknown", 1), (b"/nowhere", 1)):
+        house.get(target)
+        assert len(waited) == waits
+
+
+@pytest.mark.parametrize(
+    ("now", "tick"), [(7.0, 7.025), (7.001, 7.025), (7.0249, 7.025), (7.03, 7.05), (8.51, 8.525)]
+)
+def test_a_tick_is_counted_from_the_requests_beginning(now: float, tick: float) -> None:
+    assert next_tick(7.0, now) == pytest.approx(tick)
+
+
+async def test_a_tick_comes_at_its_time_whatever_was_done_before() -> None:
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    await until_tick(start)
+    assert loop.time() - start >= 0.024
+    assert loop.time() >= start
 
 
 def test_a_header_that_could_not_be_sent_as_it_is_is_a_defect(house: House) -> None:
