@@ -94,7 +94,7 @@ async def test_what_was_made_is_found_again_by_the_gateways_own_binding_and_show
 ) -> None:
     made = [await desk.customer("c") for _ in range(2)]
     customer = told(made[0])[1]["id"]
-    thread = {"customer_id": customer, "title": "a question", "channel": "chat", "unit": SHANGHAI}
+    thread = {"customer_id": customer, "title": "a question", "status": "open", "unit": SHANGHAI}
     threads = [await desk.ask("agent", "POST", "/crm/threads", "t", thread) for _ in range(2)]
     path = f"/crm/threads/{told(threads[0])[1]['id']}/messages"
     message = {"author_kind": "staff", "author": "app:demo-agent", "body": "an answer", "unit": SHANGHAI}
@@ -120,7 +120,13 @@ async def test_what_was_made_is_found_again_by_the_gateways_own_binding_and_show
 
 async def test_a_deleted_record_is_decided_on_by_the_facts_that_its_intent_recorded(desk: Desk) -> None:
     customer = told(await desk.customer("c"))[1]["id"]
-    thread = {"customer_id": customer, "title": "a question", "unit": SHANGHAI, "tags": ["a", "b"]}
+    thread = {
+        "customer_id": customer,
+        "title": "a question",
+        "status": "open",
+        "unit": SHANGHAI,
+        "tags": ["a", "b"],
+    }
     made = told(await desk.ask("supervisor", "POST", "/crm/threads", "t", thread))[1]
     path = f"/crm/threads/{made['id']}"
     await desk.ask("supervisor", "PATCH", path, "close", {"status": "closed"})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from audit import AuditEvent, Kind
+from audit import AuditEvent, EventRefused, Kind
 from gateway.idempotency.tables import IDEMPOTENCY_KEY
 from gateway.rooms import Answer, Reply
 from gateway.text import Language
@@ -384,6 +384,42 @@ async def test_below_a_record_that_was_hidden_or_removed_since_nothing_is_told(
     del house.shelf.things["p"]
     error = await refused(house, verb, record, body=body, below="p")
     assert (error.code, error.params) == (Code.NOT_FOUND, {})
+
+
+async def test_a_record_that_is_more_than_an_entry_holds_is_told_as_done_and_not_shown(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await made(house, **NEW)
+    append = house.log.append
+
+    async def too_large(event: AuditEvent, **given: Any) -> Any:
+        if event.kind is Kind.SERVED and event.records:
+            raise EventRefused("a record's part would be larger")
+        return await append(event, **given)
+
+    monkeypatch.setattr(house.log, "append", too_large)
+    again = await made(house, **NEW)
+    assert (again.status, again.body) == (201, b"")
+    assert "etag" not in dict(again.headers)
+    entry = (await house.entries())[-1]
+    assert (entry["upstream"]["replay"], entry["parts"]) == (1, [])
+
+
+async def test_a_fact_that_a_deleted_record_had_not_in_its_entry_is_not_taken_for_absent(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.shelf.put("a", name="one", owner=["no fact"])
+    await made(house, Verb.DELETE, "a")
+    asked: list[Facts] = []
+    decide = PreparedByHand.decide
+
+    def noted(prepared: PreparedByHand, facts: Facts) -> Decision:
+        asked.append(facts)
+        return decide(prepared, facts)
+
+    monkeypatch.setattr(PreparedByHand, "decide", noted)
+    await made(house, Verb.DELETE, "a")
+    assert (asked[0].values, asked[0].unfit) == ({"name": "one"}, {"owner", "secret"})
 
 
 async def test_a_repetition_shows_no_field_that_was_closed_since(house: House) -> None:
