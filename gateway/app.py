@@ -25,10 +25,12 @@ from gateway.corridor.settle import Settler
 from gateway.corridor.turns import Turns
 from gateway.credentials import Declared, Keys, KeySettlement
 from gateway.edge import App, Dispatcher, Door, Listener, Server
+from gateway.exposure import exposed
 from gateway.fetching import fetch
 from gateway.fields import FieldLens
 from gateway.gate import Gate
 from gateway.identity import Identity, Issuer, keyed_hash, read_issuers
+from gateway.identity.demo import APPLICATIONS
 from gateway.jobs import Loops
 from gateway.keys import KeyedEvidence, Keyring, SealedTexts, from_file
 from gateway.observe import Alarms, Metrics, event, place_of
@@ -169,7 +171,14 @@ async def open_house(
         if settings.issuers_file is not None:
             issuers = (*issuers, *read_issuers(settings.issuers_file, settings.audience))
         hashing = keyed_hash(keyring)
-        identity = Identity(store=stores.state, keyed_hash=hashing, issuers=issuers, clock=clock, fetch=fetch)
+        identity = Identity(
+            store=stores.state,
+            keyed_hash=hashing,
+            issuers=issuers,
+            clock=clock,
+            fetch=fetch,
+            barred=APPLICATIONS if exposed(settings) else None,
+        )
         fields = FieldLens(stores.state, keyring, clock=clock)
         evidence = KeyedEvidence(keyring)
         facts = FactRoom(catalogue.of_record, catalogue.of_draft)

@@ -51,7 +51,7 @@ KEYS = (
     DemoKey("agent", "app:demo-agent", frozenset({"service"})),
     DemoKey("supervisor", "app:demo-supervisor", frozenset({"service"})),
     DemoKey("auditor", "app:demo-auditor", frozenset({"audit"})),
-    DemoKey("desk", "app:desk", frozenset({"service", "complaint"})),
+    DemoKey("desk", "app:demo-desk", frozenset({"service", "complaint"})),
     DemoKey("admin", "app:demo-admin", frozenset({"maintenance"})),
 )
 
@@ -90,12 +90,13 @@ async def credentials(
     operator = AsSystem("operator", {PURPOSE})
     for key in keys:
         known = kept.get(key.name)
-        if known is not None and datetime.fromisoformat(known["ends"]) > now() + RENEWED_BEFORE:
+        same = known is not None and known.get("application") == key.application
+        if known is not None and same and datetime.fromisoformat(known["ends"]) > now() + RENEWED_BEFORE:
             continue
         ends = now() + LIFETIME
         wish = Wish(key.application, frozenset(), key.purposes, ends)
         issued = await house.keys.issue(Asker(new_id("req"), operator.give, PURPOSE), lambda w=wish: w)  # type: ignore[misc]  # bound at once
-        kept[key.name] = {"key": issued.text, "ends": ends.isoformat()}
+        kept[key.name] = {"application": key.application, "key": issued.text, "ends": ends.isoformat()}
         _write(path, orjson.dumps(kept, option=orjson.OPT_INDENT_2))
     return {name: entry["key"] for name, entry in kept.items()}
 
@@ -216,7 +217,7 @@ def lines(base: str, keys: Mapping[str, str], issuer: DemoIssuer, shown: Example
         f"-d '{{\"level\":\"gold\"}}' '{customer}'"
     )
     made.append(f"curl -s -X DELETE -H 'Authorization: Bearer {keys['agent']}' '{customer}'")
-    token = issuer.mint("li.wei", "app:desk", 15, now=utc_now())
+    token = issuer.mint("li.wei", "app:demo-desk", 15, now=utc_now())
     made.append(
         f"curl -s -H 'Authorization: Bearer {keys['desk']}' -H 'Gatehouse-Purpose: service' -H 'Gatehouse-Person: {token}' '{customer}'"
     )

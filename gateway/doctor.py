@@ -12,6 +12,7 @@ from functools import partial
 from gateway import settings as table
 from gateway.bundles import read
 from gateway.edge import probe
+from gateway.exposure import check_address
 from gateway.identity import read_issuers
 from gateway.keys import from_file
 from gateway.settings import Settings
@@ -74,6 +75,7 @@ def _checks(settings: Settings, say: Say) -> Iterator[tuple[str, Callable[[], ob
     if settings.issuers_file is not None:
         path = settings.issuers_file
         yield say("doctor.issuers"), lambda: read_issuers(path, settings.audience)
+    yield say("doctor.address"), lambda: check_address(settings)
     yield say("doctor.port", port=settings.port), lambda: _port(settings, say)
 
 

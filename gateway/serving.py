@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 
 from gateway import demo
-from gateway.app import House, open_house, serve
+from gateway.app import House, open_house, serve, utc_now
 from gateway.edge import Server, probe
+from gateway.exposure import check_address, check_credentials, exposed
+from gateway.identity import all_keys
 from gateway.identity.demo import DemoIssuer
 from gateway.observe import keep_memory_private
 from gateway.settings import Settings
@@ -17,25 +19,31 @@ from gateway.stores import any_store
 from gateway.words.errors import Misconfigured
 
 Say = Callable[..., None]
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 async def serve_forever(settings: Settings) -> None:
-    """Serves with what is configured; makes nothing that an operator should have made."""
+    """Serves with what is configured; makes nothing that an operator should have made.
+
+    Raises Misconfigured, and nothing has listened: what open_house raises, and off this machine where it would serve in clear or
+    take a credential of the demonstration.
+    """
     _begin()
     if not settings.keys.exists():
         raise _no_keys(settings)
+    check_address(settings)
     probe(settings.host, settings.port)
     async with open_house(settings) as house:
+        check_credentials(settings, await house.stores.state.scan(all_keys), utc_now())
         await serve(house, started=lambda _: None)
 
 
 async def serve_demo(settings: Settings, say: Say) -> None:
     """Sets up, loads the sample, serves, prints credentials and lines to paste. Raises Misconfigured off the loopback address."""
     _begin()
-    if settings.host not in LOOPBACK:
+    if exposed(settings):
         raise Misconfigured(
-            "the demo's credentials are for this machine only: set GATEHOUSE_HOST to 127.0.0.1, or use `gatehouse run`"
+            "the demo's credentials are for this machine only: set GATEHOUSE_HOST to 127.0.0.1 and leave "
+            "GATEHOUSE_TLS_TERMINATED off, or use `gatehouse run`"
         )
     if not settings.keys.exists() and await any_store(settings):
         raise _no_keys(settings)

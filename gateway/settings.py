@@ -62,6 +62,12 @@ def _optional_path(text: str) -> Path | None:
     return _path(text) if text else None
 
 
+def _switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError("a switch is on or off")
+    return text == "on"
+
+
 def _language(text: str) -> str:
     if text not in ("en", "zh"):
         raise ValueError("the languages are en and zh")
@@ -83,6 +89,12 @@ class Settings:
     home: Path = _setting("var", _path, "Everything that a run creates lies in this folder.")
     host: str = _setting("127.0.0.1", str, "The address that the data plane and the control plane listen on.")
     port: int = _setting("8080", _port, "The port that they listen on.")
+    tls_terminated: bool = _setting(
+        "off",
+        _switch,
+        "Declares that a proxy ends TLS in front of this address and nothing else can reach it: without it (or TLS of its own) `run` "
+        "refuses an address that is not loopback; with it the demo's credentials are refused on every address.",
+    )
     database_url: str = _setting(
         "",
         str,
@@ -110,7 +122,7 @@ class Settings:
     audience: str = _setting("gatehouse", str, "What a person's token must name in `aud`.")
     socket: bool = _setting(
         "on",
-        lambda text: {"on": True, "off": False}[text],
+        _switch,
         "Whether commands may talk to the running process over a socket (0600).",
     )
     max_body_bytes: int = _setting("1048576", _count, "The largest request body that is read.", "bytes")

@@ -34,19 +34,22 @@ class Identity:
         issuers: Sequence[Issuer],
         clock: Callable[[], datetime],
         fetch: Fetch | None = None,
+        barred: str | None = None,
     ) -> None:
+        """barred: applications whose names begin so have no key here, whoever issues one on this or another process."""
         self.strangers = Strangers()
         self._store = store
         self._keys = ApiKeys(keyed_hash)
         self._persons = Persons(issuers, fetch)
         self._clock = clock
+        self._barred = barred
 
     def load(self, connection: Connection) -> None:
         """Reads every key and every key file anew; what was there before serves until this has succeeded.
 
         Raises Misconfigured where an issuer's key file was never good.
         """
-        self._keys.replace(all_keys(connection))
+        self._keys.replace(key for key in all_keys(connection) if not self._bars(key))
         self._persons.load()
 
     async def update_issuers(self) -> None:
@@ -76,10 +79,13 @@ class Identity:
 
     async def _again(self, old: ApiKey, now: datetime) -> tuple[ApiKey | None, Stranger | None]:
         key = await self._store.read(lambda connection: read_key(connection, old.id))
-        if key is None:
+        if key is None or self._bars(key):
             return None, Stranger.KEY_UNKNOWN
         self._keys.learn(old, key)
         return key, fault(key, now)
+
+    def _bars(self, key: ApiKey) -> bool:
+        return self._barred is not None and key.application.startswith(self._barred)
 
     async def _person(self, tokens: Sequence[str], application: str) -> Proven:
         try:
