@@ -16,6 +16,7 @@ from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, RecordPart
 from gateway import __version__, catalogue, local
 from gateway.bundles import SYSTEM, Bundles
 from gateway.catalogue import Catalogue
+from gateway.certificates import Certificates
 from gateway.control import ControlDeps, create_control
 from gateway.corridor.desk import Desk
 from gateway.corridor.facts import FactRoom
@@ -24,7 +25,7 @@ from gateway.corridor.late import Latecomers
 from gateway.corridor.settle import Settler
 from gateway.corridor.turns import Turns
 from gateway.credentials import Declared, Keys, KeySettlement
-from gateway.edge import App, Dispatcher, Door, Listener, Server
+from gateway.edge import App, Dispatcher, Door, Listener, ListenerTls, Server
 from gateway.exposure import exposed
 from gateway.fetching import fetch
 from gateway.fields import FieldLens
@@ -254,12 +255,12 @@ async def open_house(
         yield house
 
 
-async def serve(house: House, *, started: Callable[[Server], None]) -> None:
-    """Serves until a signal, then finishes what is under way, sums up and returns."""
+async def serve(house: House, *, started: Callable[[Server], None], tls: ListenerTls | None = None) -> None:
+    """Serves until a signal, then finishes what is under way, sums up and returns. tls: of the port, None for plain HTTP."""
     settings = house.settings
     limits = replace(DEFAULT_LIMITS, stop_seconds=int(settings.stop_seconds))
     dispatcher = house.dispatcher()
-    listeners = [Listener(settings.host, settings.port, dispatcher)]
+    listeners = [Listener(settings.host, settings.port, dispatcher, tls)]
     reading = Reading(house.keys.desk)
     server = Server(listeners, limits=limits, refused=house.door.unrecorded, settled=house.door.settled)
     loops = Loops(_report)
@@ -270,6 +271,9 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     loops.every(settings.watch_seconds, "policies", lambda: house.bundles.watch(house.held, house.log))
     if settings.database_url:
         loops.every(settings.watch_seconds, "caches", house.held.catch_up)
+    warn = timedelta(days=settings.tls_warn_days)
+    certificates = Certificates(house.alarms, warn, utc_now, listener=tls)
+    loops.every(settings.watch_seconds, "certificates", certificates.watch)
     gc.collect()
     gc.freeze()  # what was loaded stays: a collection never walks through the policy again
     gc.set_threshold(*_COLLECTED)

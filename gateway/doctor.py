@@ -7,12 +7,13 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from gateway import settings as table
 from gateway.bundles import read
 from gateway.edge import probe
-from gateway.exposure import check_address
+from gateway.exposure import check_address, listener_tls
 from gateway.identity import read_issuers
 from gateway.keys import from_file
 from gateway.settings import Settings
@@ -76,6 +77,8 @@ def _checks(settings: Settings, say: Say) -> Iterator[tuple[str, Callable[[], ob
         path = settings.issuers_file
         yield say("doctor.issuers"), lambda: read_issuers(path, settings.audience)
     yield say("doctor.address"), lambda: check_address(settings)
+    if settings.tls_certificate_file is not None or settings.tls_key_file is not None:
+        yield say("doctor.certificate"), lambda: _certificate(settings, say)
     yield say("doctor.port", port=settings.port), lambda: _port(settings, say)
 
 
@@ -106,6 +109,13 @@ def _stores(settings: Settings, say: Say) -> None:
     if there and len(there) < len(files):
         missing = ", ".join(path.name for path in files if path.name not in there)
         raise Misconfigured(say("doctor.store-missing", missing=missing, there=", ".join(there)))
+
+
+def _certificate(settings: Settings, say: Say) -> None:
+    now = datetime.now(UTC)
+    tls = listener_tls(settings, lambda: now)
+    if tls is not None and tls.ends - now <= timedelta(days=settings.tls_warn_days):
+        raise Misconfigured(say("doctor.certificate-ends", days=(tls.ends - now).days))
 
 
 def _port(settings: Settings, say: Say) -> None:

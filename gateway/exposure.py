@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from gateway.edge import ListenerTls
 from gateway.identity import ApiKey, read_issuers
 from gateway.identity.demo import APPLICATIONS, ISSUER
 from gateway.settings import Settings
@@ -34,13 +35,26 @@ def exposed(settings: Settings) -> bool:
     return settings.tls_terminated or not loopback(settings.host)
 
 
+def listener_tls(settings: Settings, now: Callable[[], datetime]) -> ListenerTls | None:
+    """Gives the TLS of our own port, None where it speaks plain HTTP. Raises Misconfigured for files that cannot be used."""
+    certificate, key = settings.tls_certificate_file, settings.tls_key_file
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise Misconfigured(
+            "half of a certificate is set: GATEHOUSE_TLS_CERTIFICATE_FILE and GATEHOUSE_TLS_KEY_FILE go together"
+        )
+    return ListenerTls(certificate, key, now)
+
+
 def check_address(settings: Settings) -> None:
     """Raises Misconfigured where credentials and clear values would cross a network unprotected, as far as settings tell."""
-    if not loopback(settings.host) and not settings.tls_terminated:
+    own = settings.tls_certificate_file is not None
+    if not own and not loopback(settings.host) and not settings.tls_terminated:
         raise Misconfigured(
             f"refuses plain HTTP on {settings.host}: what crosses the network in clear can be read and replayed. "
-            "Set GATEHOUSE_HOST to 127.0.0.1, or GATEHOUSE_TLS_TERMINATED to on where a proxy ends TLS in front of this "
-            "address and nothing else can reach it"
+            "Set GATEHOUSE_TLS_CERTIFICATE_FILE and GATEHOUSE_TLS_KEY_FILE, or GATEHOUSE_HOST to 127.0.0.1, or "
+            "GATEHOUSE_TLS_TERMINATED to on where a proxy ends TLS in front of this address and nothing else can reach it"
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from gateway import demo
 from gateway.app import House, open_house, serve, utc_now
 from gateway.edge import Server, probe
-from gateway.exposure import check_address, check_credentials, exposed
+from gateway.exposure import check_address, check_credentials, exposed, listener_tls
 from gateway.identity import all_keys
 from gateway.identity.demo import DemoIssuer
 from gateway.observe import keep_memory_private
@@ -31,10 +31,11 @@ async def serve_forever(settings: Settings) -> None:
     if not settings.keys.exists():
         raise _no_keys(settings)
     check_address(settings)
+    tls = listener_tls(settings, utc_now)
     probe(settings.host, settings.port)
     async with open_house(settings) as house:
         check_credentials(settings, await house.stores.state.scan(all_keys), utc_now())
-        await serve(house, started=lambda _: None)
+        await serve(house, started=lambda _: None, tls=tls)
 
 
 async def serve_demo(settings: Settings, say: Say) -> None:
@@ -47,6 +48,7 @@ async def serve_demo(settings: Settings, say: Say) -> None:
         )
     if not settings.keys.exists() and await any_store(settings):
         raise _no_keys(settings)
+    tls = listener_tls(settings, utc_now)
     probe(settings.host, settings.port)
     issuer = demo.prepare(settings)
     async with open_house(settings, issuers=(issuer.terms(),)) as house:
@@ -54,7 +56,9 @@ async def serve_demo(settings: Settings, say: Say) -> None:
         if await demo.load_sample(house, _Progress(say)):
             say("demo.loaded")
         example = await demo.example(house)
-        await serve(house, started=lambda server: _welcome(server, house, keys, issuer, example, say))
+        await serve(
+            house, started=lambda server: _welcome(server, house, keys, issuer, example, say), tls=tls
+        )
 
 
 def _begin() -> None:
@@ -88,7 +92,8 @@ def _welcome(
     server: Server, house: House, keys: Mapping[str, str], issuer: DemoIssuer, example: demo.Example, say: Say
 ) -> None:
     ((host, port),) = server.addresses
-    base = f"http://{host}:{port}"
+    scheme = "http" if house.settings.tls_certificate_file is None else "https"
+    base = f"{scheme}://{host}:{port}"
     say("demo.serving", base=base)
     for name, key in keys.items():
         say("demo.key", name=name, credential=key)

@@ -89,10 +89,25 @@ class Settings:
     home: Path = _setting("var", _path, "Everything that a run creates lies in this folder.")
     host: str = _setting("127.0.0.1", str, "The address that the data plane and the control plane listen on.")
     port: int = _setting("8080", _port, "The port that they listen on.")
+    tls_certificate_file: Path | None = _setting(
+        "",
+        _optional_path,
+        "The certificate (PEM, with what stands above it) of that address, which then speaks TLS 1.2 or later; empty means plain "
+        "HTTP. A changed pair of files is taken while it serves.",
+    )
+    tls_key_file: Path | None = _setting(
+        "", _optional_path, "The private key of that certificate: PEM, no pass phrase, mode 0600."
+    )
+    tls_warn_days: int = _setting(
+        "21",
+        _count,
+        "How long before a certificate ends it is an alarm each day, and a line of `doctor`.",
+        "days",
+    )
     tls_terminated: bool = _setting(
         "off",
         _switch,
-        "Declares that a proxy ends TLS in front of this address and nothing else can reach it: without it (or TLS of its own) `run` "
+        "Declares that a proxy ends TLS in front of this address and nothing else can reach it: without it or a certificate `run` "
         "refuses an address that is not loopback; with it the demo's credentials are refused on every address.",
     )
     database_url: str = _setting(

@@ -4,5 +4,6 @@ from gateway.edge.asgi import App
 from gateway.edge.dispatch import Dispatcher
 from gateway.edge.door import Corridor, Door
 from gateway.edge.server import Listener, Server, probe
+from gateway.edge.tls import ListenerTls
 
-__all__ = ["App", "Corridor", "Dispatcher", "Door", "Listener", "Server", "probe"]
+__all__ = ["App", "Corridor", "Dispatcher", "Door", "Listener", "ListenerTls", "Server", "probe"]

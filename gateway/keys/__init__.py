@@ -1,5 +1,6 @@
 """Ground: keys, and what is made with them alone. Which data keys exist the fields room keeps; here they are wrapped."""
 
+from gateway.keys.certificates import Pair, Refusal, Rotating, read_certificates, read_pair
 from gateway.keys.evidence import KeyedEvidence
 from gateway.keys.keyring import DataKeyPlace, Keyring, KeyringStatus, Unopened
 from gateway.keys.labels import Label
@@ -14,6 +15,9 @@ __all__ = [
     "KeyringStatus",
     "Label",
     "Material",
+    "Pair",
+    "Refusal",
+    "Rotating",
     "SealedTexts",
     "Unopened",
     "add_version",
@@ -21,4 +25,6 @@ __all__ = [
     "from_environment",
     "from_file",
     "parted",
+    "read_certificates",
+    "read_pair",
 ]

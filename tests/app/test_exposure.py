@@ -15,7 +15,7 @@ from gateway.app import House, open_house, utc_now
 from gateway.corridor.desk import Asker
 from gateway.credentials import Wish
 from gateway.doctor import examine
-from gateway.exposure import check_address, check_credentials, exposed, loopback
+from gateway.exposure import check_address, check_credentials, exposed, listener_tls, loopback
 from gateway.identity import all_keys
 from gateway.identity.demo import APPLICATIONS
 from gateway.keys import create_key_file
@@ -24,6 +24,7 @@ from gateway.settings import Settings, read
 from gateway.words.errors import Misconfigured, Unidentified
 from gateway.words.ids import new_id
 from tests.app.asking import ask
+from tests.certificates import DAY, Authority, Files, now
 
 
 def settings(home: Path, **more: str) -> Settings:
@@ -59,6 +60,60 @@ async def test_run_serves_no_plain_http_to_others(tmp_path: Path) -> None:
 
 def test_a_declared_proxy_lets_it_listen_anywhere(tmp_path: Path) -> None:
     check_address(settings(tmp_path, GATEHOUSE_HOST="0.0.0.0", GATEHOUSE_TLS_TERMINATED="on"))
+
+
+def certified(home: Path, pair: Files) -> Settings:
+    return settings(
+        home,
+        GATEHOUSE_HOST="0.0.0.0",
+        GATEHOUSE_TLS_CERTIFICATE_FILE=str(pair.certificate),
+        GATEHOUSE_TLS_KEY_FILE=str(pair.key),
+    )
+
+
+def test_a_certificate_of_its_own_lets_it_listen_anywhere(tmp_path: Path) -> None:
+    chosen = certified(tmp_path, Authority(tmp_path).issue("gate.test"))
+    check_address(chosen)
+    assert listener_tls(chosen, utc_now) is not None
+    assert exposed(chosen)
+
+
+async def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
+    create_key_file(tmp_path / "keys.json")
+    pair = Authority(tmp_path).issue("gate.test")
+    pair.key.chmod(0o644)
+    with pytest.raises(Misconfigured, match=r"leaf\.key: others may read or write it"):
+        await serve_forever(certified(tmp_path, pair))
+
+
+@pytest.mark.parametrize("half", ["CERTIFICATE", "KEY"])
+def test_half_of_a_certificate_is_none(tmp_path: Path, half: str) -> None:
+    with pytest.raises(Misconfigured, match="go together"):
+        listener_tls(settings(tmp_path, **{f"GATEHOUSE_TLS_{half}_FILE": "x.pem"}), utc_now)
+
+
+def test_the_doctor_looks_at_the_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+
+    def said(pair: Files) -> str:
+        found = [
+            check.todo for check in examine(environment_of(pair, tmp_path)) if check.what == "certificate"
+        ]
+        (todo,) = found
+        return todo
+
+    assert said(authority.issue("gate.test")) == ""
+    assert "ends in 5 days" in said(authority.issue("gate.test", ends=now() + 5.5 * DAY))
+    assert "ended on" in said(authority.issue("gate.test", begins=now() - 2 * DAY, ends=now() - DAY))
+
+
+def environment_of(pair: Files, home: Path) -> dict[str, str]:
+    return {
+        "GATEHOUSE_HOME": str(home),
+        "GATEHOUSE_PORT": "0",
+        "GATEHOUSE_TLS_CERTIFICATE_FILE": str(pair.certificate),
+        "GATEHOUSE_TLS_KEY_FILE": str(pair.key),
+    }
 
 
 def test_the_doctor_says_it_too(tmp_path: Path) -> None:
