@@ -272,7 +272,7 @@ async def serve(house: House, *, started: Callable[[Server], None], tls: Listene
     if settings.database_url:
         loops.every(settings.watch_seconds, "caches", house.held.catch_up)
     warn = timedelta(days=settings.tls_warn_days)
-    certificates = Certificates(house.alarms, warn, utc_now, listener=tls)
+    certificates = Certificates(house.alarms, warn, utc_now, listener=tls, upstreams=house.bundles.look)
     loops.every(settings.watch_seconds, "certificates", certificates.watch)
     gc.collect()
     gc.freeze()  # what was loaded stays: a collection never walks through the policy again

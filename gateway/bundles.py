@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from gateway.fields import shape_of
 from gateway.observe import event
 from gateway.policy import Bundle, PolicyDecider
 from gateway.rooms import FactSource, Lens, Seals
-from gateway.upstream import Adapter, AllowedHosts, AsgiApp, AsgiTransport, Places
+from gateway.upstream import Adapter, AllowedHosts, AsgiApp, AsgiTransport, Look, Places
 from gateway.words.errors import Misconfigured
 from gateway.words.ids import new_id
 
@@ -127,6 +127,13 @@ class Bundles:
             _tell(error.problems, self.digest)
             return
         await self.enter(held, ruled, digest, self.digest)
+
+    async def look(self) -> Iterable[Look]:
+        """Looks at the upstreams' certificate files; those of bundles that were in force before too, whose requests may still run."""
+        found: dict[str, Look] = {}
+        for places in tuple(self._places):
+            found |= {look.upstream: look for look in await places.look()}
+        return found.values()
 
     async def close(self) -> None:
         """Ends every connection to upstreams."""

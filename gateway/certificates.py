@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
 from gateway.edge import ListenerTls
 from gateway.keys import Refusal
 from gateway.observe import Alarms, event
+from gateway.upstream import Look, Renewed
 from gateway.words.control import CONTROL_UPSTREAM
 from gateway.words.record import Alarm, AlarmKind
 
 LISTENER = "listener"
+OURS = "certificate"
+"""The resource of an alarm about what we show, or hold, an upstream to."""
 AGAIN = timedelta(days=1)
 """How often a certificate that ends soon is told of."""
 
@@ -28,11 +31,13 @@ class Certificates:
         now: Callable[[], datetime],
         *,
         listener: ListenerTls | None,
+        upstreams: Callable[[], Awaitable[Iterable[Look]]],
     ) -> None:
         self._alarms = alarms
         self._warn = warn
         self._now = now
         self._listener = listener
+        self._upstreams = upstreams
         self._told: dict[tuple[str, str], datetime] = {}
 
     async def watch(self) -> None:
@@ -41,8 +46,12 @@ class Certificates:
             found = await asyncio.to_thread(self._listener.look)
             self._take(CONTROL_UPSTREAM, LISTENER, found)
             self._ending(CONTROL_UPSTREAM, LISTENER, self._listener.ends)
+        for look in await self._upstreams():
+            self._take(look.upstream, OURS, look.found)
+            if look.ends is not None:
+                self._ending(look.upstream, OURS, look.ends)
 
-    def _take(self, upstream: str, resource: str, found: Refusal | datetime | None) -> None:
+    def _take(self, upstream: str, resource: str, found: Refusal | Renewed | datetime | None) -> None:
         if isinstance(found, Refusal):
             self._alarms.raise_([Alarm(AlarmKind.CERTIFICATE_REFUSED, upstream, resource)])
         elif found is not None:

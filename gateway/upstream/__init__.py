@@ -4,7 +4,8 @@ from gateway.upstream.adapter import Adapter
 from gateway.upstream.address import AllowedHosts
 from gateway.upstream.asgi import AsgiApp, AsgiTransport
 from gateway.upstream.http import HttpTransport, tls_context
-from gateway.upstream.places import Places
+from gateway.upstream.places import Look, Places
+from gateway.upstream.tls import Renewed
 from gateway.upstream.transport import Exchange, RawAnswer, Transport
 
 __all__ = [
@@ -14,8 +15,10 @@ __all__ = [
     "AsgiTransport",
     "Exchange",
     "HttpTransport",
+    "Look",
     "Places",
     "RawAnswer",
+    "Renewed",
     "Transport",
     "tls_context",
 ]

@@ -19,6 +19,7 @@ from gateway.exposure import listener_tls
 from gateway.keys import create_key_file
 from gateway.observe import Alarms, Metrics
 from gateway.settings import read
+from gateway.upstream import Look
 from gateway.words.record import AlarmKind
 from tests.certificates import DAY, Authority, now
 
@@ -42,6 +43,10 @@ def alarms() -> Iterator[Alarms]:
     metrics.close()
 
 
+async def none() -> tuple[Look, ...]:
+    return ()
+
+
 def raised(alarms: Alarms) -> list[tuple[AlarmKind, str, str]]:
     return [(one.kind, one.upstream, one.resource) for one in alarms.recent()]
 
@@ -49,7 +54,9 @@ def raised(alarms: Alarms) -> list[tuple[AlarmKind, str, str]]:
 async def test_a_certificate_that_ends_soon_is_told_once_a_day(tmp_path: Path, alarms: Alarms) -> None:
     clock = Clock()
     pair = Authority(tmp_path).issue("gate.test", ends=clock.time + 22 * DAY)
-    watched = Certificates(alarms, WARN, clock, listener=ListenerTls(pair.certificate, pair.key, clock))
+    watched = Certificates(
+        alarms, WARN, clock, listener=ListenerTls(pair.certificate, pair.key, clock), upstreams=none
+    )
     await watched.watch()
     assert raised(alarms) == []
     for _ in range(2):
@@ -64,7 +71,9 @@ async def test_a_renewed_one_ends_the_alarm_and_a_broken_one_is_one(
 ) -> None:
     authority = Authority(tmp_path)
     pair = authority.issue("gate.test", ends=now() + 5 * DAY)
-    watched = Certificates(alarms, WARN, now, listener=ListenerTls(pair.certificate, pair.key, now))
+    watched = Certificates(
+        alarms, WARN, now, listener=ListenerTls(pair.certificate, pair.key, now), upstreams=none
+    )
     await watched.watch()
     pair.put(authority.issue("gate.test", label="renewed"))
     with caplog.at_level(logging.INFO):

@@ -21,6 +21,7 @@ from gateway.words.resource import (
     Removal,
     SubjectRule,
     UpdateMode,
+    UpstreamTls,
     Verb,
     Versioning,
 )
@@ -53,6 +54,23 @@ def test_a_literal_credential_is_not_repeated(tmp_path: Path) -> None:
     found = problems(tmp_path, changed("from: env:SHOP_TOKEN", "from: hunter2hunter2"))
     assert found
     assert "hunter2" not in "".join(found)
+
+
+@pytest.mark.parametrize("key", ["ca", "certificate", "key"])
+def test_a_literal_of_tls_is_not_repeated(tmp_path: Path, key: str) -> None:
+    found = problems(tmp_path, changed("headers: {", f"tls: {{{key}: hunter2hunter2}}\nheaders: {{"))
+    assert found
+    assert "hunter2" not in "".join(found)
+
+
+def test_an_upstreams_own_terms_are_references(tmp_path: Path) -> None:
+    text = changed(
+        "headers: {", "tls: {ca: 'file:/a/ca.pem', certificate: 'file:b.pem', key: 'file:b.key'}\nheaders: {"
+    )
+    assert shop(tmp_path, text).upstreams["shop"].tls == UpstreamTls(
+        "file:/a/ca.pem", "file:b.pem", "file:b.key"
+    )
+    assert shop(tmp_path).upstreams["shop"].tls is None
 
 
 def test_two_files_may_not_share_a_name_or_a_prefix(tmp_path: Path) -> None:
