@@ -33,13 +33,15 @@ from gateway.gate import Gate
 from gateway.identity import Identity, Issuer, keyed_hash, read_issuers
 from gateway.identity.demo import APPLICATIONS
 from gateway.jobs import Loops
-from gateway.keys import KeyedEvidence, Keyring, SealedTexts, from_file
+from gateway.keys import AssertionKey, KeyedEvidence, Keyring, SealedTexts, from_file
 from gateway.observe import Alarms, Metrics, event, place_of
 from gateway.policy import PolicyDecider
 from gateway.records import create_records
 from gateway.settings import Settings
 from gateway.stores import Stores, open_stores
 from gateway.trail import Reading
+from gateway.upstream import Asserting
+from gateway.wire.json import dump
 from gateway.wire.limits import DEFAULT_LIMITS
 from gateway.words.access import ResourceRef
 from gateway.words.errors import Code
@@ -92,6 +94,7 @@ class House:
                 log=self.log,
                 stores={"state": self.stores.state, "records": self.stores.records},
                 bundle=lambda: self.bundles.digest,
+                assertion_keys=dump(AssertionKey(self.keyring).jwks()),
             )
         )
         return Dispatcher(
@@ -191,6 +194,7 @@ async def open_house(
             facts=facts,
             lens=fields,
             seals=SealedTexts(keyring),
+            asserting=Asserting(AssertionKey(keyring), settings.assertion_issuer, clock),
         )
         stack.push_async_callback(bundles.close)
 

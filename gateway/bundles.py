@@ -18,7 +18,7 @@ from gateway.fields import shape_of
 from gateway.observe import event
 from gateway.policy import Bundle, PolicyDecider
 from gateway.rooms import FactSource, Lens, Seals
-from gateway.upstream import Adapter, AllowedHosts, AsgiApp, AsgiTransport, Look, Places
+from gateway.upstream import Adapter, AllowedHosts, AsgiApp, AsgiTransport, Asserting, Look, Places
 from gateway.words.errors import Misconfigured
 from gateway.words.ids import new_id
 
@@ -69,12 +69,14 @@ class Bundles:
         facts: FactSource,
         lens: Lens,
         seals: Seals,
+        asserting: Asserting | None = None,
     ) -> None:
         self._folder = folder
         self._hosts = hosts
         self._embedded = embedded
         self._environment = environment
         self._rooms = (facts, lens, seals)
+        self._asserting = asserting
         self._seen: object = None
         self._places: list[Places] = []
         self._unentered: tuple[Ruled, str] | None = None
@@ -144,6 +146,7 @@ class Bundles:
             environment=self._environment,
             allowed=AllowedHosts(self._hosts),
             embedded=AsgiTransport(self._embedded),
+            asserting=self._asserting,
         )
         places.load(loaded.catalogue.upstreams.values())
         self._places.append(places)

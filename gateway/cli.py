@@ -21,7 +21,7 @@ import orjson
 from audit import AuditError
 from audit.verify import Report, Unreadable, verify_sqlite
 from gateway import __version__
-from gateway.keys import Keyring, create_key_file, from_file
+from gateway.keys import AssertionKey, Keyring, create_key_file, from_file
 from gateway.observe import configure
 from gateway.settings import Settings, read
 from gateway.stores import LOG_FILE
@@ -269,6 +269,12 @@ def keys_status(json_: bool) -> None:
             f"version {kek.version}  made {kek.created}  {kek.fingerprint}"
             + ("  wraps" if kek.wraps else "  only opens")
         )
+
+
+@keys.command("assertions")
+def keys_assertions() -> None:
+    """Print the public keys of the signed header that upstreams get, as a JSON key set. `/v1/assertion-keys` gives the same."""
+    as_json(AssertionKey(Keyring(from_file(settings().keys))).jwks())
 
 
 @group.group()

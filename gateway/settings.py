@@ -135,6 +135,11 @@ class Settings:
         "A JSON file with the issuers whose tokens prove a person; empty means that no application acts for one.",
     )
     audience: str = _setting("gatehouse", str, "What a person's token must name in `aud`.")
+    assertion_issuer: str = _setting(
+        "gatehouse",
+        str,
+        "What `iss` says in the signed header that upstreams get which the catalogue gives one: this installation's name.",
+    )
     socket: bool = _setting(
         "on",
         _switch,

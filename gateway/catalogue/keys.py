@@ -9,6 +9,8 @@ UPSTREAM = frozenset(
         "base",
         "credential",
         "tls",
+        "assertion",
+        "assertion_person",
         "headers",
         "connect_seconds",
         "answer_seconds",

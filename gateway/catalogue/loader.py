@@ -17,7 +17,7 @@ from gateway.wire import headers
 from gateway.wire.yaml import Node, Unreadable, canonical, read
 from gateway.words.control import CONTROL_UPSTREAM
 from gateway.words.errors import Misconfigured
-from gateway.words.resource import Credential, UpstreamSpec, UpstreamTls
+from gateway.words.resource import Credential, PersonSaid, UpstreamSpec, UpstreamTls
 
 EMBEDDED = "embedded:"
 RESERVED = ("/v1", "/oauth", "/schema", "/console", "/healthz", "/readyz")
@@ -112,6 +112,7 @@ def _upstream(section: Section, allowed_hosts: frozenset[str]) -> UpstreamSpec:
         routes=read_routes(name, section, resources),
         resources={key: described.spec for key, described in resources.items()},
         tls=_tls(section),
+        assertion=_assertion(section),
     )
 
 
@@ -196,6 +197,19 @@ def _tls(section: Section) -> UpstreamTls | None:
     if not given:
         inner.problem("tls says nothing", "add 'ca', or 'certificate' and 'key', or remove it")
     return UpstreamTls(**given)
+
+
+def _assertion(section: Section) -> PersonSaid | None:
+    person = section.choice("assertion_person", PersonSaid, PersonSaid.PSEUDONYM)
+    if not section.flag("assertion"):
+        if section.has("assertion_person"):
+            section.wrong(
+                "assertion_person", "is only for an assertion", "add 'assertion: true', or remove it"
+            )
+        return None
+    if section.text("base") == EMBEDDED:
+        section.wrong("assertion", "is for a system that others could reach", "remove it")
+    return person
 
 
 _CREDENTIAL_HEADERS = frozenset({"x-api-key", "x-auth-token", "x-access-token"})

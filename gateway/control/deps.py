@@ -32,13 +32,17 @@ PURPOSE_HEADER = "gatehouse-purpose"
 
 @dataclass(frozen=True, slots=True)
 class ControlDeps:
-    """stores: by the name that `/readyz` uses. bundle: the digest of the policy in force, None where there is none."""
+    """stores: by the name that `/readyz` uses. bundle: the digest of the policy in force, None where there is none.
+
+    assertion_keys: the key set of what upstreams are told, as JSON.
+    """
 
     identity: Identifier
     keys: Keys
     log: Log
     stores: Mapping[str, Store]
     bundle: Callable[[], str | None]
+    assertion_keys: bytes
 
 
 def call_of(request: AnyRequest) -> Call:

@@ -1,5 +1,6 @@
 """Ground: keys, and what is made with them alone. Which data keys exist the fields room keeps; here they are wrapped."""
 
+from gateway.keys.assertions import AssertionKey
 from gateway.keys.certificates import Pair, Refusal, Rotating, read_certificates, read_pair
 from gateway.keys.evidence import KeyedEvidence
 from gateway.keys.keyring import DataKeyPlace, Keyring, KeyringStatus, Unopened
@@ -9,6 +10,7 @@ from gateway.keys.parts import parted
 from gateway.keys.texts import SealedTexts
 
 __all__ = [
+    "AssertionKey",
     "DataKeyPlace",
     "KeyedEvidence",
     "Keyring",

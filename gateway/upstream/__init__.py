@@ -3,6 +3,7 @@
 from gateway.upstream.adapter import Adapter
 from gateway.upstream.address import AllowedHosts
 from gateway.upstream.asgi import AsgiApp, AsgiTransport
+from gateway.upstream.assertion import Asserting
 from gateway.upstream.http import HttpTransport, tls_context
 from gateway.upstream.places import Look, Places
 from gateway.upstream.tls import Renewed
@@ -13,6 +14,7 @@ __all__ = [
     "AllowedHosts",
     "AsgiApp",
     "AsgiTransport",
+    "Asserting",
     "Exchange",
     "HttpTransport",
     "Look",

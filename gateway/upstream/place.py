@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from gateway.upstream.assertion import Asserter
 from gateway.upstream.links import Mount
 from gateway.upstream.shape import Cut
 from gateway.upstream.target import target
 from gateway.upstream.transport import Exchange, RawAnswer, Transport
 from gateway.wire.headers import HOP_BY_HOP, well_formed
+from gateway.words.access import Access, ResourceRef
 from gateway.words.errors import Misconfigured
 from gateway.words.json import Pointer
 from gateway.words.resource import ResourceSpec, Shape, UpstreamSpec, Verb, Versioning
@@ -23,12 +25,17 @@ _ACCEPTED = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One upstream. headers: ours, the catalogue's fixed ones and the credential; none of their names comes from a caller."""
+    """One upstream.
+
+    headers: ours, the catalogue's fixed ones and the credential; none of their names comes from a caller.
+    asserter: signs who asks; None where the catalogue does not want it.
+    """
 
     spec: UpstreamSpec
     mount: Mount
     transport: Transport
     headers: tuple[tuple[str, str], ...] = field(repr=False)
+    asserter: Asserter | None = None
     _cuts: dict[tuple[int, Pointer | None], Cut] = field(default_factory=dict, repr=False)
 
     def cut(self, shape: Shape, resource: ResourceSpec) -> Cut:
@@ -57,15 +64,21 @@ class Place:
         path: str,
         raw_query: str = "",
         *,
+        by: Access | ResourceRef,
         added: Iterable[tuple[str, str]] = (),
         headers: Iterable[tuple[str, str]] = (),
         body: bytes | None = None,
     ) -> RawAnswer:
-        """Gives the raw answer. Raises what a transport raises."""
+        """Gives the raw answer. by: whose request it serves, or the place that the gateway looks at for itself. Raises what a
+        transport raises."""
+        whole = target(self.mount.base, path, raw_query, added)
+        all_headers = (*self.headers, *headers)
+        if self.asserter is not None:
+            all_headers = (*all_headers, self.asserter.header(by, method, whole, body))
         exchange = Exchange(
             method=method,
-            target=target(self.mount.base, path, raw_query, added),
-            headers=(*self.headers, *headers),
+            target=whole,
+            headers=all_headers,
             body=body,
             connect_seconds=self.spec.connect_seconds,
             answer_seconds=self.spec.answer_seconds,

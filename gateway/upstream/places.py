@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from gateway.keys import Refusal
 from gateway.upstream.address import AllowedHosts, Origin, Resolver, parse_base, system_resolver
+from gateway.upstream.assertion import Asserter, Asserting
 from gateway.upstream.credential import credential_header
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.links import Mount
@@ -45,10 +46,11 @@ class Places:
         tls: ssl.SSLContext | None = None,
         resolver: Resolver = system_resolver,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        asserting: Asserting | None = None,
     ) -> None:
         """environment: where `env:` references are looked up. embedded: the transport to the store in this process.
 
-        tls: the terms for upstreams that have none of their own.
+        tls: the terms for upstreams that have none of their own. asserting: how to sign for those that want it.
         """
         self._environment = environment
         self._allowed = allowed
@@ -56,6 +58,7 @@ class Places:
         self._tls = tls
         self._resolver = resolver
         self._now = now
+        self._asserting = asserting
         self._places: dict[str, Place] = {}
         self._http: dict[_Way, HttpTransport] = {}
         self._certified: dict[UpstreamTls, Certified] = {}
@@ -136,4 +139,13 @@ class Places:
             http[way] = self._http.get(way) or HttpTransport(
                 origin, allowed=self._allowed, tls=tls, resolver=self._resolver
             )
-        return Place(spec, Mount(origin, base, spec.prefix), http[way], headers)
+        return Place(spec, Mount(origin, base, spec.prefix), http[way], headers, self._asserter(spec))
+
+    def _asserter(self, spec: UpstreamSpec) -> Asserter | None:
+        if spec.assertion is None:
+            return None
+        if self._asserting is None:
+            raise Misconfigured(
+                f"upstream {spec.name}: there is no key to sign assertions with in this process"
+            )
+        return Asserter(self._asserting, spec.name, spec.assertion)

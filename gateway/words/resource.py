@@ -331,12 +331,22 @@ class UpstreamTls:
     key: str | None = None
 
 
+class PersonSaid(StrEnum):
+    """How a signed header names the person that an application acts for."""
+
+    PSEUDONYM = (
+        "pseudonym"  # a name that means nothing elsewhere, the same for the same person at this upstream
+    )
+    NAMED = "named"  # issuer and subject, as in the log
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamSpec:
     """One system behind the gateway.
 
     prefix: where it is mounted: `/crm`. base: `http://host:port/path`, or `embedded:` for the store in this process.
     headers: fixed request headers that this upstream demands. Deadlines in seconds. tls: None for what is usual.
+    assertion: it gets a signed header that says who asks; None: it gets none.
     """
 
     name: str
@@ -350,3 +360,4 @@ class UpstreamSpec:
     routes: tuple[RouteSpec, ...]
     resources: Mapping[str, ResourceSpec]
     tls: UpstreamTls | None = None
+    assertion: PersonSaid | None = None

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from gateway import cli, demo
 from gateway.app import open_house
+from gateway.keys import AssertionKey, Keyring, from_file
 from gateway.settings import read
 from gateway.text import Language
 from gateway.trail.reading import MAX_ENTRIES
@@ -70,3 +71,9 @@ def test_a_limit_out_of_its_range_is_named_with_the_range(home: Path, limit: str
 
 def test_the_range_is_what_the_running_house_gives() -> None:
     assert cli.MOST == MAX_ENTRIES
+
+
+def test_the_keys_of_assertions_are_printed_as_one_set(home: Path) -> None:
+    said = printed(home, "keys", "assertions")
+    expected = AssertionKey(Keyring(from_file(read(settings(home)).keys))).jwks()
+    assert (said.exit_code, json.loads(said.stdout)) == (0, expected)

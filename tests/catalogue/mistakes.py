@@ -30,6 +30,14 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "dots in the base": (":8443/api", ":8443/../api", "https://", "a path that is not plain"),
     "another scheme": ("https://shop", "ftp://shop", "ftp://", "is no http or https address"),
     "a literal credential": ("from: env:SHOP_TOKEN", "from: hunter2hunter2", "credential:", "never the secret itself"),
+    "a person in no assertion": (
+        "headers: {", "assertion_person: named\nheaders: {", "assertion_person", "is only for an assertion"),
+    "a person by another word": (
+        "headers: {", "assertion: true\nassertion_person: clear\nheaders: {", "assertion_person", "'clear' is not known"),
+    "an assertion that is no flag": ("headers: {", "assertion: yes please\nheaders: {", "assertion:", "is neither true nor false"),
+    "an assertion to ourselves": (
+        "base: https://shop.example:8443/api", "base: 'embedded:'\nassertion: true", "assertion:",
+        "is for a system that others could reach"),
     "a literal authority": (
         "headers: {", "tls: {ca: hunter2hunter2}\nheaders: {", "tls:", "tls: ca is not a reference; write 'file:PATH'"),
     "a key from the environment": (

@@ -18,6 +18,7 @@ from gateway.words.resource import (
     PageRule,
     ParamType,
     ParamUse,
+    PersonSaid,
     Removal,
     SubjectRule,
     UpdateMode,
@@ -71,6 +72,23 @@ def test_an_upstreams_own_terms_are_references(tmp_path: Path) -> None:
         "file:/a/ca.pem", "file:b.pem", "file:b.key"
     )
     assert shop(tmp_path).upstreams["shop"].tls is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", None),
+        ("assertion: false", None),
+        ("assertion: true", PersonSaid.PSEUDONYM),
+        ("assertion: true\nassertion_person: pseudonym", PersonSaid.PSEUDONYM),
+        ("assertion: true\nassertion_person: named", PersonSaid.NAMED),
+    ],
+)
+def test_who_asks_is_said_only_where_it_is_asked_for_and_by_a_name_that_means_nothing(
+    tmp_path: Path, words: str, said: PersonSaid | None
+) -> None:
+    text = changed("headers: {", f"{words}\nheaders: {{")
+    assert shop(tmp_path, text).upstreams["shop"].assertion is said
 
 
 def test_two_files_may_not_share_a_name_or_a_prefix(tmp_path: Path) -> None:

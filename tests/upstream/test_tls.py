@@ -14,11 +14,14 @@ import pytest
 
 from gateway.keys import Refusal
 from gateway.upstream import AllowedHosts, Places, RawAnswer, Renewed
+from gateway.words.access import ResourceRef
 from gateway.words.errors import Misconfigured, NoAnswer, NotSent
 from gateway.words.resource import UpstreamSpec, UpstreamTls
 from tests.certificates import DAY, Authority, Files, now
 from tests.upstream.crm import CRM
 from tests.upstream.servers import OK, Seen, answering, serving
+
+ANY = ResourceRef("crm", "customer")
 
 
 @dataclass
@@ -72,7 +75,7 @@ async def reached(server: Seen, tls: UpstreamTls | None, host: str = "crm.test")
 
 
 async def ask(places: Places) -> RawAnswer:
-    return await places.of("crm").send("GET", "/a")
+    return await places.of("crm").send("GET", "/a", by=ANY)
 
 
 async def test_the_catalogues_authority_and_name_are_what_counts_and_sni_says_the_name(world: World) -> None:
@@ -194,7 +197,7 @@ async def test_one_origin_on_two_terms_has_two_sets_of_connections(world: World)
         specs = [spec(server.port, world.terms(world.authority, pair)) for pair in pairs]
         places.load([replace(one, name=name) for one, name in zip(specs, ("crm", "erp"), strict=True)])
         for name in ("crm", "erp", "crm"):
-            await places.of(name).send("GET", "/a")
+            await places.of(name).send("GET", "/a", by=ANY)
         shown = [writer.get_extra_info("peercert")["subject"][0][0][1] for writer in server.writers]
         await places.close()
     assert shown == ["one", "two"]
