@@ -182,6 +182,7 @@ async def open_house(
             clock=clock,
             fetch=fetch,
             barred=APPLICATIONS if exposed(settings) else None,
+            holders=settings.client_certificates_file,
         )
         fields = FieldLens(stores.state, keyring, clock=clock)
         evidence = KeyedEvidence(keyring)

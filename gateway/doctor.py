@@ -14,7 +14,7 @@ from gateway import settings as table
 from gateway.bundles import read
 from gateway.edge import probe
 from gateway.exposure import check_address, listener_tls
-from gateway.identity import read_issuers
+from gateway.identity import read_holders, read_issuers
 from gateway.keys import from_file
 from gateway.settings import Settings
 from gateway.stores import LOG_FILE, RECORDS_FILE, STATE_FILE
@@ -77,7 +77,7 @@ def _checks(settings: Settings, say: Say) -> Iterator[tuple[str, Callable[[], ob
         path = settings.issuers_file
         yield say("doctor.issuers"), lambda: read_issuers(path, settings.audience)
     yield say("doctor.address"), lambda: check_address(settings)
-    if settings.tls_certificate_file is not None or settings.tls_key_file is not None:
+    if settings.tls_certificate_file or settings.tls_key_file or settings.client_certificates_file:
         yield say("doctor.certificate"), lambda: _certificate(settings, say)
     yield say("doctor.port", port=settings.port), lambda: _port(settings, say)
 
@@ -114,6 +114,8 @@ def _stores(settings: Settings, say: Say) -> None:
 def _certificate(settings: Settings, say: Say) -> None:
     now = datetime.now(UTC)
     tls = listener_tls(settings, lambda: now)
+    if settings.client_certificates_file is not None:
+        read_holders(settings.client_certificates_file)
     if tls is not None and tls.ends - now <= timedelta(days=settings.tls_warn_days):
         raise Misconfigured(say("doctor.certificate-ends", days=(tls.ends - now).days))
 

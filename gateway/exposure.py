@@ -38,13 +38,19 @@ def exposed(settings: Settings) -> bool:
 def listener_tls(settings: Settings, now: Callable[[], datetime]) -> ListenerTls | None:
     """Gives the TLS of our own port, None where it speaks plain HTTP. Raises Misconfigured for files that cannot be used."""
     certificate, key = settings.tls_certificate_file, settings.tls_key_file
+    clients = settings.tls_client_ca_file
+    if (clients is None) != (settings.client_certificates_file is None) or (clients and not certificate):
+        raise Misconfigured(
+            "client certificates need all of GATEHOUSE_TLS_CLIENT_CA_FILE, GATEHOUSE_CLIENT_CERTIFICATES_FILE and a certificate of "
+            "our own (GATEHOUSE_TLS_CERTIFICATE_FILE, GATEHOUSE_TLS_KEY_FILE): a proxy's word for one is never taken"
+        )
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:
         raise Misconfigured(
             "half of a certificate is set: GATEHOUSE_TLS_CERTIFICATE_FILE and GATEHOUSE_TLS_KEY_FILE go together"
         )
-    return ListenerTls(certificate, key, now)
+    return ListenerTls(certificate, key, now, clients)
 
 
 def check_address(settings: Settings) -> None:

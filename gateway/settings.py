@@ -98,6 +98,16 @@ class Settings:
     tls_key_file: Path | None = _setting(
         "", _optional_path, "The private key of that certificate: PEM, no pass phrase, mode 0600."
     )
+    tls_client_ca_file: Path | None = _setting(
+        "",
+        _optional_path,
+        "The authorities (PEM) whose client certificates prove an application at that address; empty means that none is asked for.",
+    )
+    client_certificates_file: Path | None = _setting(
+        "",
+        _optional_path,
+        "A JSON file that says which API key's holder a client certificate proves; such a key counts with its certificate alone.",
+    )
     tls_warn_days: int = _setting(
         "21",
         _count,

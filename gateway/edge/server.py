@@ -16,7 +16,7 @@ from uvicorn._types import ASGI3Application
 
 from gateway.edge.asgi import App
 from gateway.edge.protocol import EdgeProtocol, Rules, protocol_with
-from gateway.edge.tls import Acceptor, ListenerTls
+from gateway.edge.tls import Acceptor, ListenerTls, certified
 from gateway.observe import event
 from gateway.wire.limits import DEFAULT_LIMITS, Limits
 from gateway.words.errors import Code, Misconfigured
@@ -52,7 +52,7 @@ class _Secure(_Uvicorn):
         super().__init__(_config(listener, rules.limits, protocol))
         self._listener = listener
         self._rules = rules
-        self._protocol = protocol
+        self._protocol = protocol if listener.tls is None else certified(protocol, listener.tls)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """In the place of uvicorn's, which would leave handshakes without a count and with a minute's time."""

@@ -10,13 +10,16 @@ import asyncio
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final, cast
 
-from gateway.edge.protocol import Rules
-from gateway.keys import Pair, Refusal, Rotating, read_pair
+from gateway.edge.door import CERTIFICATE
+from gateway.edge.protocol import EdgeProtocol, Rules
+from gateway.keys import Pair, Refusal, Rotating, pem_of, read_certificates, read_pair
 from gateway.observe import event
 from gateway.words.errors import Code, Misconfigured
 
@@ -30,8 +33,17 @@ _PAUSE_SECONDS: Final = 1.0
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
-def context_of(pair: Pair) -> ssl.SSLContext:
-    """Gives what a listener shakes hands with. Raises Misconfigured for a pair that OpenSSL does not take."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a listener shakes hands with, and until when. authorities: of clients' certificates, as they stand in their file."""
+
+    context: ssl.SSLContext
+    ends: datetime
+    authorities: bytes | None
+
+
+def terms_of(pair: Pair, clients: Path | None) -> Terms:
+    """Gives the terms. clients: whose certificates are asked for. Raises Misconfigured for files that OpenSSL does not take."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
@@ -45,36 +57,84 @@ def context_of(pair: Pair) -> ssl.SSLContext:
         ValueError,
     ) as error:  # ssl.SSLError is one; a key that is too short for OpenSSL, for one
         raise Misconfigured(f"{pair.certificate.name}: OpenSSL does not take this certificate") from error
-    return context
+    if clients is None:
+        return Terms(context, pair.ends, None)
+    authorities = pem_of(read_certificates(clients))
+    context.load_verify_locations(cadata=authorities.decode("ascii"))
+    # Asked for and not demanded: who has a key's text may come without one. A wrong one ends the handshake.
+    context.verify_mode = ssl.CERT_OPTIONAL
+    # Each connection proves it anew: a resumed session would stand for a certificate that nobody looked at again.
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
+    return Terms(context, pair.ends, authorities)
 
 
 class ListenerTls:
     """The certificate of a listener, renewed while it serves. Connections that are open keep the one that they began with."""
 
-    def __init__(self, certificate: Path, key: Path, now: Callable[[], datetime]) -> None:
-        """Raises Misconfigured: there is no certificate to begin with."""
+    def __init__(
+        self, certificate: Path, key: Path, now: Callable[[], datetime], clients: Path | None = None
+    ) -> None:
+        """clients: the file with the authorities of clients' certificates. Raises Misconfigured: there is nothing to begin with."""
 
-        def make() -> tuple[ssl.SSLContext, datetime]:
-            pair = read_pair(certificate, key, now())
-            return context_of(pair), pair.ends
+        def make() -> Terms:
+            return terms_of(read_pair(certificate, key, now()), clients)
 
         # A new context each time: a pair that is half taken would leave the listener without any.
-        self._held = Rotating((certificate, key), make)
+        self._held = Rotating((certificate, key, *(() if clients is None else (clients,))), make)
 
     @property
     def context(self) -> ssl.SSLContext:
         """What the next handshake is made with."""
-        return self._held.value[0]
+        return self._held.value.context
 
     @property
     def ends(self) -> datetime:
         """When the certificate in use ends."""
-        return self._held.value[1]
+        return self._held.value.ends
+
+    @property
+    def terms(self) -> Terms:
+        """All of it, as one value."""
+        return self._held.value
 
     def look(self) -> Refusal | datetime | None:
         """Gives when a new pair ends that was taken just now, a refusal of it, or None. Blocks."""
         found = self._held.look()
-        return found[1] if isinstance(found, tuple) else found
+        return found.ends if isinstance(found, Terms) else found
+
+
+class CertifiedProtocol(EdgeProtocol):
+    """HTTP on a connection whose client may have shown a certificate. Promises: its names are told to the application only while
+    it holds, and while its authority is one that counts."""
+
+    tls: ClassVar[ListenerTls]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own is
+        """Takes the connection, and the names that the client proved."""
+        super().connection_made(transport)
+        terms = self.tls.terms
+        # Files may have changed while hands were shaken: whom the old ones certified, the new ones may not.
+        current = transport.get_extra_info("sslcontext") is terms.context
+        self._authorities = terms.authorities if current else None
+        shown = transport.get_extra_info("peercert") or {}
+        names = shown.get("subjectAltName", ())
+        self._names = tuple(f"{kind}:{name}" for kind, name in names if kind in ("URI", "DNS"))
+        self._ends = ssl.cert_time_to_seconds(shown["notAfter"]) if shown else 0.0
+
+    def on_headers_complete(self) -> None:
+        """Says who the client is, with each request: a connection may live longer than its certificate."""
+        authorities = self._authorities
+        if authorities is not None and time.time() < self._ends and authorities == self.tls.terms.authorities:
+            cast(dict[str, object], self.scope)[CERTIFICATE] = self._names
+        super().on_headers_complete()
+
+
+def certified(protocol: type[EdgeProtocol], tls: ListenerTls) -> type[EdgeProtocol]:
+    """Gives the protocol class of a listener with TLS: one that looks at clients' certificates, where any can prove a client."""
+    if tls.terms.authorities is None:
+        return protocol
+    return type("CertifiedProtocol", (CertifiedProtocol,), {"rules": protocol.rules, "tls": tls})
 
 
 class Acceptor:

@@ -1,6 +1,7 @@
 """Step 2 of the request path: who asks. API keys of applications, tokens of persons. docs/identity.md is the page about it."""
 
 from gateway.identity.apikeys import KeyedHash, fault, keyed_hash
+from gateway.identity.certificates import Holders, read_holders
 from gateway.identity.identity import PERSON_HEADER, Identity
 from gateway.identity.issuers import Issuer, read_issuers
 from gateway.identity.keytext import SECRET_BYTES, KeyText
@@ -21,6 +22,7 @@ __all__ = [
     "PERSON_HEADER",
     "SECRET_BYTES",
     "ApiKey",
+    "Holders",
     "Identity",
     "Issuer",
     "KeyText",
@@ -33,6 +35,7 @@ __all__ = [
     "insert_key",
     "key_of_intent",
     "keyed_hash",
+    "read_holders",
     "read_issuers",
     "read_key",
     "revoke_key",

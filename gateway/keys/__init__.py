@@ -1,7 +1,7 @@
 """Ground: keys, and what is made with them alone. Which data keys exist the fields room keeps; here they are wrapped."""
 
 from gateway.keys.assertions import AssertionKey
-from gateway.keys.certificates import Pair, Refusal, Rotating, read_certificates, read_pair
+from gateway.keys.certificates import Pair, Refusal, Rotating, pem_of, read_certificates, read_pair
 from gateway.keys.evidence import KeyedEvidence
 from gateway.keys.keyring import DataKeyPlace, Keyring, KeyringStatus, Unopened
 from gateway.keys.labels import Label
@@ -27,6 +27,7 @@ __all__ = [
     "from_environment",
     "from_file",
     "parted",
+    "pem_of",
     "read_certificates",
     "read_pair",
 ]

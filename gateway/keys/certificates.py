@@ -71,6 +71,11 @@ def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     return tuple(found)
 
 
+def pem_of(certificates: Iterable[x509.Certificate]) -> bytes:
+    """Gives them as PEM, one after the other and nothing else."""
+    return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
+
+
 def stamp(paths: Iterable[Path]) -> object:
     """Gives what tells one state of files from another; links are followed, since renewals often only turn one."""
     stamps: list[tuple[int, int, int] | None] = []

@@ -21,6 +21,7 @@ class Call:
     headers:   names in lower case, in order, duplicates already refused where they matter.
     body:      bytes as received, bounded; b"" when there is none.
     peer:      the address that the connection came from.
+    certificate: the names in the caller's verified client certificate (`URI:…`, `DNS:…`); empty when he showed none.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Call:
     body: bytes = field(repr=False)
     peer: str
     received: datetime
+    certificate: tuple[str, ...] = ()
 
     def header(self, name: str) -> str | None:
         """Gives the value of the one header of that (lower-case) name, None when absent."""

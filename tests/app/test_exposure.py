@@ -105,6 +105,14 @@ def test_the_doctor_looks_at_the_certificate(tmp_path: Path) -> None:
     assert said(authority.issue("gate.test")) == ""
     assert "ends in 5 days" in said(authority.issue("gate.test", ends=now() + 5.5 * DAY))
     assert "ended on" in said(authority.issue("gate.test", begins=now() - 2 * DAY, ends=now() - DAY))
+    good = environment_of(authority.issue("gate.test"), tmp_path)
+    (tmp_path / "holders.json").write_text("[")
+    clients = {
+        "GATEHOUSE_TLS_CLIENT_CA_FILE": str(authority.file),
+        "GATEHOUSE_CLIENT_CERTIFICATES_FILE": str(tmp_path / "holders.json"),
+    }
+    (todo,) = [check.todo for check in examine(good | clients) if check.what == "certificate"]
+    assert "holders.json: not JSON" in todo
 
 
 def environment_of(pair: Files, home: Path) -> dict[str, str]:
