@@ -52,10 +52,8 @@ def terms_of(pair: Pair, clients: Path | None) -> Terms:
     try:
         # Never asks a terminal: `read_pair` has refused a key with a pass phrase.
         context.load_cert_chain(pair.certificate, pair.key, password="")
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # ssl.SSLError is one; a key that is too short for OpenSSL, for one
+    # An ssl.SSLError is one of them: a key that is too short for OpenSSL, for one.
+    except (OSError, ValueError) as error:
         raise Misconfigured(f"{pair.certificate.name}: OpenSSL does not take this certificate") from error
     if clients is None:
         return Terms(context, pair.ends, None)

@@ -58,6 +58,8 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
         "{from: env:SHOP_TOKEN}",
         "{from: env:A, header: x-forwarded-for}",
         "env:A", "cannot hold a credential"),
+    "a caller's own assertion": ("[accept-language]", "[gatehouse-assertion]", "gatehouse-assertion", "never passes"),
+    "a fixed assertion": ("{x-tenant: bank}", "{gatehouse-assertion: a}", "gatehouse-assertion", "cannot be fixed"),
     "a fixed cookie": ("{x-tenant: bank}", "{cookie: a}", "cookie", "cannot be fixed"),
     "a method override": ("[accept-language]", "[x-http-method-override]", "override", "never passes"),
     "a condition of the caller's": ("[accept-language]", "[if-none-match]", "if-none-match", "never passes"),
