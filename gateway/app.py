@@ -19,6 +19,7 @@ from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, RecordPart
 from gateway import __version__, catalogue, local, machine
 from gateway.bundles import SYSTEM, Bundles
 from gateway.catalogue import Catalogue
+from gateway.certificates import Certificates
 from gateway.control import ControlDeps, Readiness, create_control
 from gateway.corridor.desk import Desk
 from gateway.corridor.facts import FactRoom
@@ -28,14 +29,16 @@ from gateway.corridor.recorder import Recorder, tell
 from gateway.corridor.settle import Settler
 from gateway.corridor.turns import Turns
 from gateway.credentials import Declared, Keys, KeySettlement
-from gateway.edge import Admin, App, Dispatcher, Door, Listener, Peers, Server
+from gateway.edge import Admin, App, Dispatcher, Door, Listener, ListenerTls, Peers, Server
+from gateway.exposure import exposed
 from gateway.fetching import fetch
 from gateway.fields import FieldLens
 from gateway.gate import Gate
 from gateway.idempotency import IdempotencyKeys
 from gateway.identity import Identity, Issuer, keyed_hash, read_issuers
+from gateway.identity.demo import APPLICATIONS
 from gateway.jobs import Loops
-from gateway.keys import KeyedEvidence, Keyring, SealedTexts, from_file
+from gateway.keys import AssertionKey, KeyedEvidence, Keyring, SealedTexts, from_file
 from gateway.observe import (
     CLOSE_SECONDS,
     Alarms,
@@ -54,6 +57,8 @@ from gateway.records import create_records
 from gateway.settings import Settings
 from gateway.stores import Stores, open_stores
 from gateway.trail import Reading
+from gateway.upstream import Asserting
+from gateway.wire.json import dump
 from gateway.wire.limits import DEFAULT_LIMITS, Limits
 from gateway.words.access import ResourceRef
 from gateway.words.errors import Code
@@ -111,6 +116,7 @@ class House:
             bundle=lambda: self.bundles.digest or None,
             edit_refused=lambda: bool(self.bundles.refused),
             key_file_there=self.settings.keys.exists,
+            assertion_keys=dump(AssertionKey(self.keyring).jwks()),
         )
         readiness = Readiness(deps)
         control = cast(App, create_control(deps, readiness))  # the same shape in Litestar's own types
@@ -197,7 +203,14 @@ async def open_house(
         adopted = partial(metrics.count, Count.ADOPTED)
         fields = FieldLens(stores.state, keyring, clock=clock, adopted=adopted)
         identity = Identity(
-            store=stores.state, keyed_hash=hashing, issuers=issuers, clock=clock, fetch=fetch, told=_tell_keys
+            store=stores.state,
+            keyed_hash=hashing,
+            issuers=issuers,
+            clock=clock,
+            fetch=fetch,
+            told=_tell_keys,
+            barred=APPLICATIONS if exposed(settings) else None,
+            holders=settings.client_certificates_file,
         )
         evidence = KeyedEvidence(keyring)
         repeats = IdempotencyKeys(stores.state, keyring, limit=settings.idempotency_keys, clock=clock)
@@ -211,6 +224,7 @@ async def open_house(
             lens=fields,
             seals=SealedTexts(keyring),
             metrics=metrics,
+            asserting=Asserting(AssertionKey(keyring), settings.assertion_issuer, clock),
         )
         stack.push_async_callback(bundles.close)
 
@@ -295,12 +309,12 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-async def serve(house: House, *, started: Callable[[Server], None]) -> None:
-    """Serves until a signal, then finishes what is under way, sums up and returns."""
+async def serve(house: House, *, started: Callable[[Server], None], tls: ListenerTls | None = None) -> None:
+    """Serves until a signal, then finishes what is under way, sums up and returns. tls: of the port, None for plain HTTP."""
     settings = house.settings
     limits = limits_of(settings)
     dispatcher, admin = house.doors()
-    listeners = [Listener(settings.host, settings.port, dispatcher)]
+    listeners = [Listener(settings.host, settings.port, dispatcher, tls=tls)]
     if settings.admin_port is not None:
         listeners.append(Listener(settings.admin_host, settings.admin_port, admin, "GATEHOUSE_ADMIN_PORT"))
     reading = Reading(house.keys.desk, house.log, house.gate.evidence)
@@ -314,6 +328,9 @@ async def serve(house: House, *, started: Callable[[Server], None]) -> None:
     loops.every(settings.watch_seconds, "policies", lambda: house.bundles.watch(house.held, house.log))
     loops.every(settings.watch_seconds, "issuers", house.identity.watch)
     loops.every(settings.watch_seconds, "caches", house.held.catch_up)
+    warn = timedelta(days=settings.tls_warn_days)
+    certificates = Certificates(house.alarms, warn, utc_now, listener=tls, upstreams=house.bundles.look)
+    loops.every(settings.watch_seconds, "certificates", certificates.watch)
     gc.collect()
     gc.freeze()  # what was loaded stays: a collection never walks through the policy again
     gc.set_threshold(*_COLLECTED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from gateway.fields import shape_of
 from gateway.observe import Metrics, event
 from gateway.policy import Bundle, PolicyDecider
 from gateway.rooms import FactSource, Lens, Seals
-from gateway.upstream import Adapter, AllowedHosts, AsgiApp, AsgiTransport, Places
+from gateway.upstream import Adapter, AllowedHosts, AsgiApp, AsgiTransport, Asserting, Look, Places
 from gateway.words.errors import Misconfigured
 from gateway.words.ids import new_id
 
@@ -112,6 +112,7 @@ class Bundles:
         lens: Lens,
         seals: Seals,
         metrics: Metrics | None = None,
+        asserting: Asserting | None = None,
     ) -> None:
         self._folder = folder
         self._hosts = hosts
@@ -119,6 +120,7 @@ class Bundles:
         self._environment = environment
         self._rooms = (facts, lens, seals)
         self._metrics = metrics or Metrics()
+        self._asserting = asserting
         self._seen: object = None
         self._places: list[Places] = []
         self._unentered: tuple[Ruled, str] | None = None
@@ -172,6 +174,13 @@ class Bundles:
             return
         await self.enter(held, ruled, digest, self.digest)
 
+    async def look(self) -> Iterable[Look]:
+        """Looks at the upstreams' certificate files; those of bundles that were in force before too, whose requests may still run."""
+        found: dict[str, Look] = {}
+        for places in tuple(self._places):
+            found |= {look.upstream: look for look in await places.look()}
+        return found.values()
+
     async def close(self) -> None:
         """Ends every connection to upstreams."""
         await asyncio.gather(*(places.close() for places in self._places))
@@ -182,6 +191,7 @@ class Bundles:
             allowed=AllowedHosts(self._hosts),
             embedded=AsgiTransport(self._embedded),
             metrics=self._metrics,
+            asserting=self._asserting,
         )
         places.load(loaded.catalogue.upstreams.values())
         self._places.append(places)

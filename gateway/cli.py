@@ -23,7 +23,7 @@ import orjson
 from audit import AuditError
 from audit.verify import Report, Unreadable, verify_sqlite
 from gateway import __version__
-from gateway.keys import Keyring, create_key_file, from_file
+from gateway.keys import AssertionKey, Keyring, create_key_file, from_file
 from gateway.machine import make_home
 from gateway.observe import configure
 from gateway.settings import CONFIG, Settings, given, read, table
@@ -372,6 +372,12 @@ def keys_status(json_: bool) -> None:
     for kek in status.keks:
         does = text("cli.keys.wraps" if kek.wraps else "cli.keys.opens", language())
         say("cli.keys.kek", version=kek.version, made=kek.created, fingerprint=kek.fingerprint, does=does)
+
+
+@keys.command("assertions")
+def keys_assertions() -> None:
+    """Print the public keys of the signed header that upstreams get, as a JSON key set. `/v1/assertion-keys` gives the same."""
+    as_json(AssertionKey(Keyring(from_file(settings().keys))).jwks())
 
 
 @group.group()

@@ -39,7 +39,7 @@ TOGETHER = 64
 PURPOSE = "maintenance"
 MOST = 200
 """Invented customers; fewer for whoever is in a hurry."""
-PERSON, DESK, PERSON_MINUTES = "li.wei", "app:desk", 15
+PERSON, DESK, PERSON_MINUTES = "li.wei", "app:demo-desk", 15
 """Who the desk acts for, and for how long its token is taken."""
 
 
@@ -117,12 +117,13 @@ async def credentials(
     operator = AsSystem("operator", {PURPOSE})
     for key in keys:
         known = kept.get(key.name)
-        if known is not None and datetime.fromisoformat(known["ends"]) > now() + RENEWED_BEFORE:
+        same = known is not None and known.get("application") == key.application
+        if known is not None and same and datetime.fromisoformat(known["ends"]) > now() + RENEWED_BEFORE:
             continue
         ends = now() + LIFETIME
         wish = Wish(key.application, frozenset(), key.purposes, ends)
         issued = await house.keys.issue(Asker(new_id("req"), operator.give, PURPOSE), lambda w=wish: w)  # type: ignore[misc]  # bound at once
-        kept[key.name] = {"key": issued.text, "ends": ends.isoformat()}
+        kept[key.name] = {"application": key.application, "key": issued.text, "ends": ends.isoformat()}
         _write(path, orjson.dumps(kept, option=orjson.OPT_INDENT_2))
     return {name: entry["key"] for name, entry in kept.items()}
 

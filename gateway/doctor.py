@@ -6,7 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from gateway import machine
 from gateway import settings as table
 from gateway.bundles import look_at_upstreams, read
 from gateway.edge import probe
+from gateway.exposure import check_address, listener_tls
 from gateway.fetching import fetch
-from gateway.identity import look_at_issuers, read_issuers
+from gateway.identity import look_at_issuers, read_holders, read_issuers
 from gateway.keys import Keyring, from_file
 from gateway.local import SOCKET
 from gateway.observe import can_collect, keep_memory_private
@@ -90,6 +91,9 @@ def _checks(settings: Settings, environment: Mapping[str, str], say: Say) -> Ite
     if settings.issuers_file is not None:
         path = settings.issuers_file
         yield say("doctor.issuers"), lambda: look_at_issuers(read_issuers(path, settings.audience), fetch)
+    yield say("doctor.address"), lambda: check_address(settings)
+    if settings.tls_certificate_file or settings.tls_key_file or settings.client_certificates_file:
+        yield say("doctor.certificate"), lambda: _certificate(settings, say)
     if settings.socket and not settings.database_url:
         yield say("doctor.socket"), lambda: _socket(settings, say)
     if settings.otlp_endpoint:
@@ -122,6 +126,15 @@ def _keys(settings: Settings, say: Say) -> None:
     if not settings.keys.exists():
         raise Misconfigured(say("doctor.no-keys"))
     Keyring(from_file(settings.keys))
+
+
+def _certificate(settings: Settings, say: Say) -> None:
+    now = datetime.now(UTC)
+    tls = listener_tls(settings, lambda: now)
+    if settings.client_certificates_file is not None:
+        read_holders(settings.client_certificates_file)
+    if tls is not None and tls.ends - now <= timedelta(days=settings.tls_warn_days):
+        raise Misconfigured(say("doctor.certificate-ends", days=(tls.ends - now).days))
 
 
 def _upstreams(settings: Settings, environment: Mapping[str, str]) -> None:

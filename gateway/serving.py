@@ -16,6 +16,8 @@ from pathlib import Path
 from gateway import demo
 from gateway.app import House, open_house, serve, utc_now
 from gateway.edge import Server, probe
+from gateway.exposure import check_address, check_credentials, exposed, listener_tls
+from gateway.identity import all_keys
 from gateway.identity.demo import DemoIssuer
 from gateway.observe import can_collect, keep_memory_private
 from gateway.settings import PREFIX, Settings
@@ -24,29 +26,37 @@ from gateway.text import place
 from gateway.words.errors import Misconfigured
 
 Say = Callable[..., None]
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 async def serve_forever(settings: Settings) -> None:
-    """Serves with what is configured; makes nothing that an operator should have made."""
+    """Serves with what is configured; makes nothing that an operator should have made.
+
+    Raises Misconfigured, and nothing has listened: what open_house raises, and off this machine where it would serve in clear or
+    take a credential of the demonstration.
+    """
     _begin()
     refuse_open_home(settings.home)
     if not settings.keys.exists():
         raise _no_keys(settings)
+    check_address(settings)
+    tls = listener_tls(settings, utc_now)
     _probe(settings)
     async with open_house(settings) as house:
-        await serve(house, started=lambda _: None)
+        check_credentials(settings, await house.stores.state.scan(all_keys), utc_now())
+        await serve(house, started=lambda _: None, tls=tls)
 
 
 async def serve_demo(settings: Settings, say: Say, customers: int = demo.MOST) -> None:
     """Sets up, loads the sample, serves, prints credentials and lines to paste. Raises Misconfigured off the loopback address."""
     _begin()
-    if settings.host not in LOOPBACK:
+    if exposed(settings):
         raise Misconfigured(
-            "the demo's credentials are for this machine only: set GATEHOUSE_HOST to 127.0.0.1, or use `gatehouse run`"
+            "the demo's credentials are for this machine only: set GATEHOUSE_HOST to 127.0.0.1 and leave "
+            "GATEHOUSE_TLS_TERMINATED off, or use `gatehouse run`"
         )
     if not settings.keys.exists() and await any_store(settings):
         raise _no_keys(settings)
+    tls = listener_tls(settings, utc_now)
     _probe(settings)
     issuer = demo.prepare(settings)
     async with open_house(settings, issuers=(issuer.terms(),)) as house:
@@ -54,7 +64,9 @@ async def serve_demo(settings: Settings, say: Say, customers: int = demo.MOST) -
         if await demo.load_sample(house, _Progress(say), customers=customers):
             say("demo.loaded", customers=customers, threads=customers * 3 // 2, messages=customers * 10)
         example = await demo.example(house)
-        await serve(house, started=lambda server: _welcome(server, house, keys, issuer, example, say))
+        await serve(
+            house, started=lambda server: _welcome(server, house, keys, issuer, example, say), tls=tls
+        )
 
 
 def _probe(settings: Settings) -> None:
@@ -115,7 +127,8 @@ def _welcome(
     server: Server, house: House, keys: Mapping[str, str], issuer: DemoIssuer, example: demo.Example, say: Say
 ) -> None:
     host, port = server.addresses[0]
-    base = f"http://{host}:{port}"
+    scheme = "http" if house.settings.tls_certificate_file is None else "https"
+    base = f"{scheme}://{host}:{port}"
     say("demo.serving", base=base)
     for name, key in keys.items():
         say("demo.key", name=name, credential=key)

@@ -206,6 +206,37 @@ class Settings:
         "127.0.0.1", _text, "The address that the data plane and the control plane listen on."
     )
     port: int = _setting("8080", _port, "The port that the data plane and the control plane listen on.")
+    tls_certificate_file: Path | None = _setting(
+        "",
+        _optional_path,
+        "The certificate (PEM, with what stands above it) of that address, which then speaks TLS 1.2 or later; empty means plain "
+        "HTTP. A changed pair of files is taken while it serves.",
+    )
+    tls_key_file: Path | None = _setting(
+        "", _optional_path, "The private key of that certificate: PEM, no pass phrase, mode 0600."
+    )
+    tls_client_ca_file: Path | None = _setting(
+        "",
+        _optional_path,
+        "The authorities (PEM) whose client certificates prove an application at that address; empty means that none is asked for.",
+    )
+    client_certificates_file: Path | None = _setting(
+        "",
+        _optional_path,
+        "A JSON file that says which API key's holder a client certificate proves; such a key counts with its certificate alone.",
+    )
+    tls_warn_days: int = _setting(
+        "21",
+        _count,
+        "How long before a certificate ends it is an alarm each day, and a line of `doctor`.",
+        "days",
+    )
+    tls_terminated: bool = _setting(
+        "off",
+        _switch,
+        "Declares that a proxy ends TLS in front of this address and nothing else can reach it: without it or a certificate `run` "
+        "refuses an address that is not loopback; with it the demo's credentials are refused on every address.",
+    )
     admin_host: str = _setting("127.0.0.1", _text, "The address that the admin port listens on.")
     admin_port: int | None = _setting(
         "",
@@ -240,6 +271,11 @@ class Settings:
         "A JSON file with the issuers whose tokens prove a person; empty means that no application acts for one.",
     )
     audience: str = _setting("gatehouse", _text, "What a person's token must name in `aud`.")
+    assertion_issuer: str = _setting(
+        "gatehouse",
+        _text,
+        "What `iss` says in the signed header that upstreams get which the catalogue gives one: this installation's name.",
+    )
     socket: bool = _setting(
         "on", _switch, "Whether commands may talk to the running process over a socket (0600)."
     )

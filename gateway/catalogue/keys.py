@@ -8,6 +8,9 @@ UPSTREAM = frozenset(
         "prefix",
         "base",
         "credential",
+        "tls",
+        "assertion",
+        "assertion_person",
         "headers",
         "connect_seconds",
         "answer_seconds",
@@ -19,6 +22,7 @@ UPSTREAM = frozenset(
     }
 )
 CREDENTIAL = frozenset({"from", "header", "scheme"})
+TLS = frozenset({"ca", "certificate", "key"})
 RESOURCE = frozenset(
     {
         "parent",
@@ -77,6 +81,7 @@ PAGE = frozenset({"limit", "position", "first", "size", "bound"})
 SECTIONS = {
     "upstream": UPSTREAM,
     "credential": CREDENTIAL,
+    "tls": TLS,
     "resource": RESOURCE,
     "subject": SUBJECT,
     "field": FIELD,

@@ -17,7 +17,7 @@ from gateway.wire import headers
 from gateway.wire.yaml import Node, Unreadable, canonical, read
 from gateway.words.control import CONTROL_UPSTREAM
 from gateway.words.errors import Misconfigured
-from gateway.words.resource import Credential, ResourceSpec, UpstreamSpec
+from gateway.words.resource import Credential, PersonSaid, ResourceSpec, UpstreamSpec, UpstreamTls
 
 EMBEDDED = "embedded:"
 RESERVED = ("/v1", "/oauth", "/schema", "/console", "/healthz", "/metrics", "/readyz")
@@ -26,6 +26,7 @@ RESERVED = ("/v1", "/oauth", "/schema", "/console", "/healthz", "/metrics", "/re
 _SCHEMA = "catalogue.schema.json"
 _FORMAT = b"gatehouse-catalogue-1\n"
 _REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,99}|file:[^\x00-\x1f]{1,500}")
+_FILE = re.compile(r"file:[^\x00-\x1f]{1,500}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")
 _PORTS = {"http": 80, "https": 443}
 
@@ -130,6 +131,8 @@ def _upstream(section: Section, allowed_hosts: frozenset[str]) -> UpstreamSpec:
         max_answer_bytes=section.integer("max_answer_bytes", 8_388_608, 1024, 268_435_456),
         routes=read_routes(name, section, resources),
         resources={key: described.spec for key, described in resources.items()},
+        tls=_tls(section),
+        assertion=_assertion(section),
     )
 
 
@@ -193,6 +196,40 @@ def _credential(section: Section) -> Credential | None:
     if header != "authorization" and (headers.never_passes(header) and header not in _CREDENTIAL_HEADERS):
         inner.wrong("header", f"'{header}' cannot hold a credential", "the usual one is 'authorization'")
     return Credential(reference=reference, header=header, scheme=scheme)
+
+
+def _tls(section: Section) -> UpstreamTls | None:
+    inner = section.section("tls", "tls", keys.TLS)
+    if inner is None:
+        return None
+    if not section.text("base").startswith("https:"):
+        inner.problem("tls is only for an https base", "write 'https://…' there, or remove it")
+    given: dict[str, str] = {}
+    for key in sorted(keys.TLS):
+        if not inner.has(key):
+            continue
+        given[key] = inner.text(key)
+        if not _FILE.fullmatch(given[key]):
+            # As for a credential: it may be the key itself, so it is not repeated.
+            inner.wrong(key, "is not a reference", "write 'file:PATH'; never what the file holds")
+    if ("certificate" in given) != ("key" in given):
+        inner.problem("tls: 'certificate' and 'key' go together", "add the other one")
+    if not given:
+        inner.problem("tls says nothing", "add 'ca', or 'certificate' and 'key', or remove it")
+    return UpstreamTls(**given)
+
+
+def _assertion(section: Section) -> PersonSaid | None:
+    person = section.choice("assertion_person", PersonSaid, PersonSaid.PSEUDONYM)
+    if not section.flag("assertion"):
+        if section.has("assertion_person"):
+            section.wrong(
+                "assertion_person", "is only for an assertion", "add 'assertion: true', or remove it"
+            )
+        return None
+    if section.text("base") == EMBEDDED:
+        section.wrong("assertion", "is for a system that others could reach", "remove it")
+    return person
 
 
 _CREDENTIAL_HEADERS = frozenset({"x-api-key", "x-auth-token", "x-access-token"})

@@ -14,6 +14,7 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
+from gateway.control.assertions import assertion_keys
 from gateway.control.deps import AnyRequest, ControlDeps, call_of
 from gateway.control.health import Readiness, alive, ready
 from gateway.control.keys import CallerController, KeyController
@@ -34,7 +35,7 @@ def create_control(deps: ControlDeps, readiness: Readiness | None = None) -> Lit
         return readiness
 
     return Litestar(
-        route_handlers=[CallerController, KeyController, alive, ready, openapi],
+        route_handlers=[CallerController, KeyController, assertion_keys, alive, ready, openapi],
         dependencies={
             "deps": Provide(given, sync_to_thread=False),
             "readiness": Provide(looked, sync_to_thread=False),

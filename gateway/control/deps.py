@@ -36,6 +36,7 @@ class ControlDeps:
     """stores: by the name that `/readyz` uses. bundle: the digest of the policy in force, None where there is none.
 
     edit_refused: whether the policy folder holds an edit that was refused. key_file_there: whether a start would still find the keys.
+    assertion_keys: the key set of what upstreams are told, as JSON.
     """
 
     identity: Identifier
@@ -43,6 +44,7 @@ class ControlDeps:
     log: Log
     stores: Mapping[str, Store]
     bundle: Callable[[], str | None]
+    assertion_keys: bytes
     edit_refused: Callable[[], bool] = lambda: False
     key_file_there: Callable[[], bool] = lambda: True
 

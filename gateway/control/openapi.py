@@ -122,6 +122,14 @@ def _paths() -> dict[str, Any]:
             )
             | {"parameters": [_path("key_id", "The key's public id, `key_…`."), _purpose()]},
         },
+        "/v1/assertion-keys": {
+            "get": _open(
+                "assertion-keys",
+                "The public keys of the signed header that upstreams get: a key set (RFC 7517)",
+                None,
+                (Code.PARAMETER_UNKNOWN,),
+            )
+        },
         "/healthz": {"get": _open("alive", "The process answers", "Alive", ())},
         "/readyz": {"get": _open("ready", "What serving needs is there", "Ready", (Code.NOT_READY,))},
         "/schema/openapi.json": {"get": _open("openapi", "This description", None, ())},

@@ -6,5 +6,17 @@ from gateway.edge.dispatch import Dispatcher
 from gateway.edge.door import Corridor, Door
 from gateway.edge.peers import Peers
 from gateway.edge.server import Listener, Server, probe
+from gateway.edge.tls import ListenerTls
 
-__all__ = ["Admin", "App", "Corridor", "Dispatcher", "Door", "Listener", "Peers", "Server", "probe"]
+__all__ = [
+    "Admin",
+    "App",
+    "Corridor",
+    "Dispatcher",
+    "Door",
+    "Listener",
+    "ListenerTls",
+    "Peers",
+    "Server",
+    "probe",
+]

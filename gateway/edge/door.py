@@ -27,6 +27,8 @@ from gateway.words.access import Call
 from gateway.words.errors import Code, GatehouseError, NoAnswer, Refused
 from gateway.words.ids import new_id
 
+CERTIFICATE: Final = "gatehouse.certificate"
+"""Where the names of a caller's certificate stand in a scope: put there by the protocol that saw the handshake."""
 _JSON_TYPES: Final = frozenset({"application/json", "application/merge-patch+json"})
 
 
@@ -185,6 +187,7 @@ class Door:
             peer=peer,
             received=self._now(),
             trace=None if traced is None else traced.id,
+            certificate=scope.get(CERTIFICATE, ()),
         )
 
     async def _undisturbed(self, call: Call) -> Reply:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
@@ -16,23 +17,29 @@ import uvicorn
 from uvicorn._types import ASGI3Application
 
 from gateway.edge.asgi import App
-from gateway.edge.protocol import Rules, protocol_with
+from gateway.edge.protocol import EdgeProtocol, Rules, protocol_with
+from gateway.edge.tls import Acceptor, ListenerTls, certified
 from gateway.observe import event
 from gateway.wire.limits import DEFAULT_LIMITS, Limits
 from gateway.words.errors import Code, Misconfigured
 
 _BACKLOG = 2048
 _TICK_SECONDS = 0.02
+_NOT_STARTED = 3  # as uvicorn says it
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One address and the application that answers there. Port 0 takes a free one. setting: what an operator would change."""
+    """One address and the application that answers there. Port 0 takes a free one.
+
+    setting: what an operator would change. tls: None where it speaks plain HTTP.
+    """
 
     host: str
     port: int
     app: App
     setting: str = "GATEHOUSE_PORT"
+    tls: ListenerTls | None = None
 
 
 class _Uvicorn(uvicorn.Server):
@@ -42,6 +49,31 @@ class _Uvicorn(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Captures none."""
         yield
+
+
+class _Secure(_Uvicorn):
+    """The same behind TLS: connections are accepted by ourselves."""
+
+    def __init__(self, listener: Listener, rules: Rules, protocol: type[EdgeProtocol]) -> None:
+        super().__init__(_config(listener, rules.limits, protocol))
+        self._listener = listener
+        self._rules = rules
+        self._protocol = protocol if listener.tls is None else certified(protocol, listener.tls)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """In the place of uvicorn's, which would leave handshakes without a count and with a minute's time."""
+        await self.lifespan.startup()
+        tls = self._listener.tls
+        if self.lifespan.should_exit or tls is None:
+            sys.exit(_NOT_STARTED)
+
+        def made() -> EdgeProtocol:
+            return self._protocol(self.config, self.server_state, self.lifespan.state)
+
+        done = self.server_state.connections
+        acceptors = [Acceptor(bound, tls, made, self._rules, done) for bound in sockets or ()]
+        self.servers = cast(list[asyncio.base_events.Server], acceptors)  # `close` and `wait_closed` are all
+        self.started = True
 
 
 class Server:
@@ -59,7 +91,8 @@ class Server:
         refused: Callable[[Code], None] = lambda _: None,
         settled: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        protocol = protocol_with(Rules(limits, refused))
+        rules = Rules(limits, refused)
+        protocol = protocol_with(rules)
         self._settled = settled
         self._sockets: list[socket.socket] = []
         try:
@@ -68,7 +101,10 @@ class Server:
         except Misconfigured:
             self.close()
             raise
-        self._servers = [_Uvicorn(_config(listener, limits, protocol)) for listener in listeners]
+        self._servers = [
+            _Uvicorn(_config(each, limits, protocol)) if each.tls is None else _Secure(each, rules, protocol)
+            for each in listeners
+        ]
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:

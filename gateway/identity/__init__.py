@@ -1,6 +1,7 @@
 """Step 2 of the request path: who asks. API keys of applications, tokens of persons. docs/identity.md is the page about it."""
 
 from gateway.identity.apikeys import KeyedHash, fault, keyed_hash
+from gateway.identity.certificates import Holders, read_holders
 from gateway.identity.identity import PERSON_HEADER, Identity
 from gateway.identity.issuers import Issuer, read_issuers
 from gateway.identity.keytext import SECRET_BYTES, KeyText
@@ -25,6 +26,7 @@ __all__ = [
     "PERSON_HEADER",
     "SECRET_BYTES",
     "ApiKey",
+    "Holders",
     "Identity",
     "Issuer",
     "KeyText",
@@ -40,6 +42,7 @@ __all__ = [
     "key_of_intent",
     "keyed_hash",
     "look_at_issuers",
+    "read_holders",
     "read_issuers",
     "read_key",
     "revoke_key",

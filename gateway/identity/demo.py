@@ -22,6 +22,8 @@ from gateway.words.ids import new_id
 from gateway.words.json import JsonObject
 
 ISSUER = "https://id.demo.example"
+APPLICATIONS = "app:demo-"
+"""How the names of the demonstration's applications begin, and of no other: by it `run` knows its keys again."""
 KEY_FILE = "demo-issuer.pem"
 JWKS_FILE = "demo-issuer.jwks.json"
 

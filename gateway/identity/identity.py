@@ -7,18 +7,22 @@ in `strangers` and nowhere else. Whoever decides on a principal takes the caches
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from gateway.identity.apikeys import ApiKeys, KeyedHash, fault
+from gateway.identity.certificates import NOBODY, Holders, read_holders
 from gateway.identity.issuers import Issuer
 from gateway.identity.jwks import Fetch
 from gateway.identity.persons import Persons, Proven, Told, untold
 from gateway.identity.store import ApiKey, all_keys, read_key
 from gateway.identity.strangers import Stranger, Strangers, Unproven
+from gateway.observe import event
 from gateway.store import Store
 from gateway.words.access import Call
-from gateway.words.errors import Unidentified
+from gateway.words.errors import Misconfigured, Unidentified
 from gateway.words.principal import Party, Principal
 
 PERSON_HEADER = "gatehouse-person"
@@ -36,22 +40,35 @@ class Identity:
         clock: Callable[[], datetime],
         fetch: Fetch | None = None,
         told: Told = untold,
+        barred: str | None = None,
+        holders: Path | None = None,
     ) -> None:
+        """barred: applications whose names begin so have no key here, whoever issues one on this or another process.
+
+        holders: the file that says which key's holder a client certificate proves; None where certificates prove nothing.
+        """
         self.strangers = Strangers()
         self._store = store
         self._keys = ApiKeys(keyed_hash)
         self._persons = Persons(issuers, fetch, told)
         self._clock = clock
         self._turn = asyncio.Lock()
+        self._barred = barred
+        self._holders_file = holders
+        self._holders = NOBODY
 
     async def load(self) -> None:
         """Reads every key and every key file anew; what was there before serves until they have been read.
 
-        Raises Unavailable, and Misconfigured where an issuer's key file was never good. Promises: other threads only read; what was
-        read is taken on the event loop, one reading after the other, so that an older one never takes the place of a newer.
+        Raises Unavailable, and Misconfigured where an issuer's key file, or the file of certificates' holders, was never good.
+        Promises: other threads only read; what was read is taken on the event loop, one reading after the other, so that an older
+        one never takes the place of a newer.
         """
         async with self._turn:
-            self._keys.replace(await self._store.scan(all_keys))
+            keys = await self._store.scan(all_keys)
+            self._keys.replace(key for key in keys if not self._bars(key))
+            if self._holders_file is not None:
+                self._holders = self._read_holders(self._holders_file)
             await self._load_files()
 
     async def watch(self) -> None:
@@ -69,17 +86,30 @@ class Identity:
 
     async def identify(self, call: Call) -> Principal:
         """Gives who asks. Raises Unidentified, Refused(PERSON_UNPROVEN)."""
-        key = await self._application([value for name, value in call.headers if name == "authorization"])
+        shown = [value for name, value in call.headers if name == "authorization"]
+        certified = self._holders.key_of(call.certificate) if call.certificate else None
+        key = await self._application(shown, certified)
         tokens = [value for name, value in call.headers if name == PERSON_HEADER]
         person = await self._person(tokens, key.application) if tokens else None
         application = Party(key.application, key.roles)
-        proven = (f"api-key:{key.id}",) if person is None else (f"api-key:{key.id}", person.how)
+        how = f"certificate:{key.id}" if key.id == certified else f"api-key:{key.id}"
+        proven = (how,) if person is None else (how, person.how)
         return Principal(application, None if person is None else person.party, key.purposes, proven)
 
-    async def _application(self, authorization: Sequence[str]) -> ApiKey:
+    async def _application(self, authorization: Sequence[str], certified: str | None) -> ApiKey:
+        """Gives the key. A certificate stands in for its key's text; beside a text it must be that of the same key."""
         now = self._clock()
-        checked = self._keys.check(authorization, now)
+        if certified is not None and not authorization:
+            checked = self._keys.named(certified, now)
+        else:
+            checked = self._keys.check(authorization, now)
         key, reason = checked.key, checked.reason
+        if (
+            key is not None
+            and key.id != certified
+            and (certified is not None or key.id in self._holders.bound)
+        ):
+            key, reason = None, Stranger.CERTIFICATE_OTHER
         if key is not None and reason is Stranger.KEY_UNCONFIRMED:
             # Its outcome may have been recorded since the caches were read. Only who holds the right secret causes this read.
             key, reason = await self._again(key, now)
@@ -90,10 +120,23 @@ class Identity:
 
     async def _again(self, old: ApiKey, now: datetime) -> tuple[ApiKey | None, Stranger | None]:
         key = await self._store.read(lambda connection: read_key(connection, old.id))
-        if key is None:
+        if key is None or self._bars(key):
             return None, Stranger.KEY_UNKNOWN
         self._keys.learn(old, key)
         return key, fault(key, now)
+
+    def _read_holders(self, path: Path) -> Holders:
+        try:
+            return read_holders(path)
+        except Misconfigured:
+            if self._holders is NOBODY:
+                raise
+            # As with an issuer's keys: what was good goes on. Whoever must not come in any more has his key revoked.
+            event("holders-kept", logging.ERROR)
+            return self._holders
+
+    def _bars(self, key: ApiKey) -> bool:
+        return self._barred is not None and key.application.startswith(self._barred)
 
     async def _person(self, tokens: Sequence[str], application: str) -> Proven:
         try:

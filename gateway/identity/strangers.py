@@ -24,6 +24,9 @@ class Stranger(StrEnum):
     KEY_UNCONFIRMED = "key-unconfirmed"
     KEY_REVOKED = "key-revoked"
     KEY_EXPIRED = "key-expired"
+    CERTIFICATE_OTHER = (
+        "certificate-other"  # the key counts with its certificate alone, or the certificate is another key's
+    )
     # the person's token
     SEVERAL_TOKENS = "several-tokens"
     TOKEN_MALFORMED = "token-malformed"  # noqa: S105  # a reason's name

@@ -19,6 +19,8 @@ class Label(Enum):
     EVIDENCE_REFERENCE = b"gatehouse/evidence-reference/1"
     EVIDENCE_DIGEST = b"gatehouse/evidence-digest/1"
     SEALED_TEXT = b"gatehouse/sealed-text/1"
+    ASSERTION_KEY = b"gatehouse/assertion-key/1"
+    ASSERTION_PERSON = b"gatehouse/assertion-person/1"
     # gateway.fields
     ENVELOPE = b"gatehouse/envelope/1"
     BINDING = b"gatehouse/binding/1"

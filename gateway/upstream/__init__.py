@@ -3,8 +3,10 @@
 from gateway.upstream.adapter import Adapter
 from gateway.upstream.address import AllowedHosts
 from gateway.upstream.asgi import AsgiApp, AsgiTransport
+from gateway.upstream.assertion import Asserting
 from gateway.upstream.http import HttpTransport, tls_context
-from gateway.upstream.places import Places
+from gateway.upstream.places import Look, Places
+from gateway.upstream.tls import Renewed
 from gateway.upstream.transport import Exchange, RawAnswer, Transport
 
 __all__ = [
@@ -12,10 +14,13 @@ __all__ = [
     "AllowedHosts",
     "AsgiApp",
     "AsgiTransport",
+    "Asserting",
     "Exchange",
     "HttpTransport",
+    "Look",
     "Places",
     "RawAnswer",
+    "Renewed",
     "Transport",
     "tls_context",
 ]

@@ -20,7 +20,7 @@ from gateway.upstream.transport import RawAnswer
 from gateway.upstream.watch import judged
 from gateway.wire.headers import well_formed
 from gateway.wire.json import dump
-from gateway.words.access import ResourceRef
+from gateway.words.access import Access, ResourceRef
 from gateway.words.answer import Answer
 from gateway.words.errors import BadAnswer, NoAnswer, NotSent
 from gateway.words.json import Json, JsonObject
@@ -57,7 +57,9 @@ class Adapter:
         to, route = what.work.to, what.route
         method = "GET" if route.method == "HEAD" else route.method
         headers = self._onward(place, what)
-        raw = await place.send(method, to.path, to.raw_query, added=route.fixed, headers=headers)
+        raw = await place.send(
+            method, to.path, to.raw_query, by=what.access, added=route.fixed, headers=headers
+        )
         if not _done(raw):
             await self._as_long(place, what.resource, what.ref, raw)
             return Answer(raw.status)
@@ -73,7 +75,7 @@ class Adapter:
     async def before(self, what: Addressed) -> Answer:
         """Reads the record that a change is about, from the resource's own read target."""
         place = self._places.of(what.upstream.name)
-        raw = await _ask(place, what.resource.read_target, what.ref)
+        raw = await _ask(place, what.resource.read_target, what.ref, by=what.access)
         if not _done(raw):
             await self._as_long(place, what.resource, what.ref, raw)
             return Answer(raw.status)
@@ -124,7 +126,7 @@ class Adapter:
         route, rule = what.route, what.route.page
         added = [*work.query.passing, *route.fixed, *_paging(rule, position)]
         headers = self._onward(place, what)
-        raw = await place.send(route.method, work.to.path, added=added, headers=headers)
+        raw = await place.send(route.method, work.to.path, by=what.access, added=added, headers=headers)
         if not _done(raw):
             return Answer(raw.status)
         reading = Reading(place, what.resource, raw, self._told)
@@ -183,7 +185,13 @@ class Adapter:
             body = dump(wrap(route.shape.body_root, document))
             headers.append(("content-type", body_type(work.to.headers, route.request_headers)))
         raw = await place.send(
-            route.method, work.to.path, work.to.raw_query, added=route.fixed, headers=headers, body=body
+            route.method,
+            work.to.path,
+            work.to.raw_query,
+            by=what.access,
+            added=route.fixed,
+            headers=headers,
+            body=body,
         )
         if (
             not _done(raw) or raw.status == 202
@@ -250,9 +258,12 @@ def _done(raw: RawAnswer) -> bool:
     return raw.status < 300
 
 
-async def _ask(place: Place, template: str, ref: ResourceRef, key: str | None = None) -> RawAnswer:
+async def _ask(
+    place: Place, template: str, ref: ResourceRef, key: str | None = None, *, by: Access | None = None
+) -> RawAnswer:
+    """Asks for what the gateway itself needs to know; by: for whose request, None where it is for none."""
     path, query = fill(template, ref, key)
-    return await place.send("GET", path, query)
+    return await place.send("GET", path, query, by=by or ref)
 
 
 def _paging(rule: PageRule | None, position: str | None) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import ssl
 from typing import cast
 
 import httptools
@@ -51,6 +52,7 @@ class Connection(asyncio.Protocol):
         "_waiter",
         "_wire",
         "idle_since",
+        "under",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -59,6 +61,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[RawAnswer] | None = None
         self._poll = select.poll()
         self.idle_since = 0.0
+        self.under: ssl.SSLContext | None = None
         self._begin(head=False, limit=0)
 
     def _begin(self, *, head: bool, limit: int) -> None:

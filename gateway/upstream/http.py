@@ -107,6 +107,13 @@ class HttpTransport:
         for _ in range(self._max_connections):
             self._slots.release()
 
+    def renew(self, tls: ssl.SSLContext) -> None:
+        """Takes these terms for every connection from now on: idle ones end, busy ones end when they have their answer."""
+        self._tls = tls
+        for connection in self._idle:
+            connection.abort()
+        self._idle.clear()
+
     async def _slot(self, deadline: float) -> None:
         if self._closed:
             raise NotSent
@@ -129,7 +136,7 @@ class HttpTransport:
         return None
 
     def _give_back(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
-        if self._closed or not connection.reusable:
+        if self._closed or not connection.reusable or connection.under is not self._tls:
             connection.abort()
             return
         connection.idle_since = loop.time()
@@ -165,18 +172,21 @@ class HttpTransport:
 
     async def _open(self, loop: asyncio.AbstractEventLoop, addresses: Sequence[str]) -> Connection:
         last: OSError | None = None
+        tls = self._tls
         for address in addresses:
             try:
                 _, connection = await loop.create_connection(
                     lambda: Connection(loop),
                     address,  # a literal: nothing is resolved again
                     self._origin.port,
-                    ssl=self._tls,
-                    server_hostname=self._origin.host if self._tls else None,
+                    ssl=tls,
+                    # The catalogue's name, not the address: it is what SNI says and what the certificate must name.
+                    server_hostname=self._origin.host if tls else None,
                 )
             except OSError as error:
                 last = error
             else:
+                connection.under = tls
                 return connection
         raise NotSent from last
 

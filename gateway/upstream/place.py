@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from gateway.observe import Count, Metrics, SpanKind, Trouble, end, here
+from gateway.upstream.assertion import Asserter
 from gateway.upstream.links import Mount
 from gateway.upstream.shape import Cut
 from gateway.upstream.target import target
@@ -14,6 +15,7 @@ from gateway.upstream.transport import Exchange, RawAnswer, Transport
 from gateway.upstream.watch import trouble_of
 from gateway.wire.headers import HOP_BY_HOP, well_formed
 from gateway.wire.traceparent import HEADER as TRACEPARENT
+from gateway.words.access import Access, ResourceRef
 from gateway.words.errors import BadAnswer, Misconfigured, NoAnswer, NotSent
 from gateway.words.json import Pointer
 from gateway.words.resource import ResourceSpec, Shape, UpstreamSpec, Verb, Versioning
@@ -27,13 +29,18 @@ _ACCEPTED = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One upstream. headers: ours, the catalogue's fixed ones and the credential; none of their names comes from a caller."""
+    """One upstream.
+
+    headers: ours, the catalogue's fixed ones and the credential; none of their names comes from a caller.
+    asserter: signs who asks; None where the catalogue does not want it.
+    """
 
     spec: UpstreamSpec
     mount: Mount
     transport: Transport
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     metrics: Metrics = field(repr=False)
+    asserter: Asserter | None = None
     _cuts: dict[tuple[int, Pointer | None], Cut] = field(default_factory=dict, repr=False)
 
     def cut(self, shape: Shape, resource: ResourceSpec) -> Cut:
@@ -62,17 +69,21 @@ class Place:
         path: str,
         raw_query: str = "",
         *,
+        by: Access | ResourceRef,
         added: Iterable[tuple[str, str]] = (),
         headers: Iterable[tuple[str, str]] = (),
         body: bytes | None = None,
     ) -> RawAnswer:
-        """Gives the raw answer. Raises what a transport raises."""
+        """Gives the raw answer. by: whose request it serves, or the place that the gateway looks at for itself. Raises what a
+        transport raises."""
         where = target(self.mount.base, path, raw_query, added)
         span, ours = None, self.headers
         if (traced := here.get()) is not None:
             if traced.root is not None:
                 span = traced.child(f"{method} {self.spec.name}", SpanKind.CLIENT)
             ours = (*ours, (TRACEPARENT, traced.outgoing(span)))
+        if self.asserter is not None:
+            ours = (*ours, self.asserter.header(by, method, where, body))
         exchange = Exchange(
             method=method,
             target=where,

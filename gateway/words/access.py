@@ -22,6 +22,7 @@ class Call:
     body:      bytes as received, bounded; b"" when there is none.
     peer:      the address that the connection came from.
     trace:     the id of the trace that it belongs to, 32 hex digits; a listed peer's, else ours.
+    certificate: the names in the caller's verified client certificate (`URI:…`, `DNS:…`); empty when he showed none.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Call:
     peer: str
     received: datetime
     trace: str | None = None
+    certificate: tuple[str, ...] = ()
 
     @property
     def callers_id(self) -> str | None:

@@ -53,6 +53,8 @@ class AlarmKind(StrEnum):
     )
     FIELD_UNKNOWN = "field-unknown"
     LINK_FOREIGN = "link-foreign"
+    CERTIFICATE_ENDING = "certificate-ending"
+    CERTIFICATE_REFUSED = "certificate-refused"  # changed files cannot be used; what was in use stays
     INTENT_STUCK = "intent-stuck"  # nothing here can tell what became of a change: a person must look
 
 

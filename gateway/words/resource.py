@@ -333,11 +333,34 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamTls:
+    """Whom an `https` upstream must be certified by, and the certificate that we show it. Each `file:PATH`, never the thing itself.
+
+    ca: the only authorities that count; None means the system's. certificate and key: both, or neither.
+    The upstream's name is checked whatever stands here: nothing switches that off.
+    """
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+
+class PersonSaid(StrEnum):
+    """How a signed header names the person that an application acts for."""
+
+    PSEUDONYM = (
+        "pseudonym"  # a name that means nothing elsewhere, the same for the same person at this upstream
+    )
+    NAMED = "named"  # issuer and subject, as in the log
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamSpec:
     """One system behind the gateway.
 
     prefix: where it is mounted: `/crm`. base: `http://host:port/path`, or `embedded:` for the store in this process.
-    headers: fixed request headers that this upstream demands. Deadlines in seconds.
+    headers: fixed request headers that this upstream demands. Deadlines in seconds. tls: None for what is usual.
+    assertion: it gets a signed header that says who asks; None: it gets none.
     """
 
     name: str
@@ -350,3 +373,5 @@ class UpstreamSpec:
     max_answer_bytes: int
     routes: tuple[RouteSpec, ...]
     resources: Mapping[str, ResourceSpec]
+    tls: UpstreamTls | None = None
+    assertion: PersonSaid | None = None

@@ -22,7 +22,6 @@ from gateway.app import open_house
 from gateway.doctor import examine
 from gateway.serving import serve_forever
 from gateway.settings import ROOT, read
-from gateway.store import OwnerLock
 from gateway.words.errors import GatehouseError, Misconfigured, Unavailable
 from tests.conftest import PostgresServer
 

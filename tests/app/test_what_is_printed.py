@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from gateway import cli, demo
 from gateway.app import open_house
+from gateway.keys import AssertionKey, Keyring, from_file
 from gateway.keys.material import add_version
 from gateway.settings import read
 from gateway.text import Language
@@ -100,3 +101,9 @@ def test_stores_on_postgresql_are_made_once_and_stores_in_files_not_by_this(
     refused = printed(tmp_path, "stores", "prepare").exception
     assert isinstance(refused, Misconfigured)
     assert "stores in files are made by `gatehouse run` itself" in str(refused)
+
+
+def test_the_keys_of_assertions_are_printed_as_one_set(home: Path) -> None:
+    said = printed(home, "keys", "assertions")
+    expected = AssertionKey(Keyring(from_file(read(settings(home)).keys))).jwks()
+    assert (said.exit_code, json.loads(said.stdout)) == (0, expected)

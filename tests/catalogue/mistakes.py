@@ -31,10 +31,36 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "dots in the base": (":8443/api", ":8443/../api", "https://", "a path that is not plain"),
     "another scheme": ("https://shop", "ftp://shop", "ftp://", "is no http or https address"),
     "a literal credential": ("from: env:SHOP_TOKEN", "from: hunter2hunter2", "credential:", "never the secret itself"),
+    "a person in no assertion": (
+        "headers: {", "assertion_person: named\nheaders: {", "assertion_person", "is only for an assertion"),
+    "a person by another word": (
+        "headers: {", "assertion: true\nassertion_person: clear\nheaders: {", "assertion_person", "'clear' is not known"),
+    "an assertion that is no flag": ("headers: {", "assertion: yes please\nheaders: {", "assertion:", "is neither true nor false"),
+    "an assertion to ourselves": (
+        "base: https://shop.example:8443/api", "base: 'embedded:'\nassertion: true", "assertion:",
+        "is for a system that others could reach"),
+    "a literal authority": (
+        "headers: {", "tls: {ca: hunter2hunter2}\nheaders: {", "tls:", "tls: ca is not a reference; write 'file:PATH'"),
+    "a key from the environment": (
+        "headers: {", "tls: {certificate: 'file:a', key: 'env:KEY'}\nheaders: {", "tls:", "tls: key is not a reference"),
+    "a certificate without its key": (
+        "headers: {", "tls: {certificate: 'file:a'}\nheaders: {", "tls:", "'certificate' and 'key' go together"),
+    "a key without its certificate": (
+        "headers: {", "tls: {key: 'file:a'}\nheaders: {", "tls:", "'certificate' and 'key' go together"),
+    "terms that say nothing": ("headers: {", "tls: {}\nheaders: {", "tls:", "tls says nothing"),
+    "names that are not checked": (
+        "headers: {", "tls: {ca: 'file:a', check_hostname: false}\nheaders: {", "tls:", "tls has the unknown key 'check_hostname'"),
+    "a chain that is not checked": (
+        "headers: {", "tls: {ca: 'file:a', verify: false}\nheaders: {", "tls:", "tls has the unknown key 'verify'"),
+    "tls in clear": (
+        "base: https://shop.example:8443/api\ncredential", "base: http://shop.example:8443/api\ntls: {ca: 'file:a'}\ncredential",
+        "tls:", "tls is only for an https base"),
     "a credential in a forwarding header": (
         "{from: env:SHOP_TOKEN}",
         "{from: env:A, header: x-forwarded-for}",
         "env:A", "cannot hold a credential"),
+    "a caller's own assertion": ("[accept-language]", "[gatehouse-assertion]", "gatehouse-assertion", "never passes"),
+    "a fixed assertion": ("{x-tenant: bank}", "{gatehouse-assertion: a}", "gatehouse-assertion", "cannot be fixed"),
     "a fixed cookie": ("{x-tenant: bank}", "{cookie: a}", "cookie", "cannot be fixed"),
     "a method override": ("[accept-language]", "[x-http-method-override]", "override", "never passes"),
     "a condition of the caller's": ("[accept-language]", "[if-none-match]", "if-none-match", "never passes"),

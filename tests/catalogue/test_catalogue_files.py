@@ -17,9 +17,11 @@ from gateway.words.resource import (
     Mask,
     PageRule,
     ParamType,
+    PersonSaid,
     Removal,
     SubjectRule,
     UpdateMode,
+    UpstreamTls,
     Verb,
     Versioning,
 )
@@ -52,6 +54,40 @@ def test_a_literal_credential_is_not_repeated(tmp_path: Path) -> None:
     found = problems(tmp_path, changed("from: env:SHOP_TOKEN", "from: hunter2hunter2"))
     assert found
     assert "hunter2" not in "".join(found)
+
+
+@pytest.mark.parametrize("key", ["ca", "certificate", "key"])
+def test_a_literal_of_tls_is_not_repeated(tmp_path: Path, key: str) -> None:
+    found = problems(tmp_path, changed("headers: {", f"tls: {{{key}: hunter2hunter2}}\nheaders: {{"))
+    assert found
+    assert "hunter2" not in "".join(found)
+
+
+def test_an_upstreams_own_terms_are_references(tmp_path: Path) -> None:
+    text = changed(
+        "headers: {", "tls: {ca: 'file:/a/ca.pem', certificate: 'file:b.pem', key: 'file:b.key'}\nheaders: {"
+    )
+    assert shop(tmp_path, text).upstreams["shop"].tls == UpstreamTls(
+        "file:/a/ca.pem", "file:b.pem", "file:b.key"
+    )
+    assert shop(tmp_path).upstreams["shop"].tls is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", None),
+        ("assertion: false", None),
+        ("assertion: true", PersonSaid.PSEUDONYM),
+        ("assertion: true\nassertion_person: pseudonym", PersonSaid.PSEUDONYM),
+        ("assertion: true\nassertion_person: named", PersonSaid.NAMED),
+    ],
+)
+def test_who_asks_is_said_only_where_it_is_asked_for_and_by_a_name_that_means_nothing(
+    tmp_path: Path, words: str, said: PersonSaid | None
+) -> None:
+    text = changed("headers: {", f"{words}\nheaders: {{")
+    assert shop(tmp_path, text).upstreams["shop"].assertion is said
 
 
 def test_two_files_may_not_share_a_name_or_a_prefix(tmp_path: Path) -> None:

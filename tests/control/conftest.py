@@ -26,6 +26,7 @@ async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
     async with open_desks(tmp_path / "home") as desks:
         bundle: list[str | None] = ["sha256:" + "0" * 64]
         deps = ControlDeps(
+            assertion_keys=b'{"keys":[{"kid":"one"}]}',
             identity=desks.identity,
             keys=desks.keys,
             log=desks.log,

@@ -28,6 +28,15 @@ async def test_alive_and_ready_ask_for_no_credential_and_leave_no_entry(plane: P
     assert await plane.desks.entries() == []
 
 
+async def test_the_keys_of_assertions_are_anybodys(plane: Plane) -> None:
+    said = await plane.ask("GET", "/v1/assertion-keys")
+    assert (said.status, said.json) == (200, {"keys": [{"kid": "one"}]})
+    assert said.headers["content-type"] == "application/jwk-set+json"
+    refused = await plane.ask("GET", "/v1/assertion-keys?x=1")
+    assert (refused.status, refused.problem) == (400, "parameter-unknown")
+    assert await plane.desks.entries() == []
+
+
 async def test_not_ready_names_what_is_missing_and_no_more(plane: Plane) -> None:
     plane.bundle[0] = None
     await plane.desks.log.close()

@@ -17,6 +17,8 @@ from ruamel.yaml import YAML
 from gateway import cli, settings
 from gateway.control.health import alive, ready
 from gateway.control.keys import KeyController
+from gateway.exposure import check_address
+from gateway.words.errors import Misconfigured
 from tests.docs.deployment import ROOT, compose, copies, ignored, one, page, scripts, shell_lines, stages
 from tests.docs.json_schema import Schema, UnknownKeyword, problems
 
@@ -165,6 +167,13 @@ def test_every_variable_is_a_documented_setting_with_a_value_that_it_takes(name:
     variables = SERVICES[name]["environment"]
     assert set(variables) <= {row[0] for row in settings.table()}
     settings.read(variables)
+
+
+def test_what_listens_for_others_declares_who_ends_tls() -> None:
+    gateway = SERVICES["gateway"]["environment"]
+    check_address(settings.read(gateway))
+    with pytest.raises(Misconfigured):
+        check_address(settings.read(gateway | {"GATEHOUSE_TLS_TERMINATED": "off"}))
 
 
 def test_the_image_of_postgresql_is_given_only_what_it_reads() -> None:

@@ -221,7 +221,8 @@ def test_the_health_checks_own_line_tells_a_gateway_that_serves_from_one_that_do
 
 def test_with_the_first_key_others_are_issued_and_with_those_customers_are_served(serving: Serving) -> None:
     ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
-    wish = {"application": "app:demo-supervisor", "roles": [], "purposes": ["service"], "expires": ends}
+    roles = [{"role": "role:supervisor", "unit": "branch:shanghai"}]
+    wish = {"application": "app:branch", "roles": roles, "purposes": ["service"], "expires": ends}
     issued, _ = serving.ask("POST", "/v1/keys", serving.key, wish)
     customer = {"name": "彭梓涵", "phone": "15427815000", "unit": "branch:shanghai"}
     created, _ = serving.ask("POST", "/crm/customers", issued["key"], customer)

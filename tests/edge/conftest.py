@@ -16,7 +16,7 @@ from litestar import Litestar, get, post
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, JSONBody
 
-from gateway.edge import Dispatcher, Door, Listener, Server
+from gateway.edge import Dispatcher, Door, Listener, ListenerTls, Server
 from gateway.observe import Metrics
 from gateway.rooms import Reply
 from gateway.wire.json import parse
@@ -220,6 +220,7 @@ def open_house(
     with_control: bool = True,
     prefixes: tuple[tuple[str, ...], ...] = PREFIXES,
     admin: bool = False,
+    tls: ListenerTls | None = None,
 ) -> House:
     corridor, metrics, strangers = Echo(), Metrics(), []
     door = Door(corridor, metrics, stranger=strangers.append)
@@ -228,7 +229,9 @@ def open_house(
         if with_control
         else None
     )
-    listeners = [Listener("127.0.0.1", 0, Dispatcher(door, None if admin else control, lambda: prefixes))]
+    listeners = [
+        Listener("127.0.0.1", 0, Dispatcher(door, None if admin else control, lambda: prefixes), tls)
+    ]
     if admin:
         listeners.append(Listener("127.0.0.1", 0, Dispatcher(door, control, tuple)))
     server = Server(

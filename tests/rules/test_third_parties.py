@@ -81,6 +81,7 @@ def test_settings_stop_at_the_root() -> None:
         "serving",
         "demo",
         "doctor",
+        "exposure",
         "cli",
         "settings",
         "fetching",

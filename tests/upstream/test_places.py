@@ -12,6 +12,7 @@ from gateway.upstream import AllowedHosts, AsgiTransport, Places
 from gateway.upstream.address import Origin
 from gateway.upstream.credential import credential_header
 from gateway.upstream.links import Mount
+from gateway.words.access import ResourceRef
 from gateway.words.errors import Misconfigured, NotSent
 from gateway.words.resource import Credential
 from tests.upstream.crm import CRM
@@ -31,6 +32,7 @@ def places(**options) -> Places:
     return Places(**{**given, **options})
 
 
+ANY = ResourceRef("crm", "customer")
 EMBEDDED = replace(CRM, base="embedded:")
 
 
@@ -119,10 +121,10 @@ async def test_a_load_reads_the_credential_anew_and_keeps_the_connections():
         ready = places(environment=environment, allowed=AllowedHosts([f"127.0.0.1:{server.port}"]))
         spec = replace(CRM, base=f"http://127.0.0.1:{server.port}")
         ready.load([spec])
-        await ready.of("crm").send("GET", "/a")
+        await ready.of("crm").send("GET", "/a", by=ANY)
         environment["CRM"] = "new"
         ready.load([spec])
-        await ready.of("crm").send("GET", "/a")
+        await ready.of("crm").send("GET", "/a", by=ANY)
         ready.load([])
         await asyncio.wait_for(server.ended.wait(), 2)
         with pytest.raises(NotSent):
@@ -138,7 +140,7 @@ async def test_an_upstream_that_a_load_takes_away_still_gives_its_answer():
     async with serving(answering(OK, pause=0.1)) as server:
         ready = places(allowed=AllowedHosts([f"127.0.0.1:{server.port}"]))
         ready.load([replace(CRM, base=f"http://127.0.0.1:{server.port}")])
-        asked = asyncio.ensure_future(ready.of("crm").send("GET", "/a"))
+        asked = asyncio.ensure_future(ready.of("crm").send("GET", "/a", by=ANY))
         await server.asked.wait()
         ready.load([])
 

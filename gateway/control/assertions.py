@@ -1,0 +1,21 @@
+"""The control door: `/v1/assertion-keys`, by which upstreams check what the gateway tells them. Public: nobody is asked who he is."""
+
+from __future__ import annotations
+
+from litestar import Response, route
+from litestar.di import NamedDependency
+
+from gateway.control.deps import AnyRequest, ControlDeps, call_of
+from gateway.words.errors import Code, Refused
+
+KEY_SET = "application/jwk-set+json"  # RFC 7517 section 8.5.2
+
+
+@route("/v1/assertion-keys", http_method=["GET", "HEAD"], name="assertion-keys")
+async def assertion_keys(request: AnyRequest, deps: NamedDependency[ControlDeps]) -> Response[bytes]:
+    """Gives the key set."""
+    call = call_of(request)
+    if call.query:
+        raise Refused(Code.PARAMETER_UNKNOWN)
+    headers = {"gatehouse-request": call.id}
+    return Response(deps.assertion_keys, headers=headers, media_type=KEY_SET)
