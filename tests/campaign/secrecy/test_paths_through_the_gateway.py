@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 import pytest
 
 from gateway.catalogue import Catalogue
+from gateway.wire.traceparent import parse
 from gateway.words.work import Addressed
 from tests.campaign.counts import count, dice
 from tests.campaign.secrecy.client import Client, Said
@@ -74,7 +75,16 @@ routes:
 BASE = b"/inner/base"
 # What the corpus says in its parameter `b`; a parameter that passes has its values listed.
 VALUES = sorted({value for _, _, query in ACCEPTED for name, value in query if name == "b"} - {""})
-OURS = {b"host", b"accept", b"accept-encoding", b"user-agent", b"content-type", b"content-length"}
+OURS = {
+    b"host",
+    b"accept",
+    b"accept-encoding",
+    b"user-agent",
+    b"content-type",
+    b"content-length",
+    b"traceparent",
+}
+FOREIGN_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 @dataclass
@@ -227,6 +237,7 @@ def mutated(rolls: Random) -> bytes:
 
 NEVER = """
 X-HTTP-Method-Override: DELETE|X-HTTP-Method: DELETE|X-Method-Override: DELETE
+traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01|tracestate: a=b|baggage: a=b|b3: 1|X-B3-Sampled: 1
 X-Forwarded-For: 10.0.0.1|X-Forwarded-Host: evil|X-Forwarded-Proto: https|X-Forwarded-Prefix: /admin|Forwarded: for=10.0.0.1
 X-Real-IP: 10.0.0.1|True-Client-IP: 10.0.0.1|CF-Connecting-IP: 10.0.0.1|X-Client-IP: 10.0.0.1|Via: 1.1 me|Client-IP: 1.1.1.1
 X-Original-URL: /admin|X-Rewrite-URL: /admin|X-Original-Host: evil|X-Host: evil|X-Envoy-Original-Path: /admin
@@ -297,6 +308,9 @@ def held_to_ours(head: dict[bytes, bytes], line: str) -> None:
     assert head[b"user-agent"] == b"gatehouse"
     assert head[b"accept"] == b"application/json"
     assert head[b"accept-encoding"] == b"identity"
+    told = parse([head[b"traceparent"].decode()])  # ours, whatever a stranger said
+    assert told is not None
+    assert (told.trace == FOREIGN_TRACE, told.sampled) == (False, False)
 
 
 async def methods(at: Echo) -> Counter[str]:
