@@ -316,7 +316,9 @@ async def serve(house: House, *, started: Callable[[Server], None], tls: Listene
     dispatcher, admin = house.doors()
     listeners = [Listener(settings.host, settings.port, dispatcher, tls=tls)]
     if settings.admin_port is not None:
-        listeners.append(Listener(settings.admin_host, settings.admin_port, admin, "GATEHOUSE_ADMIN_PORT"))
+        listeners.append(
+            Listener(settings.admin_host, settings.admin_port, admin, setting="GATEHOUSE_ADMIN_PORT")
+        )
     reading = Reading(house.keys.desk, house.log, house.gate.evidence)
     server = Server(listeners, limits=limits, refused=house.door.unrecorded, settled=house.door.settled)
     loops = Loops(_report)

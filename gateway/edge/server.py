@@ -32,14 +32,14 @@ _NOT_STARTED = 3  # as uvicorn says it
 class Listener:
     """One address and the application that answers there. Port 0 takes a free one.
 
-    setting: what an operator would change. tls: None where it speaks plain HTTP.
+    tls: None where it speaks plain HTTP. setting: what an operator would change.
     """
 
     host: str
     port: int
     app: App
-    setting: str = "GATEHOUSE_PORT"
     tls: ListenerTls | None = None
+    setting: str = "GATEHOUSE_PORT"
 
 
 class _Uvicorn(uvicorn.Server):

@@ -174,7 +174,7 @@ async def test_a_certificate_opens_the_gateway_until_its_key_is_revoked_also_on_
         wish = Wish("app:desk", frozenset(), frozenset({"service"}), utc_now() + DAY)
         issued = await house.keys.issue(asker(), lambda: wish)
         holders.write_text(json.dumps([{"certificate": f"URI:{name}", "key": issued.key.id}]))
-        await house.stores.state.scan(house.identity.load)
+        await house.identity.load()
         serving = asyncio.ensure_future(
             serve(house, started=running.set_result, tls=listener_tls(chosen, utc_now))
         )

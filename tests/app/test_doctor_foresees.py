@@ -292,7 +292,20 @@ def a_port_that_is_taken(home: Path, stack: ExitStack) -> Environment:
 
 @scenario("port 0", "gateway/edge/server.py")
 def an_address_that_is_not_this_machines(home: Path, stack: ExitStack) -> Environment:
-    return {"GATEHOUSE_HOST": "192.0.2.1"}
+    return {"GATEHOUSE_HOST": "192.0.2.1", "GATEHOUSE_TLS_TERMINATED": "on"}
+
+
+@scenario("address and TLS", "gateway/exposure.py")
+def an_address_off_this_machine_in_clear(home: Path, stack: ExitStack) -> Environment:
+    return {"GATEHOUSE_HOST": "0.0.0.0"}
+
+
+@scenario("certificate", "gateway/keys/certificates.py")
+def a_certificate_that_is_not_there(home: Path, stack: ExitStack) -> Environment:
+    return {
+        "GATEHOUSE_TLS_CERTIFICATE_FILE": str(home / "tls.pem"),
+        "GATEHOUSE_TLS_KEY_FILE": str(home / "tls.key"),
+    }
 
 
 @scenario("socket for commands", "gateway/local.py")
@@ -450,7 +463,9 @@ ELSEWHERE = {
     "gateway/demo.py": "`gatehouse demo` and `demo-token` alone",
     "gateway/doctor.py": "the doctor itself",
     "gateway/observe/collecting.py": "the extra `otlp` is absent: doctor asks can_collect, as a start does",
+    "gateway/edge/tls.py": "doctor makes the same context: the scenario of a certificate",
     "gateway/fetching.py": "an address that is read while it runs; read_issuers refuses it at a start (issuers.py)",
+    "gateway/identity/certificates.py": "doctor reads the same file; tests/app/test_certificates.py spoils it",
     "gateway/identity/demo.py": "`gatehouse demo` alone",
     "gateway/store/location.py": "an address that settings.py refuses already",
     "gateway/store/owner.py": "a gateway that runs on this home already: to doctor it is one that is well",
@@ -458,6 +473,7 @@ ELSEWHERE = {
     "gateway/store/upgrade.py": "the login that may not migrate, by gateway/store/inspect.py",
     "gateway/text/catalogue.py": "a wheel whose texts are broken: no state of a machine",
     "gateway/upstream/address.py": "the catalogue's loader reads the same addresses before",
+    "gateway/upstream/tls.py": "look_at_upstreams makes the same terms",
     "gateway/upstream/http.py": "look_at_upstreams makes the same transports",
     "gateway/upstream/place.py": "look_at_upstreams makes the same places",
     "gateway/upstream/places.py": "look_at_upstreams loads the same places",

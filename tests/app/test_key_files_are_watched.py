@@ -39,7 +39,7 @@ async def test_a_stolen_key_is_believed_no_longer_once_it_is_gone_from_the_file(
     assert isinstance(file, Path)
     async with open_house(chosen, issuers=(issuer.terms(),)) as house:
         key = (await demo.credentials(house))["desk"]
-        token = issuer.mint("li.wei", "app:desk", 15, now=utc_now())
+        token = issuer.mint("li.wei", "app:demo-desk", 15, now=utc_now())
         started: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
         task = asyncio.ensure_future(serve(house, started=started.set_result))
         server = await started

@@ -156,7 +156,7 @@ async def test_a_revoked_credential_learns_nothing_and_a_renewed_one_goes_on(des
 
 async def test_a_key_belongs_to_the_person_too(desk: Desk) -> None:
     def acting(person: str) -> dict[str, str]:
-        token = desk.issuer.mint(person, "app:desk", 15, now=desk.clock())
+        token = desk.issuer.mint(person, "app:demo-desk", 15, now=desk.clock())
         return {"gatehouse_person": token, "gatehouse_purpose": "service"}
 
     customer = told(await desk.customer("c"))[1]["id"]

@@ -50,7 +50,7 @@ async def welcome(house: House) -> dict[str, str]:
     def say(key: str, **params: str | int) -> None:
         printed[key] = text(key, Language.ENGLISH, **params)
 
-    server = Server([Listener("127.0.0.1", 0, house.dispatcher())])
+    server = Server([Listener("127.0.0.1", 0, house.doors()[0])])
     keys = await demo.credentials(house)
     _welcome(server, house, keys, demo.prepare(house.settings), demo.Example("none", None), say)
     server.close()

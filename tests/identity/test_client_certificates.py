@@ -39,7 +39,7 @@ class Certified:
 
     async def refresh(self) -> None:
         assert self.identity is not None
-        await self.house.store.scan(self.identity.load)
+        await self.identity.load()
 
     async def ask(self, *certificate: str, key: str | None = None) -> Principal:
         assert self.identity is not None
@@ -145,7 +145,7 @@ async def test_a_file_that_breaks_leaves_the_good_one_and_a_start_with_it_is_ref
         holders=certified.path,
     )
     with pytest.raises(Misconfigured, match=r"holders\.json: not JSON"):
-        await certified.house.store.scan(fresh.load)
+        await fresh.load()
 
 
 KEY = "key_" + "0" * 26
