@@ -11,6 +11,7 @@ ALLOWED = frozenset(
 # May be used by whoever asks for an extra by name.
 IN_EXTRAS = frozenset({"LGPL-2.1-only", "LGPL-2.1-or-later", "LGPL-3.0-only", "LGPL-3.0-or-later"})
 _SPELT = {
+    "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "ISC License (ISCL)": "ISC",
