@@ -22,7 +22,7 @@ import orjson
 
 from audit import AuditError
 from audit.verify import Report, Unreadable, verify_sqlite
-from gateway import __version__
+from gateway import __version__, settings_page
 from gateway.keys import AssertionKey, Keyring, create_key_file, from_file
 from gateway.machine import make_home
 from gateway.observe import configure
@@ -209,8 +209,6 @@ def doctor(json_: bool) -> None:
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def show_settings(explain: bool, json_: bool) -> None:
     """Say what is in force and where each value comes from; secrets are not shown."""
-    from gateway import settings_page  # noqa: PLC0415 - as in run
-
     if explain:
         if json_:
             as_json([settings_page.described(row) for row in table()])

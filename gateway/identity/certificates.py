@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.wire.json import parse
-from gateway.words.errors import Misconfigured, Refused
+from gateway.identity.listed import read_list
+from gateway.words.errors import Misconfigured
 
 # RFC 5280 section 4.2.1.6: a URI (such as a SPIFFE id) or a DNS name, written out: no wildcard names one application.
 _NAME = re.compile(r"URI:[a-z][a-z0-9+.-]{0,31}:[\x21-\x7e]{1,300}|DNS:[a-z0-9][a-z0-9.-]{0,252}", re.ASCII)
@@ -48,14 +48,7 @@ NOBODY = Holders({})
 
 def read_holders(path: Path) -> Holders:
     """Gives what a file says: a JSON array of {"certificate": "URI:spiffe://…", "key": "key_…"}. Raises Misconfigured."""
-    try:
-        lines = msgspec.convert(parse(path.read_bytes()), list[_Line])
-    except OSError as error:
-        raise Misconfigured(f"{path.name}: not readable ({error.strerror})") from error
-    except Refused as error:
-        raise Misconfigured(f"{path.name}: not JSON that can be read in one way") from error
-    except msgspec.ValidationError as error:
-        raise Misconfigured(f"{path.name}: {error}") from error
+    lines = read_list(path, _Line)
     problems = []
     keys: dict[str, str] = {}
     for number, line in enumerate(lines, 1):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.wire.json import parse
-from gateway.words.errors import Misconfigured, Refused
+from gateway.identity.listed import read_list
+from gateway.words.errors import Misconfigured
 
 ALGORITHMS: Mapping[str, str] = {"EdDSA": "Ed25519", "Ed25519": "Ed25519", "ES256": "ES256", "RS256": "RS256"}
 """What may be pinned: a token's `alg` → the algorithm it is verified by. EdDSA (RFC 8037) means Ed25519 here; RFC 9864 renamed it."""
@@ -79,14 +79,7 @@ def read_issuers(path: Path, audience: str) -> tuple[Issuer, ...]:
 
     audience: holds where an entry names none. Raises Misconfigured, naming the entry's place and no value of it.
     """
-    try:
-        entries = msgspec.convert(parse(path.read_bytes()), list[_Terms])
-    except OSError as error:
-        raise Misconfigured(f"{path.name}: not readable ({error.strerror})") from error
-    except Refused as error:
-        raise Misconfigured(f"{path.name}: not JSON that can be read in one way") from error
-    except msgspec.ValidationError as error:
-        raise Misconfigured(f"{path.name}: {error}") from error
+    entries = read_list(path, _Terms)
     return tuple(_issuer(path, number, entry, audience) for number, entry in enumerate(entries, 1))
 
 

@@ -193,6 +193,6 @@ def _histogram(
         bucket_counts=value.counts,
         explicit_bounds=bounds,
         # Not kept: None leaves them out on the wire, where they are optional.
-        min=None,  # type: ignore[arg-type]
-        max=None,  # type: ignore[arg-type]
+        min=None,  # type: ignore[arg-type]  # the SDK's type has no word for absent
+        max=None,  # type: ignore[arg-type]  # as above
     )

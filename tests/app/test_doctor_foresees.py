@@ -466,6 +466,7 @@ ELSEWHERE = {
     "gateway/edge/tls.py": "doctor makes the same context: the scenario of a certificate",
     "gateway/fetching.py": "an address that is read while it runs; read_issuers refuses it at a start (issuers.py)",
     "gateway/identity/certificates.py": "doctor reads the same file; tests/app/test_certificates.py spoils it",
+    "gateway/identity/listed.py": "what read_issuers and read_holders share: the scenario of an issuers file",
     "gateway/identity/demo.py": "`gatehouse demo` alone",
     "gateway/store/location.py": "an address that settings.py refuses already",
     "gateway/store/owner.py": "a gateway that runs on this home already: to doctor it is one that is well",

@@ -1,0 +1,25 @@
+"""Before the path: a file in which an operator lists things, as strict JSON. Only reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from gateway.wire.json import parse
+from gateway.words.errors import Misconfigured, Refused
+
+Entry = TypeVar("Entry")
+
+
+def read_list(path: Path, entry: type[Entry]) -> list[Entry]:
+    """Gives the entries of a JSON array. Raises Misconfigured, naming an entry's place and no value of it."""
+    try:
+        return msgspec.convert(parse(path.read_bytes()), list[entry])  # type: ignore[valid-type]  # the type is the argument
+    except OSError as error:
+        raise Misconfigured(f"{path.name}: not readable ({error.strerror})") from error
+    except Refused as error:
+        raise Misconfigured(f"{path.name}: not JSON that can be read in one way") from error
+    except msgspec.ValidationError as error:
+        raise Misconfigured(f"{path.name}: {error}") from error
