@@ -46,6 +46,15 @@ class Fetcher:
         if resource.subject is None:
             return found
         await self.load_bindings(found, keys_of(resource, records))
+        elsewhere = {
+            key_of(record.ref.parent)
+            for record in records
+            if record.ref.parent is not None
+            and isinstance(binding := found.bindings.get(key_of(record.ref)), Binding)
+            and binding.ref.parent != record.ref.parent
+        }
+        if elsewhere:
+            await self.load_bindings(found, sorted(elsewhere))
         subjects = {s for r in records if (s := subject_of(resource, found, r)) is not None}
         await self.load_keys(found, sorted(subjects))
         return found
@@ -101,7 +110,7 @@ def place_of(resource: ResourceSpec, found: Found, record: ClosedRecord) -> Plac
         return Place(shut=AlarmKind.RECORD_UNBOUND)
     if isinstance(binding, AlarmKind):
         return Place(shut=binding)
-    if not _agrees(resource, found, record, binding):
+    if not _agrees(resource, found, record, binding) or not _below_its_own(found, record, binding):
         return Place(shut=AlarmKind.SUBJECT_MISMATCH)
     keys = found.keys.get(binding.subject)
     return Place(keys, about_record(resource.upstream, resource.name, binding.seal))
@@ -119,6 +128,20 @@ def _agrees(resource: ResourceSpec, found: Found, record: ClosedRecord, binding:
     named = named_by(resource, record.fields)
     other = found.bindings.get(named) if named is not None else None
     return isinstance(other, Binding) and other.subject == binding.subject
+
+
+def _below_its_own(found: Found, record: ClosedRecord, binding: Binding) -> bool:
+    """True unless the record was reached below one of another data subject: somebody moved it there in the upstream's database.
+
+    Below the one that it was bound below is right; below another one of the same data subject too, since upstreams may merge threads.
+    """
+    parent, own = record.ref.parent, binding.ref.parent
+    if parent is None or parent == own:
+        return True
+    above = found.bindings.get(key_of(parent))
+    if above is None:
+        return own is None  # bound without one, and nothing is known of this one
+    return isinstance(above, Binding) and above.subject == binding.subject
 
 
 def subject_of(resource: ResourceSpec, found: Found, record: ClosedRecord) -> str | None:

@@ -100,6 +100,21 @@ async def test_a_whole_record_of_the_same_customer(world: World) -> None:
     assert kinds(view) == MISPLACED
 
 
+async def test_a_message_that_is_reached_below_a_thread_of_another_customer(world: World) -> None:
+    """All of it stays as it was, the message's own word on whose it is too: only where it hangs was changed."""
+    one, other = await world.customer(), await world.customer()
+    own, merged, foreign = await world.thread(one), await world.thread(one), await world.thread(other)
+    message = await world.create(MESSAGE, {"body": "请尽快回电"}, parent=own.ref.record)
+    message = put(message, thread_id=own.ref.record)
+    for below, seen in ((own, True), (merged, True), (foreign, False)):
+        moved = replace(message, ref=replace(message.ref, parent=below.ref))
+        view = await world.view(MESSAGE, moved)
+        assert withheld(view.document, "body") is not seen
+        assert kinds(view) == ([] if seen else ["subject-mismatch"])
+    nowhere = replace(message.ref, parent=replace(foreign.ref, record="t99"))
+    assert kinds(await world.view(MESSAGE, replace(message, ref=nowhere))) == ["subject-mismatch"]
+
+
 async def test_a_thread_that_the_upstream_gives_to_another_customer(world: World) -> None:
     one, other = await world.customer(), await world.customer()
     thread = await world.thread(one)
