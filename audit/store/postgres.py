@@ -24,7 +24,17 @@ T = TypeVar("T")
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"  # generic in its stubs only
 
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
-_TRIGGERS = frozenset({"entries_change", "parts_change", "details_change", "head_change", "head_forward"})
+# Trigger → when it fires, as pg_trigger has it (1 each row, 2 before, 8 DELETE, 16 UPDATE, 32 TRUNCATE), and what it runs.
+_GUARDS = {
+    "entries_change": (2 | 8 | 16 | 32, "refuse_change"),
+    "parts_change": (2 | 8 | 16 | 32, "refuse_change"),
+    "details_change": (2 | 8 | 16 | 32, "refuse_change"),
+    "head_change": (2 | 8 | 32, "refuse_change"),
+    "head_forward": (1 | 2 | 16, "only_forward"),
+}
+_FUNCTION = re.compile(
+    r"CREATE FUNCTION (\w+)\(\) RETURNS trigger LANGUAGE plpgsql AS \$\$(.*?)\$\$;", re.DOTALL
+)
 _TABLES = ("entries", "parts", "details", "head")
 _NOT_OURS = "this login may not make or use the log's schema: let its owner open it once"
 _UNREACHABLE = "the log's PostgreSQL cannot be reached or used: check address, login and server"
@@ -400,16 +410,22 @@ async def _version(connection: Connection, store: PostgresStore) -> int:
 
 
 async def _check_guards(connection: Connection, store: PostgresStore) -> None:
-    """Refuses a role that may do more than append, and a log whose triggers are gone."""
+    """Refuses a role that may do more than append, and a log whose triggers are gone or do something else under their names."""
     rows = await connection.fetch(
-        "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace s ON s.oid ="
-        " c.relnamespace WHERE s.nspname = $1 AND t.tgenabled = 'A'",
+        "SELECT t.tgname, t.tgtype, p.prosrc FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+        " JOIN pg_namespace s ON s.oid = c.relnamespace JOIN pg_proc p ON p.oid = t.tgfoid"
+        " WHERE s.nspname = $1 AND t.tgenabled = 'A' AND t.tgqual IS NULL AND t.tgattr = ''"
+        " AND c.relname = split_part(t.tgname, '_', 1)",
         store.schema,
     )
-    if missing := sorted(_TRIGGERS - {row[0] for row in rows}):
-        raise LogRefused(
-            f"the log's guard {missing[0]} is gone: somebody changed the store; verify it before you go on"
-        )
+    there = {row[0]: (row[1], row[2]) for row in rows}
+    meant = dict(found for _, script in migrations("postgres", 0) for found in _FUNCTION.findall(script))
+    for name, (when, runs) in sorted(_GUARDS.items()):
+        if there.get(name) != (when, meant[runs]):
+            raise LogRefused(
+                f"the log's guard {name} is {'another' if name in there else 'gone'}: somebody changed the store;"
+                " verify it before you go on"
+            )
     for table in _TABLES:
         too_much = "DELETE, TRUNCATE" if table == "head" else "UPDATE, DELETE, TRUNCATE"
         if await connection.fetchval("SELECT has_table_privilege($1, $2)", table, too_much):

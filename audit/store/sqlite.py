@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
@@ -293,11 +294,27 @@ def _migrate(connection: sqlite3.Connection, version: int, log: str | None) -> N
 
 
 def _check_guards(connection: sqlite3.Connection) -> None:
-    there = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
-    if missing := sorted(_TRIGGERS - there):
-        raise LogRefused(
-            f"the log's guard {missing[0]} is gone: somebody changed the store; verify it before you go on"
-        )
+    """Refuses a log whose triggers are gone, or do something else under their names."""
+    there, meant = _triggers(connection), _meant()
+    for name in sorted(_TRIGGERS):
+        if there.get(name) != meant[name]:
+            raise LogRefused(
+                f"the log's guard {name} is {'another' if name in there else 'gone'}: somebody changed the store;"
+                " verify it before you go on"
+            )
+
+
+def _triggers(connection: sqlite3.Connection) -> dict[str, str]:
+    return dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall())
+
+
+@cache
+def _meant() -> dict[str, str]:
+    """The guards as the migrations make them, in SQLite's own record of them."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for _, script in migrations("sqlite", 0):
+            connection.executescript(script)
+        return _triggers(connection)
 
 
 def _checked_head(connection: sqlite3.Connection) -> Head:

@@ -14,7 +14,7 @@ import rfc8785
 import audit
 from audit import EventRefused, Kind, Limits, Log, LogBusy, LogRefused, LogUnavailable, Stale
 from audit.store.base import migrations
-from tests.audit.builders import START, Place, event, part
+from tests.audit.builders import START, Place, PostgresPlace, event, part
 
 
 def fields(entry: audit.StoredEntry) -> dict[str, Any]:
@@ -304,6 +304,35 @@ async def test_a_log_whose_guard_is_gone_does_not_start(place: Place, table: str
     name = f"{table}_delete" if hasattr(place, "path") else f"{table}_change ON {table}"
     place.ask(f"DROP TRIGGER {name}")
     with pytest.raises(LogRefused, match="guard"):
+        await Log.open(place.store())
+
+
+@pytest.mark.parametrize("table", ["entries", "parts", "details", "head"])
+async def test_a_log_whose_guard_does_something_else_under_its_name_does_not_start(
+    place: Place, table: str
+) -> None:
+    await (await Log.open(place.store(), create=True)).close()
+    if hasattr(place, "path"):
+        name = f"{table}_update"
+        place.ask(f"DROP TRIGGER {name}")
+        place.ask(f"CREATE TRIGGER {name} BEFORE UPDATE ON {table} BEGIN SELECT 1; END")
+    else:
+        place.ask(
+            "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
+        )
+    with pytest.raises(LogRefused, match=r"guard \w+ is another"):
+        await Log.open(place.store())
+
+
+async def test_a_guard_that_fires_at_nothing_is_another(postgres: str) -> None:
+    place = PostgresPlace(postgres)
+    await (await Log.open(place.store(), create=True)).close()
+    place.ask("DROP TRIGGER entries_change ON entries")
+    place.ask(
+        "CREATE TRIGGER entries_change BEFORE TRUNCATE ON entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )
+    place.ask("ALTER TABLE entries ENABLE ALWAYS TRIGGER entries_change")
+    with pytest.raises(LogRefused, match="guard entries_change is another"):
         await Log.open(place.store())
 
 
