@@ -25,9 +25,10 @@ from gateway.identity.demo import KEY_FILE, DemoIssuer
 from gateway.keys import create_key_file
 from gateway.machine import make_home
 from gateway.records import Sample, sample
+from gateway.rooms import Reply
 from gateway.settings import Settings
 from gateway.words.access import Call
-from gateway.words.errors import Misconfigured
+from gateway.words.errors import Code, Misconfigured, Refused, Unidentified
 from gateway.words.ids import new_id
 from gateway.words.json import JsonObject
 from gateway.words.principal import Party, Principal
@@ -36,6 +37,7 @@ LIFETIME = timedelta(days=90)
 RENEWED_BEFORE = timedelta(days=7)
 TOGETHER = 64
 """Sample records that are created at once."""
+_LOOKS, _PAUSE_SECONDS = 60, 0.5
 PURPOSE = "maintenance"
 MOST = 200
 """Invented customers; fewer for whoever is in a hurry."""
@@ -111,14 +113,16 @@ def person_token(settings: Settings, now: Callable[[], datetime] = utc_now) -> t
 async def credentials(
     house: House, now: Callable[[], datetime] = utc_now, keys: Sequence[DemoKey] = KEYS
 ) -> Mapping[str, str]:
-    """Gives the keys' texts by name, issued on first use and again before they end. Kept in demo/credentials.json, 0600."""
+    """Gives the keys' texts by name, issued on first use and again before they end, or where one no longer holds (somebody tried
+    revoking it). Kept in demo/credentials.json, 0600."""
     path = house.settings.home / "demo" / "credentials.json"
     kept: dict[str, dict[str, str]] = json.loads(path.read_bytes()) if path.exists() else {}
     operator = AsSystem("operator", {PURPOSE})
     for key in keys:
         known = kept.get(key.name)
         same = known is not None and known.get("application") == key.application
-        if known is not None and same and datetime.fromisoformat(known["ends"]) > now() + RENEWED_BEFORE:
+        lasts = known is not None and datetime.fromisoformat(known["ends"]) > now() + RENEWED_BEFORE
+        if known is not None and same and lasts and await _holds(house, known["key"]):
             continue
         ends = now() + LIFETIME
         wish = Wish(key.application, frozenset(), key.purposes, ends)
@@ -126,6 +130,27 @@ async def credentials(
         kept[key.name] = {"application": key.application, "key": issued.text, "ends": ends.isoformat()}
         _write(path, orjson.dumps(kept, option=orjson.OPT_INDENT_2))
     return {name: entry["key"] for name, entry in kept.items()}
+
+
+async def _holds(house: House, text: str) -> bool:
+    """Tells whether a key is one that the gateway would take now."""
+    call = Call(
+        id=new_id("req"),
+        method="GET",
+        path="/",
+        segments=(),
+        raw_query="",
+        query=(),
+        headers=(("authorization", f"Bearer {text}"),),
+        body=b"",
+        peer="process",
+        received=utc_now(),
+    )
+    try:
+        await house.identity.identify(call)
+    except Unidentified:
+        return False
+    return True
 
 
 async def load_sample(
@@ -148,7 +173,10 @@ def sample_of(customers: int) -> Sample:
 
 
 class Loader:
-    """Creates records through the corridor as `system:seeder`, some at once, and remembers which id each got."""
+    """Creates records through the corridor as `system:seeder`, some at once, and remembers which id each got.
+
+    Each create names its sample's own id as its idempotency key: of a batch that was cut off nothing is made a second time.
+    """
 
     def __init__(self, gate: Gate, note: Path) -> None:
         self._gate = dataclasses.replace(gate, identifier=AsSystem("seeder", {PURPOSE}))
@@ -195,14 +223,25 @@ class Loader:
             segments=tuple(path[1:].split("/")),
             raw_query="",
             query=(),
-            headers=(("content-type", "application/json"),),
+            headers=(("content-type", "application/json"), ("idempotency-key", str(record["id"]))),
             body=orjson.dumps({k: v for k, v in body.items() if v is not None}),
             peer="process",
             received=utc_now(),
         )
-        reply = await self._gate.answer(call)
+        reply = await self._answered(call)
         location = dict(reply.headers).get("location", "")
         return location.rsplit("/", 1)[-1] or str(orjson.loads(reply.body)["id"])
+
+    async def _answered(self, call: Call) -> Reply:
+        """Gives the answer. A create that was cut off is open until it was looked for upstream; that is waited for, within reason."""
+        for _ in range(_LOOKS):
+            try:
+                return await self._gate.answer(call)
+            except Refused as error:
+                if error.code is not Code.IDEMPOTENCY_KEY_IN_USE:
+                    raise
+                await asyncio.sleep(_PAUSE_SECONDS)
+        return await self._gate.answer(call)
 
     def _keep(self) -> None:
         noted = {

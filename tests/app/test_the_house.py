@@ -12,6 +12,7 @@ import pytest
 from audit.verify import verify_sqlite
 from gateway import demo
 from gateway.app import House, open_house, sum_up, utc_now
+from gateway.corridor.desk import Asker
 from gateway.doctor import examine
 from gateway.identity import ApiKey, insert_key, read_key
 from gateway.keys import create_key_file
@@ -98,6 +99,41 @@ async def test_the_sample_passes_the_corridor_and_is_loaded_once(tmp_path: Path)
     for person in few.customers:
         for name in ("name", "phone", "id_number", "bank_card", "address"):
             assert str(person[name]).encode() not in raw
+
+
+async def test_a_sample_whose_loading_was_cut_off_is_loaded_once(tmp_path: Path) -> None:
+    """Cut off as a kill would: what was made of a batch is there, and no note says so."""
+    chosen = settings(tmp_path)
+    demo.prepare(chosen)
+    few = sample(customers=3, threads=3, messages=6)
+    note = tmp_path / "demo" / "sample.json"
+    async with open_house(chosen) as house:
+        await demo.load_sample(house, lambda done, total: None, few)
+        noted = orjson.loads(note.read_bytes())
+        for forgotten in (few.messages[2:], (*few.threads[1:], *few.messages), few.customers):
+            gone = {str(record["id"]) for record in forgotten}
+            ids = {name: made for name, made in noted["ids"].items() if name not in gone}
+            note.write_bytes(orjson.dumps({**noted, "ids": ids, "finished": False}))
+            assert await demo.load_sample(house, lambda done, total: None, few)
+            assert orjson.loads(note.read_bytes()) == noted
+        entries = [orjson.loads(e.bytes) for e in await house.log.entries(0, 1000)]
+        made = [entry["action"] for entry in entries if entry["kind"] == "intent"]
+        assert [made.count(a) for a in ("customer:create", "thread:create", "message:send")] == [3, 3, 6]
+
+
+async def test_a_demo_key_that_no_longer_holds_is_issued_anew(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    demo.prepare(chosen)
+    async with open_house(chosen) as house:
+        first = await demo.credentials(house)
+        assert await demo.credentials(house) == first
+        revoked = f"key_{first['agent'].split('_')[1]}"
+        await house.keys.revoke(
+            Asker("req_revoked", demo.AsSystem("operator", {demo.PURPOSE}).give, demo.PURPOSE), revoked
+        )
+        again = await demo.credentials(house)
+        assert again["agent"] != first["agent"]
+        assert {**again, "agent": ""} == {**first, "agent": ""}
 
 
 async def test_three_roles_see_one_customer_differently(tmp_path: Path) -> None:
