@@ -6,10 +6,12 @@ The application sees what a server would show it: raw_path and query_string exac
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from gateway.observe import event, place_of
 from gateway.upstream.transport import SAFE_METHODS, Exchange, RawAnswer, encoded
 from gateway.words.errors import BadAnswer, NoAnswer, NotSent
 
@@ -56,7 +58,9 @@ class AsgiTransport:
         """Runs the application to its end, also after the answer: what it does then is still part of its change."""
         try:
             await self._app(scope, call.receive, call.send)
-        except Exception as error:  # noqa: BLE001 - does not go on: becomes NoAnswer, and is never logged (it may quote values)
+        except Exception as error:  # noqa: BLE001 - does not go on: becomes NoAnswer
+            name, at = place_of(error)  # never its text, which may quote values
+            event("defect", logging.ERROR, error=name, at=at)
             call.fail(NoAnswer(), error)
         finally:
             call.fail(NoAnswer())  # returned or cancelled without a whole answer; nothing if there is one
