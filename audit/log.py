@@ -77,7 +77,6 @@ class Log:
         self._queue: deque[_Job] = deque()
         self._flight: Sequence[_Job] = ()  # taken from the queue and not answered yet
         self._waiting = 0
-        self._idle = False
         self._nudged = False
         self._wake = threading.Event()
         self._closing = False
@@ -225,15 +224,15 @@ class Log:
 
     def _take(self) -> list[_Job]:
         """What waits, at most a batch of it; sleeps while nothing does; empty once closing and drained."""
-        while not self._queue:
-            if self._closing or self._ended:
-                return []
-            self._idle = True
-            if not self._queue and not self._closing:
-                self._wake.wait()
-            self._idle = False
+        while not (self._closing or self._ended):
+            # For the loop's word, though something may lie here already: what one turn of the loop brings makes one commit.
+            self._wake.wait()
             self._wake.clear()
+            if self._queue:
+                break
         jobs = [self._queue.popleft() for _ in range(min(len(self._queue), self._limits.max_batch))]
+        if self._queue:
+            self._wake.set()  # its word was for these too
         self._flight = jobs
         return jobs
 
@@ -323,9 +322,7 @@ class Log:
 
     def _nudge(self) -> None:
         self._nudged = False
-        # The writer sets `_idle` before its last look at the queue; we look at it after the appends: one sees the other.
-        if self._idle:
-            self._wake.set()
+        self._wake.set()
 
     def _answer(self, results: Sequence[_Result]) -> None:
         self._waiting -= len(results)

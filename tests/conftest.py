@@ -14,6 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long one example takes says how busy the machine is; a test that must end has pytest's own time limit.
+settings.register_profile("gatehouse", deadline=None)
+settings.load_profile("gatehouse")
 
 with warnings.catch_warnings():
     # It asks for a runtime folder as it is imported, and platformdirs warns where a container has none.

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.edge.asgi import Answer, Receive, Scope, Send, send_answer
+from gateway.edge.answer import Answer, answered
+from gateway.edge.asgi import Receive, Scope, Send, send_answer
 from gateway.observe import MEDIA_TYPE, Metrics, event, place_of, render
 from gateway.text import Language
 from gateway.text.problems import problem
@@ -59,7 +60,7 @@ class Admin:
             kind, at = place_of(error)
             event("defect", logging.ERROR, request=request_id, error=kind, at=at)
             answer = problem(GatehouseError(Code.INTERNAL), Language.ENGLISH, request_id)
-        await send_answer(send, answer, request_id)
+        await send_answer(send, answered(answer, request_id))
 
     async def _answer(self, target: Target, method: str) -> Answer:
         if target.path not in ("/metrics", "/healthz", "/readyz"):

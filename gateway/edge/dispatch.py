@@ -1,4 +1,4 @@
-"""Step 1: whose request is it? One ASGI callable looks at the canonical segments and at nothing else.
+"""Step 1: whose request is it? One place looks at the canonical segments and at nothing else.
 
 Litestar never sees a data-plane request, and the corridor never sees one of the control plane's.
 """
@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from gateway.edge.asgi import App, Receive, Scope, Send
 from gateway.edge.door import Door
+from gateway.edge.lane import Lane
 from gateway.wire.target import RESERVED, Target
 
 Prefix: TypeAlias = tuple[str, ...]
@@ -17,7 +18,7 @@ Prefix: TypeAlias = tuple[str, ...]
 
 
 class Dispatcher:
-    """The ASGI callable of one listener.
+    """What answers on one listener: lanes for the data plane and for what is nobody's, an ASGI callable for the control plane.
 
     control:  the control plane's application, or None on a listener that does not offer it.
     prefixes: gives the catalogue's mounts as they are now; empty on a listener that does not offer the data plane.
@@ -30,25 +31,23 @@ class Dispatcher:
         self._control = control
         self._prefixes = prefixes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one HTTP request, or the server's start and stop."""
-        if scope["type"] == "lifespan":
-            await self._live(scope, receive, send)
-            return
-        target: Target = scope["gatehouse.target"]
-        first = target.segments[0] if target.segments else ""
-        if first in RESERVED:
-            if self._control is not None:
-                await self._door.pass_on(self._control, scope, receive, send)
-                return
-        elif any(target.segments[: len(prefix)] == prefix for prefix in self._prefixes() if prefix):
-            await self._door.serve(scope, receive, send)
-            return
-        await self._door.absent(scope, receive, send)
+    def lane(self, target: Target) -> Lane | None:
+        """Gives what answers requests for the target; None for the control plane's."""
+        segments = target.segments
+        if segments and segments[0] in RESERVED:
+            return self._door.absent if self._control is None else None
+        for prefix in self._prefixes():
+            if prefix and segments[: len(prefix)] == prefix:
+                return self._door.corridor
+        return self._door.absent
 
-    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one HTTP request of the control plane's, or the server's start and stop."""
         if self._control is not None:
-            await self._control(scope, receive, send)
+            if scope["type"] == "lifespan":
+                await self._control(scope, receive, send)
+            else:
+                await self._door.pass_on(self._control, scope, receive, send)
             return
         for done in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
             await receive()

@@ -1,4 +1,4 @@
-"""Step 1 → the corridor → step 10: an ASGI request becomes a `Call`, and what the corridor says becomes an answer.
+"""Step 1 → the corridor → step 10: a request becomes a `Call`, and what the corridor says becomes an answer.
 
 Everything that can go wrong is answered here, by one function, as problem+json; a defect of ours too.
 """
@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final, Protocol
 
 from audit import AuditError
-from gateway.edge.asgi import Answer, App, Gone, Message, Receive, Scope, Send, body_of, send_answer
+from gateway.edge.answer import Answer, Answered, answered
+from gateway.edge.asgi import App, Gone, Message, Receive, Scope, Send, body_of, send_answer
+from gateway.edge.lane import CERTIFICATE, Asked
 from gateway.edge.ticks import ALIKE, until_tick
 from gateway.observe import Count, Metrics, Outcome, Tracer, event, here, place_of
 from gateway.rooms import Reply
@@ -22,13 +24,10 @@ from gateway.text import Language, pick_language
 from gateway.text.problems import SAFE_HEADERS, problem
 from gateway.wire import headers
 from gateway.wire.json import parse
-from gateway.wire.target import Target
 from gateway.words.access import Call
 from gateway.words.errors import Code, GatehouseError, NoAnswer, Refused
 from gateway.words.ids import new_id
 
-CERTIFICATE: Final = "gatehouse.certificate"
-"""Where the names of a caller's certificate stand in a scope: put there by the protocol that saw the handshake."""
 _JSON_TYPES: Final = frozenset({"application/json", "application/merge-patch+json"})
 
 
@@ -40,9 +39,35 @@ class Corridor(Protocol):
         ...
 
 
+async def _nobodys(_: Call) -> Answer:
+    raise Refused(Code.NOT_FOUND)
+
+
+class Way:
+    """A lane that leads through the door: one task a request, held until it ends, whatever becomes of its caller's side."""
+
+    def __init__(self, door: Door, work: Callable[[Call], Awaitable[Answer]]) -> None:
+        self._door = door
+        self._work = work
+
+    def begin(self, asked: Asked, body: bytes, answered: Callable[[Answered], None]) -> None:
+        """Sets to work on a whole request; a change that was begun gets its outcome recorded, even if nobody listens any more."""
+        self._door.go_on(self._serve(asked, body, answered))
+
+    async def _serve(self, asked: Asked, body: bytes, answered: Callable[[Answered], None]) -> None:
+        made = await self._door.answer(asked, body, self._work)
+        if made is not None:
+            answered(made)
+
+    def sorry(self, asked: Asked) -> Answered:
+        """Gives what is said to a caller for whom a stop no longer waits, in our words and not in the server's."""
+        return self._door.sorry(asked)
+
+
 class Door:
     """Takes requests for the corridor, and for the control plane's application. Used from one event loop.
 
+    corridor, absent: the lanes of the data plane, and of addresses that are nobody's (404, before anybody is asked who he is).
     stranger: hears the code of every refusal that no entry records, so that they can be counted into a summary entry.
     tracer:   begins the trace of each request; without one a trace has its ids and is never kept.
     """
@@ -56,28 +81,13 @@ class Door:
         tracer: Tracer | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._corridor = corridor
+        self.corridor = Way(self, corridor.answer)
+        self.absent = Way(self, _nobodys)
         self._metrics = metrics
         self._stranger = stranger
         self._tracer = tracer or Tracer()
         self._now = now
-        self._under_way: set[asyncio.Task[Reply]] = set()
-
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request through the corridor."""
-
-        async def work(call: Call) -> Answer:
-            return await self._undisturbed(call)
-
-        await self._answer(scope, receive, send, work)
-
-    async def absent(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request for an address that is nobody's: 404, before anybody is asked who he is."""
-
-        async def work(_: Call) -> Answer:
-            raise Refused(Code.NOT_FOUND)
-
-        await self._answer(scope, receive, send, work)
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def pass_on(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
         """Hands a request to the control plane's application: the same checks, the body already whole, the same safe headers."""
@@ -96,111 +106,117 @@ class Door:
             scope["gatehouse.call"] = call
             await app(scope, _replay(call.body, receive), guarded)
 
-        await self._answer(scope, receive, send, work, begun=lambda: started)
+        client = scope.get("client")
+        asked = Asked(
+            scope["method"],
+            scope["gatehouse.target"],
+            scope["headers"],
+            client[0] if client else "unix",
+            scope.get(CERTIFICATE, ()),
+        )
+        made = await self.answer(asked, receive, work)
+        if made is None:
+            return
+        if started:
+            raise GatehouseError  # half an answer is out already: the server cuts the connection
+        await send_answer(send, made)
 
     def unrecorded(self, code: Code) -> None:
         """Counts a refusal that no entry records; the protocol's too, made before there was a request to answer."""
         self._metrics.count(Count.REFUSALS, code=code)
         self._stranger(code)
 
+    def go_on(self, work: Coroutine[None, None, None]) -> None:
+        """Begins a task that a stop waits for."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+
     async def settled(self) -> None:
         """Returns when the corridor has finished everything that it began; a stop waits for it."""
         while self._under_way:
             await asyncio.wait(self._under_way)
 
-    async def _answer(
+    def sorry(self, asked: Asked) -> Answered:
+        """Gives what is said to a caller whom nobody can tell now what becomes of his request."""
+        request_id = new_id("req")
+        return answered(problem(NoAnswer(), _language(asked), request_id), request_id)
+
+    async def answer(
         self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
+        asked: Asked,
+        body: bytes | Receive,
         work: Callable[[Call], Awaitable[Answer | None]],
-        *,
-        begun: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """Reads, works, answers. `work` gives None when it has answered by itself; `begun` says that it had begun to."""
+    ) -> Answered | None:
+        """Reads, works, answers. None where `work` has answered by itself, or where there is nobody left to answer."""
         request_id, start = new_id("req"), perf_counter()
-        client = scope.get("client")
-        peer = client[0] if client else "unix"
         begun_at = asyncio.get_running_loop().time()
-        traced, token = self._tracer.begin(request_id, scope["method"], peer, scope["headers"])
-        answer: Answer | None = None
+        traced, token = self._tracer.begin(request_id, asked.method, asked.peer, asked.headers)
+        made: Answered | None = None
         try:
-            answer = await self._answered(scope, receive, work, request_id, peer, begun_at)
+            made = await self._answered(asked, body, work, request_id, begun_at)
         finally:
-            self._tracer.leave(traced, token, None if answer is None else answer.status)
-        if answer is not None and begun():
-            raise GatehouseError  # half an answer is out already: the server cuts the connection
-        if answer is None:
-            return
-        outcome = Outcome.of(answer.status)
-        self._metrics.count(Count.ANSWERS, outcome=outcome)
-        self._metrics.took(perf_counter() - start, outcome)
-        await send_answer(send, answer, request_id)
+            self._tracer.leave(traced, token, None if made is None else made.status)
+        if made is not None:
+            outcome = Outcome.of(made.status)
+            self._metrics.count(Count.ANSWERS, outcome=outcome)
+            self._metrics.took(perf_counter() - start, outcome)
+        return made
 
     async def _answered(
         self,
-        scope: Scope,
-        receive: Receive,
+        asked: Asked,
+        body: bytes | Receive,
         work: Callable[[Call], Awaitable[Answer | None]],
         request_id: str,
-        peer: str,
         begun_at: float,
-    ) -> Answer | None:
-        """Gives the answer, also where it is a refusal or a defect; None where there is nobody, or nothing left, to answer."""
+    ) -> Answered | None:
+        """Gives the answer, also where it is a refusal or a defect."""
         try:
-            answer = await work(await self._read(scope, receive, request_id, peer))
-            if answer is not None:
-                _check(answer)
+            answer = await work(await self._read(asked, body, request_id))
+            return None if answer is None else answered(answer, request_id)
         except Gone:
             return None
         except GatehouseError as error:
-            answer = self._refuse(error, _language(scope), request_id)
+            answer = self._refuse(error, _language(asked), request_id)
             if error.code in ALIKE and error.entry is not None:
                 with suppress(asyncio.CancelledError):  # a stop out of patience: it is answered at once
                     await until_tick(begun_at)
         except asyncio.CancelledError:
-            # Only a stop that has run out of patience cancels a request. The corridor goes on and records what becomes of it;
-            # its caller is told that nobody can tell him now, in our words and not in the server's.
-            answer = problem(NoAnswer(), _language(scope), request_id)
+            # Only a stop that has run out of patience cancels a request of the control plane's.
+            answer = problem(NoAnswer(), _language(asked), request_id)
         except Exception as error:  # noqa: BLE001 - the outermost door: a defect is answered 500 and logged, and nothing goes on
-            answer = self._defect(error, _language(scope), request_id)
-        return answer
+            answer = self._defect(error, _language(asked), request_id)
+        return answered(answer, request_id)
 
-    async def _read(self, scope: Scope, receive: Receive, request_id: str, peer: str) -> Call:
-        target: Target = scope["gatehouse.target"]
-        fields = headers.read(scope["headers"])
-        if not headers.is_method(scope["method"]):
+    async def _read(self, asked: Asked, body: bytes | Receive, request_id: str) -> Call:
+        target, method = asked.target, asked.method
+        fields = headers.read(asked.headers)
+        if not headers.is_method(method):
             raise Refused(Code.METHOD_NOT_LISTED)
         if any(name == "content-encoding" for name, _ in fields):
             raise Refused(Code.MEDIA_TYPE)
-        body = await body_of(receive)
+        whole = body if isinstance(body, bytes) else await body_of(body)
         traced = here.get()
         return Call(
             id=request_id,
-            method=scope["method"],
+            method=method,
             path=target.path,
             segments=target.segments,
             raw_query=target.raw_query,
             query=target.query,
             headers=fields,
-            body=body,
-            peer=peer,
+            body=whole,
+            peer=asked.peer,
             received=self._now(),
             trace=None if traced is None else traced.id,
-            certificate=scope.get(CERTIFICATE, ()),
+            certificate=tuple(asked.certificate),
         )
 
-    async def _undisturbed(self, call: Call) -> Reply:
-        """Lets the corridor finish whatever becomes of the caller's side: a change that was begun gets its outcome recorded."""
-        task = asyncio.ensure_future(self._corridor.answer(call))
-        self._under_way.add(task)
-        task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
-
-    def _ended(self, task: asyncio.Task[Reply]) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
-            task.exception()  # taken note of: nobody may be waiting any more, and asyncio would print it
+            task.exception()  # taken note of: asyncio would print it
 
     def _refuse(self, error: GatehouseError, language: Language, request_id: str) -> Answer:
         if error.entry is None:
@@ -234,12 +250,6 @@ def _log_defect(error: BaseException, request_id: str) -> None:
     event("defect", logging.ERROR, request=request_id, error=name, at=at)
 
 
-def _check(answer: Answer) -> None:
-    """Raises GatehouseError(INTERNAL) for header lines that could not be sent as they are."""
-    if not all(headers.well_formed(name, value) for name, value in answer.headers):
-        raise GatehouseError(Code.INTERNAL)
-
-
 def _check_control_body(call: Call) -> None:
     """Raises Refused(MEDIA_TYPE, BODY_MALFORMED) for a body that Litestar would read leniently.
 
@@ -264,8 +274,8 @@ def _check_control_key(call: Call) -> None:
         raise Refused(Code.HEADER_MALFORMED, header=name)
 
 
-def _language(scope: Scope) -> Language:
-    given = next((value for name, value in scope["headers"] if name == b"accept-language"), b"")
+def _language(asked: Asked) -> Language:
+    given = next((value for name, value in asked.headers if name == b"accept-language"), b"")
     return pick_language(given.decode("latin-1"))
 
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from http import HTTPStatus
 from typing import Any, ClassVar, Final, NoReturn, cast
 
 import httptools
@@ -21,11 +20,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from gateway.edge.asgi import head_of
+from gateway.edge.answer import Answered, answered, wire_bytes
+from gateway.edge.lane import CERTIFICATE, Asked, Lanes, Turn
 from gateway.text import pick_language
 from gateway.text.problems import REQUEST_LINE, problem
 from gateway.wire.limits import DEFAULT_LIMITS, Limits
-from gateway.wire.target import canonical
+from gateway.wire.target import Target, canonical
 from gateway.words.errors import Code, GatehouseError, Refused, Unavailable
 from gateway.words.ids import new_id
 
@@ -45,17 +45,24 @@ class _Part(Enum):
     OVER = auto()  # refused: nothing more is read
 
 
+_CLOSE: Final = b"connection: close\r\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds for every connection of a listener; `refused` hears of every refusal that is made here."""
+    """What holds for every connection of a listener.
+
+    refused: hears of every refusal that is made here. lanes: which targets do not go to the ASGI application.
+    """
 
     limits: Limits
     refused: Callable[[Code], None]
+    lanes: Lanes = lambda _: None
 
 
 class EdgeProtocol(HttpToolsProtocol):
-    """One connection. Promises to the application: scope["gatehouse.target"] is the canonical `Target`; the body ends within its
-    bounds or `http.disconnect` comes; headers hold no trailer, exactly one Host."""
+    """One connection. Promises to the application, and to a lane: the target is the canonical `Target` (scope["gatehouse.target"]);
+    the body ends within its bounds, or the request is never begun (`http.disconnect`); headers hold no trailer, exactly one Host."""
 
     rules: ClassVar[Rules] = Rules(DEFAULT_LIMITS, lambda _: None)
 
@@ -70,6 +77,10 @@ class EdgeProtocol(HttpToolsProtocol):
         self.limits = self.rules.limits
         self._part = _Part.HEAD
         self._deadline: asyncio.TimerHandle | None = None
+        self._keeper: asyncio.TimerHandle | None = None
+        self._idle_since = 0.0
+        self._peer = ""
+        self._dated: tuple[object, bytes] = (None, b"")
         self._refusal: GatehouseError | None = None
         self._head_bytes = 0
         self._field_bytes = 0
@@ -82,25 +93,34 @@ class EdgeProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own is
         """Takes the connection, or answers 503 when there are too many."""
         super().connection_made(transport)
+        self._peer = self.client[0] if self.client else "unix"
         if len(self.connections) > self.limits.max_connections:
             self._end(Unavailable(Code.NOT_READY))
         else:
             self._arm(self.limits.header_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forgets the connection and its clock."""
+        """Forgets the connection and its clocks."""
         self._disarm()
+        if self._keeper is not None:
+            self._keeper.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Reads no further request from a client that does not take its answers."""
+        super().pause_writing()
+        self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Reads on."""
+        super().resume_writing()
+        self.flow.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Parses what came. After a refusal it is thrown away."""
         if self._part is _Part.OVER:
             return
-        self._unset_keepalive_if_required()
         if self._part is _Part.HEAD:
-            # Armed by the first bytes, whatever they are: a client that sends blank lines for ever has begun a request.
-            if self._deadline is None:
-                self._arm(self.limits.header_seconds)
             self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
@@ -109,9 +129,19 @@ class EdgeProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._end(self._refusal or self._unreadable(error))
         else:
+            self._unfinished()
+
+    def _unfinished(self) -> None:
+        """Bounds what has begun and is not whole yet. Most requests come in one piece, and need no clock."""
+        if self._part is _Part.HEAD:
             # The parser keeps an unfinished line to itself, so its length is seen only here.
-            if self._part is _Part.HEAD and self._head_bytes > self.limits.max_header_bytes:
+            if self._head_bytes > self.limits.max_header_bytes:
                 self._end(Refused(Code.HEADERS_TOO_LARGE))
+            # By any bytes: a client that sends blank lines for ever has begun a request.
+            elif self._head_bytes and self._deadline is None:
+                self._arm(self.limits.header_seconds)
+        elif self._part is _Part.BODY and self._deadline is None:
+            self._arm(self.limits.body_seconds)
 
     def _unreadable(self, error: httptools.HttpParserError) -> GatehouseError:
         if self._part is _Part.BODY:
@@ -129,15 +159,15 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._answering():
             self._leave_after_answer()
             raise httptools.HttpParserError
-        super().on_message_begin()
-        if self._deadline is None:
-            self._arm(self.limits.header_seconds)
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._field_bytes = 0
         self._body_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """Collects the target as it came, up to its bound."""
-        super().on_url(url)
+        self.url += url
         if len(self.url) > self.limits.max_target_bytes:
             self._stop(Refused(Code.TARGET_TOO_LONG))
 
@@ -156,24 +186,58 @@ class EdgeProtocol(HttpToolsProtocol):
             self._check_head()
         except GatehouseError as error:
             self._stop(error)
-        cast(dict[str, object], self.scope)["gatehouse.target"] = target
         self._part = _Part.BODY
-        self._arm(self.limits.body_seconds)
+        self._disarm()  # the body has a time of its own
+        lane = self.rules.lanes(target)
+        if lane is None:
+            self._to_application(target)
+            return
+        parser = self.parser
+        asked = Asked(
+            parser.get_method().decode("ascii"), target, self.headers, self._peer, self._certificate()
+        )
+        keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
+        # uvicorn's own type has a cycle here; a turn is asked for the same.
+        self.cycle = cast(Any, Turn(self, lane, asked, cast(set[object], self.tasks), keep_alive=keep_alive))
+        if self.expect_100_continue:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _to_application(self, target: Target) -> None:
+        """Begins uvicorn's own request-response cycle."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        scope = cast(dict[str, object], self.scope)
+        scope["headers"] = headers
+        scope["gatehouse.target"] = target
+        scope[CERTIFICATE] = self._certificate()
         super().on_headers_complete()
+
+    def _certificate(self) -> Sequence[str]:
+        """Gives the names that the client's certificate proves, as long as it holds."""
+        return ()
 
     def on_body(self, body: bytes) -> None:
         """Passes a part of the body on, up to its bound."""
         self._body_bytes += len(body)
         if self._body_bytes > self.limits.max_body_bytes:
             self._stop(Refused(Code.BODY_TOO_LARGE))
-        super().on_body(body)
+        turn: object = self.cycle
+        if isinstance(turn, Turn):
+            turn.body.append(body)
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole; the next bytes begin another one."""
         self._disarm()
         self._part = _Part.HEAD
         self._head_bytes = 0
-        super().on_message_complete()
+        turn: object = self.cycle
+        if isinstance(turn, Turn):
+            turn.begin()
+        else:
+            super().on_message_complete()
 
     def _check_head(self) -> None:
         if self.parser.get_method() == b"CONNECT" or self.parser.get_http_version() not in ("1.1", "1.0"):
@@ -195,6 +259,43 @@ class EdgeProtocol(HttpToolsProtocol):
             raise Refused(Code.HEADER_MALFORMED, header="transfer-encoding")
         if lengths and int(lengths[0]) > self.limits.max_body_bytes:
             raise Refused(Code.BODY_TOO_LARGE)
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def write(self, turn: Turn, made: Answered) -> None:
+        """Writes a turn's answer, and lets the next request begin or the connection end."""
+        turn.response_complete = True
+        if self.transport.is_closing():
+            return
+        default = self.server_state.default_headers  # made anew each second, with the date
+        if self._dated[0] is not default:
+            self._dated = default, b"".join(b"%b: %b\r\n" % line for line in default)
+        added = self._dated[1] if turn.keep_alive else self._dated[1] + _CLOSE
+        self.transport.write(wire_bytes(made, added, without=turn.asked.method == "HEAD"))
+        if not turn.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def on_response_complete(self) -> None:
+        """Waits for the next request, for a while. The clock is set once, not anew with each answer: it looks when it rings."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if not self.flow.write_paused:
+            self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+        if self._keeper is None:
+            self._keeper = self.loop.call_later(self.timeout_keep_alive, self._idle_too_long)
+
+    def _idle_too_long(self) -> None:
+        self._keeper = None
+        if self._answering() or self._part is not _Part.HEAD or self._head_bytes:
+            return  # its answer sets the clock anew
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._keeper = self.loop.call_later(left, self._idle_too_long)
+        else:
+            self.transport.close()
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -254,13 +355,9 @@ class EdgeProtocol(HttpToolsProtocol):
     def _last_words(self, error: GatehouseError) -> bytes:
         given = next((value for name, value in self.headers if name == b"accept-language"), b"")
         request_id = new_id("req")
-        answer = problem(error, pick_language(given.decode("latin-1")), request_id)
-        lines = [*head_of(answer, request_id), (b"connection", b"close")]
-        phrase = HTTPStatus(answer.status).phrase.encode("ascii")
-        head = b"".join(b"%b: %b\r\n" % line for line in lines)
+        made = answered(problem(error, pick_language(given.decode("latin-1")), request_id), request_id)
         # The parser knows the method once it has met the target.
-        content = b"" if self.url and self.parser.get_method() == b"HEAD" else answer.body
-        return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (answer.status, phrase, head, content)
+        return wire_bytes(made, _CLOSE, without=bool(self.url) and self.parser.get_method() == b"HEAD")
 
 
 def protocol_with(rules: Rules) -> type[EdgeProtocol]:

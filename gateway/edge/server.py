@@ -17,6 +17,7 @@ import uvicorn
 from uvicorn._types import ASGI3Application
 
 from gateway.edge.asgi import App
+from gateway.edge.dispatch import Dispatcher
 from gateway.edge.protocol import EdgeProtocol, Rules, protocol_with
 from gateway.edge.tls import Acceptor, ListenerTls, certified
 from gateway.observe import event
@@ -91,8 +92,6 @@ class Server:
         refused: Callable[[Code], None] = lambda _: None,
         settled: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        rules = Rules(limits, refused)
-        protocol = protocol_with(rules)
         self._settled = settled
         self._sockets: list[socket.socket] = []
         try:
@@ -101,10 +100,7 @@ class Server:
         except Misconfigured:
             self.close()
             raise
-        self._servers = [
-            _Uvicorn(_config(each, limits, protocol)) if each.tls is None else _Secure(each, rules, protocol)
-            for each in listeners
-        ]
+        self._servers = [_server(each, limits, refused) for each in listeners]
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
@@ -153,6 +149,15 @@ class Server:
         for host, port in self.addresses:
             event("listening", listener=f"{host}:{port}")
         started()
+
+
+def _server(listener: Listener, limits: Limits, refused: Callable[[Code], None]) -> _Uvicorn:
+    app = listener.app
+    rules = Rules(limits, refused, app.lane) if isinstance(app, Dispatcher) else Rules(limits, refused)
+    protocol = protocol_with(rules)
+    if listener.tls is None:
+        return _Uvicorn(_config(listener, limits, protocol))
+    return _Secure(listener, rules, protocol)
 
 
 def probe(host: str, port: int, setting: str = "GATEHOUSE_PORT") -> None:

@@ -11,13 +11,12 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar, Final, cast
+from typing import ClassVar, Final
 
-from gateway.edge.door import CERTIFICATE
 from gateway.edge.protocol import EdgeProtocol, Rules
 from gateway.keys import Pair, Refusal, Rotating, pem_of, read_certificates, read_pair
 from gateway.observe import event
@@ -120,12 +119,12 @@ class CertifiedProtocol(EdgeProtocol):
         self._names = tuple(f"{kind}:{name}" for kind, name in names if kind in ("URI", "DNS"))
         self._ends = ssl.cert_time_to_seconds(shown["notAfter"]) if shown else 0.0
 
-    def on_headers_complete(self) -> None:
+    def _certificate(self) -> Sequence[str]:
         """Says who the client is, with each request: a connection may live longer than its certificate."""
         authorities = self._authorities
         if authorities is not None and time.time() < self._ends and authorities == self.tls.terms.authorities:
-            cast(dict[str, object], self.scope)[CERTIFICATE] = self._names
-        super().on_headers_complete()
+            return self._names
+        return ()
 
 
 def certified(protocol: type[EdgeProtocol], tls: ListenerTls) -> type[EdgeProtocol]:

@@ -136,6 +136,7 @@ def about_key(key: bytes, version: int, cls: str) -> bytes:
     return parted(Label.ENVELOPE.value, PREFIX, key, version.to_bytes(4, "big"), cls)
 
 
+@lru_cache(8_192)
 def about_record(upstream: str, resource: str, seal: str) -> bytes:
     """Gives its second part: the same for everything in one record."""
     return parted(upstream, resource, seal)

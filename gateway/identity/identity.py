@@ -56,6 +56,7 @@ class Identity:
         self._barred = barred
         self._holders_file = holders
         self._holders = NOBODY
+        self._alone: dict[str, tuple[ApiKey, Principal]] = {}
 
     async def load(self) -> None:
         """Reads every key and every key file anew; what was there before serves until they have been read.
@@ -67,6 +68,7 @@ class Identity:
         async with self._turn:
             keys = await self._store.scan(all_keys)
             self._keys.replace(key for key in keys if not self._bars(key))
+            self._alone = {}
             if self._holders_file is not None:
                 self._holders = self._read_holders(self._holders_file)
             await self._load_files()
@@ -90,11 +92,19 @@ class Identity:
         certified = self._holders.key_of(call.certificate) if call.certificate else None
         key = await self._application(shown, certified)
         tokens = [value for name, value in call.headers if name == PERSON_HEADER]
-        person = await self._person(tokens, key.application) if tokens else None
-        application = Party(key.application, key.roles)
         how = f"certificate:{key.id}" if key.id == certified else f"api-key:{key.id}"
-        proven = (how,) if person is None else (how, person.how)
-        return Principal(application, None if person is None else person.party, key.purposes, proven)
+        if not tokens:
+            return self._by_itself(key, how)
+        person = await self._person(tokens, key.application)
+        return Principal(Party(key.application, key.roles), person.party, key.purposes, (how, person.how))
+
+    def _by_itself(self, key: ApiKey, how: str) -> Principal:
+        """Gives the principal of an application that acts for nobody: one value a key, so that what is worked out for it is found again."""
+        known = self._alone.get(how)
+        if known is None or known[0] is not key:
+            made = Principal(Party(key.application, key.roles), None, key.purposes, (how,))
+            known = self._alone[how] = key, made
+        return known[1]
 
     async def _application(self, authorization: Sequence[str], certified: str | None) -> ApiKey:
         """Gives the key. A certificate stands in for its key's text; beside a text it must be that of the same key."""

@@ -5,7 +5,9 @@ Whatever goes wrong in here is a denial (ENGINE_ERROR); nothing is raised and no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from gateway.policy.bundle import Bundle
@@ -43,6 +45,16 @@ class Asking(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """One principal's question, and its parties as conditions see them."""
+
+    principal: Principal
+    resource: ResourceSpec
+    asking: Asking
+    subjects: Sequence[Mapping[str, str | int | bool | None]]
+
+
 class Engine:
     """One bundle, ready to be asked. reference: use pycasbin although the model compiles."""
 
@@ -52,6 +64,34 @@ class Engine:
         self.name = PYCASBIN if by_casbin else COMPILED
         self._reference = Reference(bundle, narrowed=True) if by_casbin else None
         self._questions: dict[tuple[object, ...], tuple[ResourceSpec, Asking]] = {}
+        self._ready: dict[tuple[int, str, str, int], Ready] = {}
+        self._minute: tuple[int, Mapping[str, str | int]] = (-1, {})
+
+    def ready(self, principal: Principal, action: str, purpose: str, resource: ResourceSpec) -> Ready:
+        """Gives the question with its parties made plain, from memory for a principal that asked it before. Raises as `question`."""
+        key = (id(principal), action, purpose, id(resource))
+        known = self._ready.get(key)
+        # What is in memory is kept alive by it, so that an id is no other value's.
+        if known is None or known.principal is not principal or known.resource is not resource:
+            alone = principal.person is None
+            known = Ready(
+                principal,
+                resource,
+                self.question(principal, action, purpose, resource),
+                [self.subject(party, alone=alone) for party in principal.parties],
+            )
+            if alone:  # an application's own principal is one value; with a person it is another each time
+                if len(self._ready) >= MAX_QUESTIONS:
+                    self._ready.clear()
+                self._ready[key] = known
+        return known
+
+    def environment(self, time: datetime) -> Mapping[str, str | int]:
+        """Gives what conditions know of an aware time: worked out once a minute, since nothing in it is finer."""
+        minute = int(time.timestamp()) // 60
+        if self._minute[0] != minute:
+            self._minute = minute, environment(time, self.bundle.vocabulary.zone)
+        return self._minute[1]
 
     def question(self, principal: Principal, action: str, purpose: str, resource: ResourceSpec) -> Asking:
         """Gives the question, worked out once for the same principal, action, purpose and resource. Raises ValueError for names
@@ -109,16 +149,14 @@ class PreparedQuestion:
 
     __slots__ = ("_access", "_asking", "_engine", "_env", "_fence", "_purpose", "_subjects")
 
-    def __init__(self, engine: Engine, asking: Asking, access: Access, purpose: str, fence: int) -> None:
+    def __init__(self, engine: Engine, ready: Ready, access: Access, purpose: str, fence: int) -> None:
         self._engine = engine
-        self._asking = asking
+        self._asking = ready.asking
         self._access = access
         self._purpose = purpose
         self._fence = fence
-        self._subjects = [
-            engine.subject(party, alone=access.principal.person is None) for party in access.principal.parties
-        ]
-        self._env = environment(access.time, engine.bundle.vocabulary.zone)
+        self._subjects = ready.subjects
+        self._env = engine.environment(access.time)
 
     def early(self) -> Decision | None:
         """Gives the denial that holds whatever the record's facts turn out to be, else None."""
@@ -263,8 +301,8 @@ def prepare(engine: Engine, access: Access, resource: ResourceSpec, fence: int) 
         if purpose is None:
             floor = DecidedBy.FLOOR
             return Refusal(Reason.PURPOSE_NOT_HELD, floor, engine.bundle.digest, engine.name, fence)
-        asking = engine.question(access.principal, access.action, purpose, resource)
-        return PreparedQuestion(engine, asking, access, purpose, fence)
+        ready = engine.ready(access.principal, access.action, purpose, resource)
+        return PreparedQuestion(engine, ready, access, purpose, fence)
     except Exception:  # noqa: BLE001 - the promise of this function: an error is a denial, whatever it is
         return Refusal(Reason.ENGINE_ERROR, DecidedBy.BUNDLE, engine.bundle.digest, engine.name, fence)
 

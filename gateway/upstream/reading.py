@@ -30,7 +30,10 @@ class Reading:
         self._told = told
         self._findings: list[Finding] = []
         self._headers_dropped = False
-        self._bad = BadAnswer(raw.status)
+
+    @property
+    def _bad(self) -> BadAnswer:
+        return BadAnswer(self._raw.status)
 
     def document(self) -> Json:
         """Gives the body's one JSON value."""

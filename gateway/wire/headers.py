@@ -135,9 +135,22 @@ def never_passes(name: str) -> bool:
     return name in _NEVER or name.startswith(_NEVER_PREFIXES) or "_" in name
 
 
+_SEEN_LIMIT: Final = 512
+_seen: set[str] = set()
+"""Names that were found well-formed: the same few come with every request. Bounded, since anybody may send others."""
+
+
 def well_formed(name: str, value: str) -> bool:
     """True for a lower-case name and a value that everyone reads alike; what we send is held to it as well."""
-    return _NAME.fullmatch(name) is not None and _VALUE.fullmatch(value) is not None
+    if name not in _seen:
+        if _NAME.fullmatch(name) is None:
+            return False
+        if len(_seen) < _SEEN_LIMIT:
+            _seen.add(name)
+    # Nearly every value is visible ASCII with blanks inside; tabs inside are left to the pattern.
+    if value.isascii() and value.isprintable() and value[:1] != " " != value[-1:]:
+        return True
+    return _VALUE.fullmatch(value) is not None
 
 
 def is_method(method: str) -> bool:
@@ -157,10 +170,8 @@ def read(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
     met: set[str] = set()
     options: set[str] = set()
     for raw_name, raw_value in raw:
-        try:
-            name, value = raw_name.decode("ascii").lower(), raw_value.strip(b" \t").decode("ascii")
-        except UnicodeDecodeError:
-            _refuse()
+        # ISO 8859-1 never fails; what is beyond ASCII is not well formed.
+        name, value = raw_name.decode("latin-1").lower(), raw_value.strip(b" \t").decode("latin-1")
         if not well_formed(name, value):
             _refuse()
         if name in SINGLETONS:

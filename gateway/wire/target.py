@@ -18,9 +18,11 @@ from gateway.words.errors import Code, Refused
 
 # RFC 3986 section 3.3: pchar without `;`, which is a parameter's start to some servers and nothing to others.
 _PLAIN: Final = rb"A-Za-z0-9\-._~!$&'()*+,=:@"
-_PATH: Final = re.compile(rb"(?:/(?:[" + _PLAIN + rb"]|%[0-9A-F]{2})*)+")
+_PATH: Final = re.compile(rb"(?:/(?:[" + _PLAIN + rb"]++|%[0-9A-F]{2})*+)++")
+_UNENCODED: Final = b"/-._~!$&'()*+,=:@0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+"""What stands in such a path that has no triplet."""
 # Section 3.4, and the square brackets that browsers and curl leave as they are; `&` and `=` part the pairs.
-_QUERY: Final = re.compile(rb"(?:[" + _PLAIN + rb"/?\[\]]|%[0-9A-Fa-f]{2})+")
+_QUERY: Final = re.compile(rb"(?:[" + _PLAIN + rb"/?\[\]]++|%[0-9A-Fa-f]{2})++")
 # Section 2.3: encoding these gives a second spelling of the same path. ALPHA, DIGIT, "-", ".", "_", "~".
 _NEEDLESS: Final = re.compile(rb"%(?:4[1-9A-F]|5[0-9A]|6[1-9A-F]|7[0-9A]|3[0-9]|2D|2E|5F|7E)")
 _TILDE: Final = b"%7E"
@@ -76,12 +78,17 @@ def _refuse() -> NoReturn:
 
 
 def _segments(raw_path: bytes) -> tuple[str, ...]:
-    if not _PATH.fullmatch(raw_path) or b"//" in raw_path:
-        _refuse()
     if raw_path == b"/":
         return ()
-    pieces = raw_path[1:].split(b"/")
-    return tuple(_segment(piece) for piece in pieces)
+    if raw_path[:1] == b"/" and not raw_path.translate(None, _UNENCODED) and b"//" not in raw_path:
+        # Nearly every path: nothing is encoded, so that a segment is what it reads.
+        plain = raw_path[1:].decode("ascii").split("/")
+        if b"/." in raw_path and any(piece and not piece.strip(".") for piece in plain):
+            _refuse()
+        return tuple(plain)
+    if not _PATH.fullmatch(raw_path) or b"//" in raw_path:
+        _refuse()
+    return tuple(_segment(piece) for piece in raw_path[1:].split(b"/"))
 
 
 def _segment(piece: bytes) -> str:

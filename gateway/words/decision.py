@@ -32,6 +32,8 @@ def as_fact(value: Json) -> FactValue:
 
     Raises Unfit for any other value. It is never taken for absent: a deny would be escaped by making its fact too large.
     """
+    if type(value) is str and len(value) <= MAX_FACT_TEXT:  # nearly every one
+        return value
     fact: FactValue
     if value is None or isinstance(value, bool | int | str):
         fact = value

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case
 _PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)  # ten bits a step
+_LOW = (1 << 60) - 1
 
 
 def uuid7(milliseconds: int, random: bytes) -> bytes:
@@ -23,5 +24,10 @@ def new_id(
 ) -> str:
     """Gives `<kind>_<26 characters>`: `req_01k9…`. Kinds are short lower-case words: req, key, sub, seal, cus, thr, msg."""
     number = int.from_bytes(uuid7(int(now() * 1000), dice(10)), "big")
-    digits = [_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)]
-    return f"{kind}_{''.join(digits)}"
+    # Said digit by digit, and in halves: every request has an id, and a loop over the whole number takes twice as long.
+    p, high, low = _PAIRS, number >> 60, number & _LOW
+    return (
+        f"{kind}_{p[high >> 60]}{p[high >> 50 & 1023]}{p[high >> 40 & 1023]}{p[high >> 30 & 1023]}{p[high >> 20 & 1023]}"
+        f"{p[high >> 10 & 1023]}{p[high & 1023]}{p[low >> 50]}{p[low >> 40 & 1023]}{p[low >> 30 & 1023]}{p[low >> 20 & 1023]}"
+        f"{p[low >> 10 & 1023]}{p[low & 1023]}"
+    )

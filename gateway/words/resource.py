@@ -75,11 +75,11 @@ class Holds(StrEnum):
 
     def fits(self, value: object) -> bool:
         """True for a value of the type."""
+        if self is Holds.ANY:
+            return True
         if self is Holds.TEXT:
             return isinstance(value, str)
-        if self is Holds.TEXTS:
-            return isinstance(value, list) and all(isinstance(one, str) for one in value)
-        return True
+        return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 @dataclass(frozen=True, slots=True)

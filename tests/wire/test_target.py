@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.wire import target
 from gateway.wire.target import canonical
 from gateway.words.errors import Code, Refused
 from tests.wire.corpus import ACCEPTED, REFUSED
@@ -55,6 +56,31 @@ def test_a_refusal_says_nothing_of_the_target() -> None:
         {},
         None,
     )
+
+
+def segments_by_the_pattern(raw: bytes) -> tuple[str, ...] | None:
+    """The slow way, for every path: what the fast one for plain paths must agree with."""
+    if target._PATH.fullmatch(raw) is None or b"//" in raw:
+        return None
+    pieces = raw[1:].split(b"/")
+    if any(piece and not piece.strip(b".") for piece in pieces):
+        return None
+    return () if raw == b"/" else tuple(piece.decode("ascii") for piece in pieces)
+
+
+@given(st.text(alphabet="/.-a~!;:@=\\ \x00?\xe9", max_size=12))
+def test_a_plain_path_is_read_fast_as_it_is_read_slowly(tail: str) -> None:
+    raw = f"/{tail}".encode("latin-1")
+    try:
+        found: tuple[str, ...] | None = target._segments(raw)
+    except Refused:
+        found = None
+    assert found == segments_by_the_pattern(raw)
+
+
+def test_what_stands_in_a_plain_path_is_what_the_pattern_allows() -> None:
+    allowed = {bytes([byte]) for byte in range(256) if target._PATH.fullmatch(b"/" + bytes([byte]))}
+    assert allowed == {bytes([byte]) for byte in target._UNENCODED}
 
 
 @given(st.binary(max_size=60))
