@@ -23,6 +23,7 @@ ROOMS = {
     "alembic": ("gateway/store/upgrade.py",),
     "cryptography": ("gateway/keys/", "gateway/fields/", "gateway/identity/", "audit/"),
     "joserfc": ("gateway/identity/",),
+    "argon2": ("gateway/identity/proofs.py",),
     "opentelemetry": ("gateway/observe/otlp.py",),
     "requests": ("gateway/observe/otlp.py",),
     "asyncpg": ("audit/", "gateway/store/"),
