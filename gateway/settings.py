@@ -299,7 +299,6 @@ class Settings:
         _address,
         "By what address callers reach this gateway: the issuer of its access tokens. Empty: its own, where that is loopback; elsewhere "
         "it issues and takes no access tokens then.",
-        example="https://gateway.example",
     )
     token_seconds: int = _setting(
         "600", _token_seconds, "How long an access token that a client gets is good for.", "seconds"

@@ -25,7 +25,6 @@ from gateway.keys.labels import Label
 from gateway.words.ids import new_id
 
 _REMEMBERED = 4_096
-MAX_ID_CHARS = 64
 
 
 def secret_tag(keyring: Keyring) -> Tag:

@@ -76,14 +76,10 @@ class Identity:
         clients, tokens: both or none; without them no token of ours is issued or taken. Raises Misconfigured where an issuer of
         persons' tokens has our own name.
         """
-        if tokens is not None and any(issuer.issuer == tokens.issuer for issuer in issuers):
-            raise Misconfigured(
-                "an issuer of persons' tokens has this gateway's own name: take it out of the issuers file"
-            )
         self.strangers = Strangers()
         self._store = store
         self._keys = ApiKeys(keyed_hash)
-        self._persons = Persons(issuers, fetch, told)
+        self._persons = Persons(issuers, fetch, told, None if tokens is None else tokens.issuer)
         self._clock = clock
         self._turn = asyncio.Lock()
         self._barred = barred

@@ -54,20 +54,30 @@ class Proven:
     kid: str
 
 
-def look_at_issuers(issuers: Sequence[Issuer], fetch: Fetch) -> None:
-    """Raises Misconfigured for what a start would refuse of them: one named twice, a file of keys that is not good. Asks no address."""
-    persons = Persons(issuers, fetch)
+def look_at_issuers(issuers: Sequence[Issuer], fetch: Fetch, ours: str | None) -> None:
+    """Raises Misconfigured for what a start would refuse of them: one named twice or like us, a file of keys that is not good.
+
+    Asks no address.
+    """
+    persons = Persons(issuers, fetch, ours=ours)
     persons.take(persons.read())
 
 
 class Persons:
     """Every issuer that is believed, with its keys."""
 
-    def __init__(self, issuers: Sequence[Issuer], fetch: Fetch | None, told: Told = untold) -> None:
+    def __init__(
+        self, issuers: Sequence[Issuer], fetch: Fetch | None, told: Told = untold, ours: str | None = None
+    ) -> None:
+        """ours: the name under which this gateway issues tokens itself; it vouches for no person. Raises Misconfigured."""
         self._told = told
         self._terms = {issuer.issuer: issuer for issuer in issuers}
         if len(self._terms) != len(issuers):
             raise Misconfigured("an issuer is named twice in settings")
+        if ours in self._terms:
+            raise Misconfigured(
+                "an issuer of persons' tokens has this gateway's own name: take it out of the issuers file"
+            )
         self._files: dict[int, FileKeys] = {}
         self._addresses: list[AddressKeys] = []
         self._keys = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import dataclasses
 import json
@@ -194,6 +195,34 @@ async def test_who_guesses_is_told_when_to_come_again_and_the_client_is_served(p
     assert [one.status for one in told] == [401] * 10 + [429] * 2
     assert (told[-1].problem, int(told[-1].headers["retry-after"])) == ("too-many", 7)
     assert (await ask(plane, GRANT, **basic(client, secret))).status == 200
+
+
+async def test_a_flood_of_strangers_and_the_clients_that_start_in_the_middle_of_it(plane: Plane) -> None:
+    """All at once and from one address: guesses of the right shape, forms without a client, and clients that never came before."""
+    clients = [await issued(plane) for _ in range(2)]
+
+    async def coming(client: str, secret: str) -> list[int]:
+        """As a client library does: told to come again, it does."""
+        said = []
+        for _ in range(200):
+            said.append((await ask(plane, GRANT, **basic(client, secret))).status)
+            if said[-1] != 429:
+                break
+            await asyncio.sleep(0.01)
+        return said
+
+    async def guessing(n: int) -> int:
+        client, secret = clients[n % 2]
+        guess = secret[:31] + secret[31:74][::-1].replace("A", "B")[:42] + "A" + secret[74:]
+        return (await ask(plane, GRANT, **basic(client, guess if n % 3 else f"guess-{n}"))).status
+
+    flood = asyncio.gather(*(guessing(n) for n in range(300)))
+    told = await asyncio.gather(*(coming(*client) for client in clients))
+    assert [said[-1] for said in told] == [200, 200]
+    assert set(await flood) == {401, 429}
+    entries = await plane.desks.entries()
+    assert [e["action"] for e in entries].count("token:issue") == 2
+    assert [e["kind"] for e in entries].count("denied") == 0
 
 
 # ── the form ─────────────────────────────────────────────────────────────────────────────────────────────────────────
