@@ -1,7 +1,7 @@
 """Step 2 of the request path, argon2id: slow on purpose, so in threads of its own, a few at once and no more.
 
 Source: RFC 9106; the parameters are OWASP's for argon2id (19 MiB, two passes, one lane). Every secret has 256 random bits, so
-they need not be dearer: about 20 ms and 19 MiB for each computation under way.
+they need not be dearer: some 40 ms of a processor and 19 MiB for each computation under way.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -22,6 +23,7 @@ from gateway.settings import Settings, read
 from gateway.words.access import Call
 from gateway.words.errors import Code, GatehouseError, Unidentified
 from gateway.words.ids import new_id
+from gateway.words.record import AlarmKind
 from tests.app.asking import ask
 
 PLACE = "/crm/customers/none"
@@ -159,3 +161,18 @@ async def test_without_an_address_no_token_is_issued_or_taken(tmp_path: Path) ->
     async with opened(tmp_path, GATEHOUSE_TLS_TERMINATED="on") as house:
         assert house.tokens is None
         assert await said(house, held) == "unidentified"
+
+
+async def test_an_issuer_that_does_not_answer_is_an_alarm_and_no_refused_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "issuers.json"
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    address = f"https://127.0.0.1:{port}"
+    file.write_text(json.dumps([{"issuer": address, "jwks": f"{address}/jwks", "algorithms": ["ES256"]}]))
+    async with opened(tmp_path / "home", GATEHOUSE_ISSUERS_FILE=str(file)) as house:
+        # The demo's own issuer comes first, the file's after it.
+        told = [(alarm.kind, alarm.resource) for alarm in house.alarms.recent()]
+        assert told == [(AlarmKind.ISSUER_SILENT, "issuer-2")]
+        assert caplog.messages.count("issuer-silent") == 1
