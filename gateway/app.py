@@ -28,29 +28,18 @@ from gateway.corridor.late import Latecomers
 from gateway.corridor.recorder import Recorder, tell
 from gateway.corridor.settle import Settler
 from gateway.corridor.turns import Turns
-from gateway.credentials import Clients as ClientDesk
-from gateway.credentials import Declared, Keys, KeySettlement, Tokens
+from gateway.credentials import Declared, Keys, KeySettlement
 from gateway.edge import Admin, App, Dispatcher, Door, Listener, ListenerTls, Peers, Server
-from gateway.exposure import exposed, own_address
+from gateway.exposure import exposed
 from gateway.fetching import fetch
 from gateway.fields import FieldLens
 from gateway.gate import Gate
 from gateway.idempotency import IdempotencyKeys
-from gateway.identity import (
-    AccessTokens,
-    Clients,
-    Identity,
-    Issuer,
-    Proofs,
-    Silence,
-    Terms,
-    keyed_hash,
-    read_issuers,
-    secret_tag,
-)
+from gateway.identity import Identity, Issuer, Silence, keyed_hash, read_issuers
 from gateway.identity.demo import APPLICATIONS
+from gateway.issuing import issuing
 from gateway.jobs import Loops
-from gateway.keys import AssertionKey, KeyedEvidence, Keyring, SealedTexts, TokenKeys, from_file
+from gateway.keys import AssertionKey, KeyedEvidence, Keyring, SealedTexts, from_file
 from gateway.observe import (
     CLOSE_SECONDS,
     Alarms,
@@ -215,7 +204,7 @@ async def open_house(
         if settings.issuers_file is not None:
             issuers = (*issuers, *read_issuers(settings.issuers_file, settings.audience))
         hashing = keyed_hash(keyring)
-        issuing = _issuing(settings, keyring)
+        issues = issuing(settings, keyring)
         adopted = partial(metrics.count, Count.ADOPTED)
         fields = FieldLens(stores.state, keyring, clock=clock, adopted=adopted)
         identity = Identity(
@@ -227,8 +216,8 @@ async def open_house(
             told=partial(_tell_keys, alarms),
             barred=APPLICATIONS if exposed(settings) else None,
             holders=settings.client_certificates_file,
-            clients=issuing and issuing[0],
-            tokens=issuing and issuing[1],
+            clients=None if issues is None else issues.clients,
+            tokens=None if issues is None else issues.tokens,
         )
         evidence = KeyedEvidence(keyring)
         repeats = IdempotencyKeys(stores.state, keyring, limit=settings.idempotency_keys, clock=clock)
@@ -290,16 +279,7 @@ async def open_house(
         )
         door = Door(gate, metrics, now=clock, stranger=lambda code: turned_away.update([code]), tracer=tracer)
         keys = Keys(desk, hashing, reload, lambda: _declared(held))
-        tokens = None
-        if issuing is not None:
-            clients, access = issuing
-            tokens = TokenDoor(
-                Tokens(desk, identity),
-                ClientDesk(keys, clients),
-                access.issuer,
-                settings.audience,
-                jwks=lambda: dump(access.jwks(clock())),
-            )
+        tokens = None if issues is None else issues.door(keys, identity, clock)
         house = House(
             settings,
             stores,
@@ -325,16 +305,6 @@ async def open_house(
         grace = settings.settle_grace_seconds if settings.database_url else 0
         await settle(house, timedelta(seconds=grace))
         yield house
-
-
-def _issuing(settings: Settings, keyring: Keyring) -> tuple[Clients, AccessTokens] | None:
-    """Gives what issues access tokens and takes them, None where nobody knows by what address this gateway is reached."""
-    issuer = own_address(settings)
-    if issuer is None:
-        return None
-    terms = Terms(issuer, settings.audience, timedelta(seconds=settings.token_seconds))
-    clients = Clients(secret_tag(keyring), Proofs(settings.secret_checks))
-    return clients, AccessTokens(TokenKeys(keyring), terms)
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -83,6 +83,7 @@ def test_settings_stop_at_the_root() -> None:
         "demo",
         "doctor",
         "exposure",
+        "issuing",
         "cli",
         "settings",
         "fetching",
