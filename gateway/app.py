@@ -20,7 +20,7 @@ from gateway import __version__, catalogue, local, machine
 from gateway.bundles import SYSTEM, Bundles
 from gateway.catalogue import Catalogue
 from gateway.certificates import Certificates
-from gateway.control import ControlDeps, Readiness, create_control
+from gateway.control import ControlDeps, Readiness, TokenDoor, create_control
 from gateway.corridor.desk import Desk
 from gateway.corridor.facts import FactRoom
 from gateway.corridor.inforce import InForce
@@ -35,8 +35,9 @@ from gateway.fetching import fetch
 from gateway.fields import FieldLens
 from gateway.gate import Gate
 from gateway.idempotency import IdempotencyKeys
-from gateway.identity import Identity, Issuer, keyed_hash, read_issuers
+from gateway.identity import Identity, Issuer, Silence, keyed_hash, read_issuers
 from gateway.identity.demo import APPLICATIONS
+from gateway.issuing import issuing
 from gateway.jobs import Loops
 from gateway.keys import AssertionKey, KeyedEvidence, Keyring, SealedTexts, from_file
 from gateway.observe import (
@@ -61,9 +62,10 @@ from gateway.upstream import Asserting
 from gateway.wire.json import dump
 from gateway.wire.limits import DEFAULT_LIMITS, Limits
 from gateway.words.access import ResourceRef
+from gateway.words.control import CONTROL_UPSTREAM
 from gateway.words.errors import Code
 from gateway.words.ids import new_id
-from gateway.words.record import ClosedRecord
+from gateway.words.record import Alarm, AlarmKind, ClosedRecord
 from gateway.words.resource import ResourceSpec
 
 Clock = Callable[[], datetime]
@@ -99,6 +101,7 @@ class House:
     repeats: IdempotencyKeys
     door: Door
     turned_away: Counter[Code]
+    tokens: TokenDoor | None = None
     spans: Spans | None = None
 
     @property
@@ -117,6 +120,7 @@ class House:
             edit_refused=lambda: bool(self.bundles.refused),
             key_file_there=self.settings.keys.exists,
             assertion_keys=dump(AssertionKey(self.keyring).jwks()),
+            tokens=self.tokens,
         )
         readiness = Readiness(deps)
         control = cast(App, create_control(deps, readiness))  # the same shape in Litestar's own types
@@ -200,6 +204,7 @@ async def open_house(
         if settings.issuers_file is not None:
             issuers = (*issuers, *read_issuers(settings.issuers_file, settings.audience))
         hashing = keyed_hash(keyring)
+        issues = issuing(settings, keyring)
         adopted = partial(metrics.count, Count.ADOPTED)
         fields = FieldLens(stores.state, keyring, clock=clock, adopted=adopted)
         identity = Identity(
@@ -208,9 +213,11 @@ async def open_house(
             issuers=issuers,
             clock=clock,
             fetch=fetch,
-            told=_tell_keys,
+            told=partial(_tell_keys, alarms),
             barred=APPLICATIONS if exposed(settings) else None,
             holders=settings.client_certificates_file,
+            clients=None if issues is None else issues.clients,
+            tokens=None if issues is None else issues.tokens,
         )
         evidence = KeyedEvidence(keyring)
         repeats = IdempotencyKeys(stores.state, keyring, limit=settings.idempotency_keys, clock=clock)
@@ -272,6 +279,7 @@ async def open_house(
         )
         door = Door(gate, metrics, now=clock, stranger=lambda code: turned_away.update([code]), tracer=tracer)
         keys = Keys(desk, hashing, reload, lambda: _declared(held))
+        tokens = None if issues is None else issues.door(keys, identity, clock)
         house = House(
             settings,
             stores,
@@ -289,6 +297,7 @@ async def open_house(
             repeats,
             door,
             turned_away,
+            tokens,
             spans,
         )
         await stores.log.append(_note("gateway:start", version=__version__))
@@ -329,6 +338,7 @@ async def serve(house: House, *, started: Callable[[Server], None], tls: Listene
     loops.every(SWEEP_SECONDS, "idempotency", lambda: sweep(house))
     loops.every(settings.watch_seconds, "policies", lambda: house.bundles.watch(house.held, house.log))
     loops.every(settings.watch_seconds, "issuers", house.identity.watch)
+    loops.every(settings.watch_seconds, "issuers-addresses", house.identity.keep_fresh)
     loops.every(settings.watch_seconds, "caches", house.held.catch_up)
     warn = timedelta(days=settings.tls_warn_days)
     certificates = Certificates(house.alarms, warn, utc_now, listener=tls, upstreams=house.bundles.look)
@@ -427,9 +437,14 @@ def _report(name: str, error: BaseException) -> None:
     event("loop-failed", logging.ERROR, component=name, error=kind, at=at)
 
 
-def _tell_keys(issuer: int, error: BaseException | None) -> None:
-    """Says that an issuer's key file changed: its keys are in force, or it is refused and the keys before it go on."""
-    if error is None:
-        event("issuer-keys-changed", logging.WARNING, component=f"issuer-{issuer}")
-    else:
-        event("issuer-keys-refused", logging.ERROR, component=f"issuer-{issuer}", error=type(error).__name__)
+def _tell_keys(alarms: Alarms, issuer: int, why: BaseException | Silence | None) -> None:
+    """Says that an issuer's keys changed: others are in force, or its file or address gives none and those before go on."""
+    name = f"issuer-{issuer}"
+    match why:
+        case None:
+            event("issuer-keys-changed", logging.WARNING, component=name)
+        case Silence():
+            event("issuer-silent", logging.ERROR, component=name, kind=why.name.lower())
+            alarms.raise_([Alarm(AlarmKind.ISSUER_SILENT, CONTROL_UPSTREAM, name)])
+        case _:
+            event("issuer-keys-refused", logging.ERROR, component=name, error=type(why).__name__)

@@ -15,7 +15,7 @@ from gateway import machine
 from gateway import settings as table
 from gateway.bundles import look_at_upstreams, read
 from gateway.edge import probe
-from gateway.exposure import check_address, listener_tls
+from gateway.exposure import check_address, listener_tls, own_address
 from gateway.fetching import fetch
 from gateway.identity import look_at_issuers, read_holders, read_issuers
 from gateway.keys import Keyring, from_file
@@ -90,7 +90,11 @@ def _checks(settings: Settings, environment: Mapping[str, str], say: Say) -> Ite
     yield say("doctor.stores"), lambda: _stores(settings)
     if settings.issuers_file is not None:
         path = settings.issuers_file
-        yield say("doctor.issuers"), lambda: look_at_issuers(read_issuers(path, settings.audience), fetch)
+        ours = own_address(settings)
+        yield (
+            say("doctor.issuers"),
+            lambda: look_at_issuers(read_issuers(path, settings.audience), fetch, ours),
+        )
     yield say("doctor.address"), lambda: check_address(settings)
     if settings.tls_certificate_file or settings.tls_key_file or settings.client_certificates_file:
         yield say("doctor.certificate"), lambda: _certificate(settings, say)

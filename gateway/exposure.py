@@ -35,6 +35,17 @@ def exposed(settings: Settings) -> bool:
     return settings.tls_terminated or not loopback(settings.host)
 
 
+def own_address(settings: Settings) -> str | None:
+    """Gives by what address callers reach this gateway, None where nobody said so and it cannot be known."""
+    if settings.public_url:
+        return settings.public_url
+    if not loopback(settings.host) or settings.tls_terminated:
+        return None
+    scheme = "http" if settings.tls_certificate_file is None else "https"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{settings.port}"
+
+
 def listener_tls(settings: Settings, now: Callable[[], datetime]) -> ListenerTls | None:
     """Gives the TLS of our own port, None where it speaks plain HTTP. Raises Misconfigured for files that cannot be used."""
     certificate, key = settings.tls_certificate_file, settings.tls_key_file

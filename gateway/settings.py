@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ DEFAULT = "default"
 # Read by tests, campaigns and benchmarks, not by the product; allowed to stand in the environment.
 NOT_OURS = frozenset({"PROOF", "BENCH", "TEST_SEED"})
 
+# RFC 8414 section 2: an issuer is an https address; plain http only where nothing crosses a network.
+_ORIGIN = re.compile(
+    r"(?:https://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(?:127\.0\.0\.1|localhost|\[::1\]))(?::[0-9]{1,5})?/?",
+    re.ASCII,
+)
 Reader = TypeVar("Reader", bound=Callable[[str], Any])
 _RANGES: dict[Callable[[str], Any], str] = {}
 
@@ -125,6 +131,23 @@ def _collector(text: str) -> str:
             "a collector is written http://host:4318 or https://host:4318, and nothing behind it"
         )
     return text.rstrip("/")
+
+
+@_takes("https://host, http:// for this machine alone, or empty")
+def _address(text: str) -> str:
+    if text and not _ORIGIN.fullmatch(text):
+        raise ValueError(
+            "it is written https://gateway.example, with a port where it needs one, and nothing behind it"
+        )
+    return text.removesuffix("/")
+
+
+@_takes("whole, 60 to 900")
+def _token_seconds(text: str) -> int:
+    number = int(text)
+    if not 60 <= number <= 900:
+        raise ValueError("an access token is good for 60 to 900 seconds")
+    return number
 
 
 @_takes("whole, above 0")
@@ -271,6 +294,21 @@ class Settings:
         "A JSON file with the issuers whose tokens prove a person; empty means that no application acts for one.",
     )
     audience: str = _setting("gatehouse", _text, "What a person's token must name in `aud`.")
+    public_url: str = _setting(
+        "",
+        _address,
+        "By what address callers reach this gateway: the issuer of its access tokens. Empty: its own, where that is loopback; elsewhere "
+        "it issues and takes no access tokens then.",
+    )
+    token_seconds: int = _setting(
+        "600", _token_seconds, "How long an access token that a client gets is good for.", "seconds"
+    )
+    secret_checks: int = _setting(
+        "2",
+        _count,
+        "How many secrets of clients are computed (argon2id, 19 MiB each) at once; more are answered 429 with Retry-After.",
+        "computations",
+    )
     assertion_issuer: str = _setting(
         "gatehouse",
         _text,

@@ -20,7 +20,7 @@ STATE = ROOT / "var" / "proof"
 ONLY = os.environ.get("ONLY", "")  # the pieces with this in their names; all without it
 SEED = os.environ.get("GATEHOUSE_TEST_SEED", "20261121")
 # What a piece of the proof needs beyond PyPI → how to get it. A piece whose need is absent is named, never passed over.
-NEEDS = {"strace": "apt-get install strace"}
+NEEDS = {"strace": "apt-get install strace", "npm": "apt-get install nodejs npm"}
 # What every piece depends on: the environment, and what all tests share.
 COMMON = ("locks/", "pyproject.toml", "tests/conftest.py", "tests/__init__.py", "tests/postgres")
 # What the pieces of one folder depend on; import contracts hold it. Elsewhere the whole program is run.

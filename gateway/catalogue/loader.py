@@ -20,7 +20,7 @@ from gateway.words.errors import Misconfigured
 from gateway.words.resource import Credential, PersonSaid, ResourceSpec, UpstreamSpec, UpstreamTls
 
 EMBEDDED = "embedded:"
-RESERVED = ("/v1", "/oauth", "/schema", "/console", "/healthz", "/metrics", "/readyz")
+RESERVED = ("/.well-known", "/v1", "/oauth", "/schema", "/console", "/healthz", "/metrics", "/readyz")
 """Prefixes that are the gateway's own."""
 
 _SCHEMA = "catalogue.schema.json"

@@ -1,4 +1,4 @@
-"""The control door: Litestar under /v1, /healthz, /readyz and /schema. Translates only; every operation is a service's function.
+"""The control door: Litestar under /v1, /oauth, /.well-known, /healthz, /readyz, /schema. Every operation is a service's function.
 
 Litestar finds the handler and nothing else: it reads no body and no parameter (it would parse JSON whatever the content type,
 turn "5" into 5 and drop unknown members), and it answers no error. Errors go up to the edge's door, which answers every error of
@@ -15,13 +15,15 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
 from gateway.control.assertions import assertion_keys
-from gateway.control.deps import AnyRequest, ControlDeps, call_of
+from gateway.control.clients import ClientController
+from gateway.control.deps import AnyRequest, ControlDeps, TokenDoor, call_of
 from gateway.control.health import Readiness, alive, ready
 from gateway.control.keys import CallerController, KeyController
 from gateway.control.openapi import openapi
+from gateway.control.tokens import discovery, token, token_keys
 from gateway.words.errors import Code, Refused
 
-__all__ = ["ControlDeps", "Readiness", "create_control"]
+__all__ = ["ControlDeps", "Readiness", "TokenDoor", "create_control"]
 
 
 def create_control(deps: ControlDeps, readiness: Readiness | None = None) -> Litestar:
@@ -35,7 +37,18 @@ def create_control(deps: ControlDeps, readiness: Readiness | None = None) -> Lit
         return readiness
 
     return Litestar(
-        route_handlers=[CallerController, KeyController, assertion_keys, alive, ready, openapi],
+        route_handlers=[
+            CallerController,
+            KeyController,
+            ClientController,
+            token,
+            token_keys,
+            discovery,
+            assertion_keys,
+            alive,
+            ready,
+            openapi,
+        ],
         dependencies={
             "deps": Provide(given, sync_to_thread=False),
             "readiness": Provide(looked, sync_to_thread=False),

@@ -12,7 +12,7 @@ from litestar import Request
 
 from audit import Log
 from gateway.corridor.desk import Asker
-from gateway.credentials import Keys
+from gateway.credentials import Clients, Keys, Tokens
 from gateway.rooms import Identifier
 from gateway.store import Store
 from gateway.wire.json import parse
@@ -32,11 +32,22 @@ PURPOSE_HEADER = "gatehouse-purpose"
 
 
 @dataclass(frozen=True, slots=True)
+class TokenDoor:
+    """What issues tokens. issuer: this gateway's own address, without a slash at its end. jwks: gives the key set of now, as JSON."""
+
+    tokens: Tokens
+    clients: Clients
+    issuer: str
+    audience: str
+    jwks: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class ControlDeps:
     """stores: by the name that `/readyz` uses. bundle: the digest of the policy in force, None where there is none.
 
     edit_refused: whether the policy folder holds an edit that was refused. key_file_there: whether a start would still find the keys.
-    assertion_keys: the key set of what upstreams are told, as JSON.
+    assertion_keys: the key set of what upstreams are told, as JSON. tokens: None where no tokens are issued.
     """
 
     identity: Identifier
@@ -47,6 +58,7 @@ class ControlDeps:
     assertion_keys: bytes
     edit_refused: Callable[[], bool] = lambda: False
     key_file_there: Callable[[], bool] = lambda: True
+    tokens: TokenDoor | None = None
 
 
 def call_of(request: AnyRequest) -> Call:
@@ -55,6 +67,13 @@ def call_of(request: AnyRequest) -> Call:
     if not isinstance(call, Call):
         raise AssertionError("the control plane is reached through the edge's door alone")
     return call
+
+
+def token_door(deps: ControlDeps) -> TokenDoor:
+    """Gives what issues tokens. Raises Refused(NOT_FOUND) where there is no such thing here."""
+    if deps.tokens is None:
+        raise Refused(Code.NOT_FOUND)
+    return deps.tokens
 
 
 def asker_of(call: Call, identity: Identifier, *params: str) -> Asker:

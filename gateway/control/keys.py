@@ -57,7 +57,9 @@ class KeyController(Controller):
     async def issue_key(self, request: AnyRequest, deps: NamedDependency[ControlDeps]) -> Response[bytes]:
         """Issues a key; its text is in this answer and nowhere else."""
         call = call_of(request)
-        issued = await deps.keys.issue(asker_of(call, deps.identity), lambda: _wish(body_of(call, KeyWanted)))
+        issued = await deps.keys.issue(
+            asker_of(call, deps.identity), lambda: wish_of(body_of(call, KeyWanted))
+        )
         members = {"id": issued.key.id, "key": issued.text, **bound_to(issued.key)}
         document = msgspec.convert(members, KeyIssued)
         return answer(call, 201, document, issued.receipt, location=f"/v1/keys/{issued.key.id}")
@@ -95,13 +97,19 @@ def _page(call: Call) -> Page:
     return Page(param(call, "after"), Page().limit if limit is None else int(limit))
 
 
-def _wish(wanted: KeyWanted) -> Wish:
+def wish_of(wanted: KeyWanted) -> Wish:
+    """Gives what a body asks for. Raises Refused(VALUE_REFUSED)."""
     roles = frozenset(RoleHeld(role.role, role.unit) for role in wanted.roles)
     try:
         ends = datetime.fromisoformat(wanted.expires).astimezone(UTC)
     except ValueError:
         raise Refused(Code.VALUE_REFUSED, field="/expires") from None
     return Wish(wanted.application, roles, frozenset(wanted.purposes), ends)
+
+
+def moment(when: datetime) -> str:
+    """Gives a moment as documents hold it."""
+    return when.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _party(party: Party) -> PartyShown:

@@ -19,11 +19,18 @@ PROBLEM = "application/problem+json"
 SHAPES = (
     shapes.Alive,
     shapes.Caller,
+    shapes.ClientIssued,
+    shapes.Discovered,
+    shapes.GrantProblem,
     shapes.KeyIssued,
     shapes.KeyPage,
     shapes.KeyWanted,
     shapes.Problem,
     shapes.Ready,
+    shapes.SecretIssued,
+    shapes.SecretWanted,
+    shapes.TokenGiven,
+    shapes.TokenWanted,
 )
 
 _KEY: list[dict[str, list[str]]] = [{"apiKey": []}, {"apiKey": [], "personToken": []}]
@@ -46,6 +53,9 @@ _BODY = (
     Code.VALUE_REFUSED,
 )
 _QUERY = (Code.PARAMETER_MALFORMED, Code.FIELD_NOT_SEARCHABLE)
+FORM = "application/x-www-form-urlencoded"
+_GRANT = (Code.GRANT_REFUSED, Code.UNIDENTIFIED)
+"""What the token endpoint answers in OAuth's words, as JSON; all else is a problem there too."""
 
 
 @route("/schema/openapi.json", http_method=["GET", "HEAD"], name="openapi")
@@ -78,8 +88,13 @@ def _schemes() -> dict[str, Any]:
         "apiKey": {
             "type": "http",
             "scheme": "bearer",
-            "bearerFormat": "gh_…",
-            "description": "The application's key.",
+            "bearerFormat": "gh_…, or a JWT from /oauth/token",
+            "description": "The application's key, or an access token that it got at /oauth/token.",
+        },
+        "clientBasic": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "A client's id and secret (RFC 6749 section 2.3.1); or both in the form.",
         },
         "personToken": {
             "type": "apiKey",
@@ -122,6 +137,46 @@ def _paths() -> dict[str, Any]:
             )
             | {"parameters": [_path("key_id", "The key's public id, `key_…`."), _purpose()]},
         },
+        "/v1/clients": {
+            "post": _operation(
+                "issue-client",
+                "Issue a client of the token endpoint; its secret is in this answer and nowhere else",
+                "ClientIssued",
+                (*refused, *_DECIDED, *_BODY, Code.CONFLICT, Code.NOT_FOUND, Code.TOO_MANY, no_change),
+                status=201,
+            )
+            | {
+                "parameters": [_purpose()],
+                "requestBody": {"required": True, "content": _content("KeyWanted")},
+            },
+        },
+        "/v1/clients/{client_id}/secrets": {
+            "post": _operation(
+                "renew-secret",
+                "Give a client another secret; those before it go on for the overlap",
+                "SecretIssued",
+                (*refused, *_DECIDED, *_BODY, Code.CONFLICT, Code.NOT_FOUND, Code.TOO_MANY, no_change),
+                status=201,
+            )
+            | {
+                "parameters": [_path("client_id", "The client's id, `key_…`."), _purpose()],
+                "requestBody": {"required": True, "content": _content("SecretWanted")},
+            },
+        },
+        "/oauth/token": {"post": _token()},
+        "/oauth/jwks": {
+            "get": _open(
+                "token-keys",
+                "The public keys of access tokens: a key set (RFC 7517)",
+                None,
+                (Code.NOT_FOUND,),
+            )
+        },
+        "/.well-known/oauth-authorization-server": {
+            "get": _open(
+                "discovery", "What an OAuth client must know (RFC 8414)", "Discovered", (Code.NOT_FOUND,)
+            )
+        },
         "/v1/assertion-keys": {
             "get": _open(
                 "assertion-keys",
@@ -133,6 +188,38 @@ def _paths() -> dict[str, Any]:
         "/healthz": {"get": _open("alive", "The process answers", "Alive", ())},
         "/readyz": {"get": _open("ready", "What serving needs is there", "Ready", (Code.NOT_READY,))},
         "/schema/openapi.json": {"get": _open("openapi", "This description", None, ())},
+    }
+
+
+def _token() -> dict[str, Any]:
+    codes = (
+        *_ANYWHERE,
+        *_RECORDED,
+        *_GRANT,
+        Code.NOT_FOUND,
+        Code.BODY_MALFORMED,
+        Code.BODY_TOO_LARGE,
+        Code.MEDIA_TYPE,
+        Code.TOO_MANY,
+    )
+    good = {
+        "description": "Done.",
+        "headers": {"Audit-Ref": _audit_ref()},
+        "content": _content("TokenGiven"),
+    }
+    problems = _problems(codes)
+    for status in {str(STATUS[code]) for code in _GRANT}:
+        content = dict(problems[status]["content"]) if status == "400" else {}
+        problems[status] = {
+            "description": problems[status]["description"],
+            "content": content | _content("GrantProblem"),
+        }
+    return {
+        "operationId": "token",
+        "summary": "Get an access token: for the client itself, or for a person whose token it shows (RFC 8693)",
+        "security": [{"clientBasic": []}, {}],
+        "responses": {"200": good} | problems,
+        "requestBody": {"required": True, "content": _content("TokenWanted", FORM)},
     }
 
 

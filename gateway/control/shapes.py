@@ -34,12 +34,13 @@ class KeyWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyShown(msgspec.Struct, frozen=True):
-    """A key, without its secret. Members that the policy withholds from the caller are absent.
+    """A key, or a client (`proof` is `secret`), without its secret. Members that the policy withholds from the caller are absent.
 
     It holds from `confirmed` on; null: it never held, its issuing is under way or broke off, and the reconciler ends it.
     """
 
     id: str | UnsetType = UNSET
+    proof: Literal["key", "secret"] | UnsetType = UNSET
     application: str | UnsetType = UNSET
     roles: list[Role] | UnsetType = UNSET
     purposes: list[str] | UnsetType = UNSET
@@ -66,6 +67,83 @@ class KeyIssued(msgspec.Struct, frozen=True):
     purposes: list[str]
     created: Moment
     expires: Moment
+
+
+class ClientIssued(msgspec.Struct, frozen=True):
+    """A new client of the token endpoint. `client_secret` is shown this once and kept nowhere; revoke it as the key `client_id`."""
+
+    client_id: str
+    client_secret: str
+    application: str
+    roles: list[Role]
+    purposes: list[str]
+    created: Moment
+    expires: Moment
+
+
+class SecretWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Another secret for a client: how many seconds those before it go on beside it (30 days at most; 0: they end at once)."""
+
+    overlap_seconds: Annotated[int, Meta(ge=0, le=2_592_000)]
+
+
+class SecretIssued(msgspec.Struct, frozen=True):
+    """A client's new secret, shown this once. The secrets before it hold until `others_until`."""
+
+    client_id: str
+    client_secret: str
+    others_until: Moment
+
+
+class TokenWanted(msgspec.Struct, frozen=True):
+    """The form of the token endpoint, each parameter at most once and no others. The client proves itself here or by HTTP Basic.
+
+    `scope`: purposes that the token is to be limited to, a space between two. The rest is for an exchange (RFC 8693).
+    """
+
+    grant_type: Literal["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"]
+    client_id: str | UnsetType = UNSET
+    client_secret: str | UnsetType = UNSET
+    scope: str | UnsetType = UNSET
+    audience: str | UnsetType = UNSET
+    resource: str | UnsetType = UNSET
+    subject_token: str | UnsetType = UNSET
+    subject_token_type: str | UnsetType = UNSET
+    requested_token_type: str | UnsetType = UNSET
+
+
+class TokenGiven(msgspec.Struct, frozen=True):
+    """An access token, good for `expires_in` seconds (RFC 6749 section 5.1)."""
+
+    access_token: str
+    expires_in: int
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the scheme's name
+    scope: str | UnsetType = UNSET
+    issued_token_type: str | UnsetType = UNSET
+
+
+class Discovered(msgspec.Struct, frozen=True):
+    """What an OAuth client must know (RFC 8414 section 2)."""
+
+    issuer: str
+    token_endpoint: str
+    jwks_uri: str
+    response_types_supported: list[str]
+    grant_types_supported: list[str]
+    token_endpoint_auth_methods_supported: list[str]
+
+
+class GrantProblem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why there is no token: OAuth's words (RFC 6749 section 5.2), and beside them the members of a problem."""
+
+    error: str
+    error_description: str
+    type: Annotated[str, Meta(pattern="^urn:gatehouse:problem:[a-z-]+$")]
+    title: str
+    status: int
+    next: str
+    request: str
+    params: dict[str, str | int] = {}
 
 
 class PartyShown(msgspec.Struct, frozen=True):

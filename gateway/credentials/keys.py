@@ -22,15 +22,19 @@ from gateway.credentials.wish import Declared, Wish
 from gateway.identity import (
     SECRET_BYTES,
     ApiKey,
+    ClientSecret,
     KeyedHash,
     all_keys,
+    client_ids,
     confirm_key,
     insert_key,
+    insert_secret,
     is_key_id,
     read_key,
     revoke_key,
     write_key_text,
 )
+from gateway.store import Connection
 from gateway.words.control import CONTROL_KEY, KEY_CREATE, KEY_LIST, KEY_REVOKE
 from gateway.words.decision import Decision, Disclosure
 from gateway.words.errors import Code, Refused, Unavailable
@@ -38,6 +42,15 @@ from gateway.words.ids import new_id
 from gateway.words.json import JsonObject
 
 MAX_LISTED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A key that is not kept yet. text: what its holder sends, or the client's secret. secret: the secret's row, where it is a client."""
+
+    key: ApiKey
+    text: str = field(repr=False)
+    secret: ClientSecret | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +94,21 @@ class Keys:
     dice: Callable[[int], bytes] = os.urandom
 
     async def issue(self, asker: Asker, read: Callable[[], Wish]) -> Issued:
-        """Gives a new key. `read` gives what is asked for; it runs once the asker is known, so that its refusal is recorded as his.
+        """Gives a new key, as `issue_as`."""
 
-        Raises what `read` raises, Refused (VALUE_REFUSED; CONFLICT where the key was ended while it was made), Denied,
+        async def mint(wish: Wish) -> Minted:
+            text, read = write_key_text(new_id("key"), self.dice(SECRET_BYTES))
+            return Minted(self.row(read.id, self.keyed_hash(read.id, read.secret), wish), text)
+
+        return await self.issue_as(asker, read, mint)
+
+    async def issue_as(
+        self, asker: Asker, read: Callable[[], Wish], mint: Callable[[Wish], Awaitable[Minted]]
+    ) -> Issued:
+        """Gives a new key of the kind that `mint` makes. `read` gives what is asked for; it runs once the asker is known, so that its
+        refusal is recorded as his.
+
+        Raises what `read` and `mint` raise, Refused (VALUE_REFUSED; CONFLICT where the key was ended while it was made), Denied,
         Unavailable (OUTCOME_UNRECORDED: the reconciler ends what came of it). Promises: after any of these no key came of it that
         anybody could use.
         """
@@ -92,11 +117,19 @@ class Keys:
             visit.decide(self.desk.clock())
             wish = read()
             wish.check(self.desk.clock(), self.declared())
-            text, key = self._mint(wish)
+            minted = await mint(wish)
+            key = minted.key
             visit.record = key.id
-            part = {"verb": "create", "reference": key.id, "subject": None, "bound": bound_to(key)}
+            part: JsonObject = {
+                "verb": "create",
+                "reference": key.id,
+                "subject": None,
+                "bound": bound_to(key),
+            }
+            if minted.secret is not None:
+                part["secret"] = minted.secret.id
             kept = replace(key, intent=await self.desk.intend(visit, part))
-            await self.desk.write(visit, lambda c: insert_key(c, kept))
+            await self.desk.write(visit, lambda c: _insert(c, kept, minted.secret))
             receipt = await self.desk.conclude(visit, "done")
             now = self.desk.clock()
             try:
@@ -107,8 +140,8 @@ class Keys:
             if not holds:
                 await self.desk.conclude(visit, "not-done")  # the outcome before said more than became true
                 raise Refused(Code.CONFLICT)
-            await self._catch_up()
-            return Issued(replace(kept, confirmed_at=now), text, receipt)
+            await self.catch_up()
+            return Issued(replace(kept, confirmed_at=now), minted.text, receipt)
 
         return await self.desk.attend(asker, KEY_CREATE, CONTROL_KEY, work)
 
@@ -134,7 +167,7 @@ class Keys:
             except Unavailable as error:
                 raise visit.unrecorded() from error
             receipt = await self.desk.conclude(visit, "done")
-            await self._catch_up()
+            await self.catch_up()
             return receipt
 
         return await self.desk.attend(asker, KEY_REVOKE, CONTROL_KEY, work)
@@ -159,9 +192,10 @@ class Keys:
                 raise Refused(Code.FIELD_NOT_SEARCHABLE, field="/id")
             after = wanted.after or ""
             keys = [key for key in await self.desk.store.scan(all_keys) if key.id > after]
+            by_secret = await self.desk.store.scan(client_ids)
             if len(keys) > wanted.limit and not by_id:
                 raise Refused(Code.FIELD_NOT_SEARCHABLE, field="/id")
-            page = [(key, shown(key, decision)) for key in keys[: wanted.limit]]
+            page = [(key, shown(key, decision, key.id in by_secret)) for key in keys[: wanted.limit]]
             event = visit.event(Kind.SERVED, [_part(key, document) for key, document in page])
             receipt = await self.desk.log.append(event, fence=visit.ruled.fence)
             following = page[-1][0].id if len(keys) > wanted.limit else None
@@ -182,7 +216,7 @@ class Keys:
             # The reconciler does it: by the intent to end it, or where there is none because the key is not confirmed.
             return
 
-    async def _catch_up(self) -> None:
+    async def catch_up(self) -> None:
         """Reads anew what is cached, after a change that is done and recorded: it holds whether this can be done now or later."""
         try:
             await self.desk.caches.refresh()
@@ -191,11 +225,10 @@ class Keys:
             # what this process knew before is told that it is stale, and the watch reads anew.
             return
 
-    def _mint(self, wish: Wish) -> tuple[str, ApiKey]:
-        text, read = write_key_text(new_id("key"), self.dice(SECRET_BYTES))
-        digest = self.keyed_hash(read.id, read.secret)
-        key = ApiKey(
-            id=read.id,
+    def row(self, key_id: str, digest: bytes, wish: Wish) -> ApiKey:
+        """Gives the row of a key that is asked for, not kept yet."""
+        return ApiKey(
+            id=key_id,
             digest=digest,
             application=wish.application,
             roles=wish.roles,
@@ -204,7 +237,12 @@ class Keys:
             not_after=wish.not_after,
             intent=0,
         )
-        return text, key
+
+
+def _insert(connection: Connection, key: ApiKey, secret: ClientSecret | None) -> None:
+    insert_key(connection, key)
+    if secret is not None:
+        insert_secret(connection, replace(secret, intent=key.intent))
 
 
 def bound_to(key: ApiKey) -> JsonObject:
@@ -218,11 +256,17 @@ def bound_to(key: ApiKey) -> JsonObject:
     }
 
 
-def shown(key: ApiKey, decision: Decision) -> JsonObject:
-    """Gives the members of a key that the decision shows clear; the others are absent."""
+def shown(key: ApiKey, decision: Decision, client: bool) -> JsonObject:
+    """Gives the members of a key that the decision shows clear; the others are absent. client: it is one, proven by a secret."""
     confirmed = None if key.confirmed_at is None else _text(key.confirmed_at)
     revoked = None if key.revoked_at is None else _text(key.revoked_at)
-    whole: JsonObject = {"id": key.id, **bound_to(key), "confirmed": confirmed, "revoked": revoked}
+    whole: JsonObject = {
+        "id": key.id,
+        "proof": "secret" if client else "key",
+        **bound_to(key),
+        "confirmed": confirmed,
+        "revoked": revoked,
+    }
     return {name: value for name, value in whole.items() if decision.read.of(f"/{name}") is Disclosure.CLEAR}
 
 

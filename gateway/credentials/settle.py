@@ -1,6 +1,7 @@
 """Service: settles open intents about keys against the state rows. Fits `OwnChanges` of gateway.corridor.settle.
 
-An intent to issue that has no outcome: nobody was told the secret, so the key is ended. An intent to revoke: what the row says; one
+An intent to issue that has no outcome: nobody was told the secret, so the key is ended; of a client that stays only the new secret is,
+and those before it hold again. An intent to revoke: what the row says; one
 of the process itself is carried out. A key whose issuing has its outcome and that never became valid is ended too, and the outcome
 that said `done` is corrected by another one that names the same intent.
 """
@@ -19,6 +20,7 @@ from gateway.corridor.desk import Desk
 from gateway.corridor.settle import SYSTEM
 from gateway.identity import (
     ApiKey,
+    end_secret_of,
     end_unconfirmed,
     key_of_intent,
     read_key,
@@ -126,11 +128,12 @@ class KeySettlement:
         await self.desk.log.append(event, raises_fence=True)
 
     async def _issued(self, change: _Change) -> bool:
-        """Ends the key that may have come of it; it was never anybody's."""
+        """Ends the key, or the client's secret, that may have come of it; it was never anybody's."""
         key = await self.desk.store.read(lambda c: key_of_intent(c, change.seq))
+        now = self.desk.clock()
         if key is not None:
-            now = self.desk.clock()
             await self.desk.store.write(lambda c: revoke_key(c, key.id, now, change.seq))
+        await self.desk.store.write(lambda c: end_secret_of(c, change.seq, now, change.seq))
         return False
 
     async def _ended(self, change: _Change) -> bool:

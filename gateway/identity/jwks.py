@@ -174,13 +174,32 @@ class FileKeys:
         return (self._keys or {}).get(kid)
 
 
-class AddressKeys:
-    """The keys of an issuer that publishes them at an address. They serve on while the next set is fetched, up to USABLE."""
+class Silence(Enum):
+    """How it stands with an address that does not answer, or not with a key set: its last keys are believed still, or no more."""
 
-    def __init__(self, address: str, fetch: Fetch, changed: Callable[[], None]) -> None:
+    KEPT = auto()
+    ENDED = auto()
+
+
+class AddressKeys:
+    """The keys of an issuer that publishes them at an address. They serve on while the next set is fetched, up to USABLE.
+
+    changed: is called where other keys are in force than before. silent: once when the address begins to fail, once when its last
+    keys are no longer believed.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        fetch: Fetch,
+        changed: Callable[[], None],
+        silent: Callable[[Silence], None] = lambda _: None,
+    ) -> None:
         self._address = address
         self._fetch = fetch
         self._changed = changed
+        self._silent = silent
+        self._silence: Silence | None = None
         self._bytes = b""
         self._keys: KeySet = {}
         self._fetched: datetime | None = None
@@ -188,12 +207,25 @@ class AddressKeys:
         self._turn = asyncio.Lock()
 
     async def find(self, kid: str, now: datetime) -> VerifyingKey | None:
-        """Gives the key of that id, after asking the address where the id is new or the keys are not fresh."""
-        if kid not in self._keys or self._fetched is None or now - self._fetched >= FRESH:
+        """Gives the key of that id, after asking the address where the id is new, or where the keys are not fresh and nobody keeps
+        them so: while `keep_fresh` is called, who shows a token of a known key waits for no issuer."""
+        if kid not in self._keys or not self._believed(now) or (self._old(now) and not self._kept(now)):
             await self.update(now)
-        if self._fetched is None or now - self._fetched >= USABLE:
-            return None
-        return self._keys.get(kid)
+        return self._keys.get(kid) if self._believed(now) else None
+
+    async def keep_fresh(self, now: datetime) -> None:
+        """Asks the address where its keys are not fresh; to be called often, beside the requests."""
+        if self._old(now):
+            await self.update(now)
+
+    def _old(self, now: datetime) -> bool:
+        return self._fetched is None or now - self._fetched >= FRESH
+
+    def _kept(self, now: datetime) -> bool:
+        return self._tried is not None and now - self._tried < 2 * RETRY
+
+    def _believed(self, now: datetime) -> bool:
+        return self._fetched is not None and now - self._fetched < USABLE
 
     async def update(self, now: datetime) -> None:
         """Asks the address, one at a time and not more often than RETRY. What does not answer, or badly, changes nothing."""
@@ -205,8 +237,15 @@ class AddressKeys:
                 data = await asyncio.wait_for(self._fetch(self._address), FETCH_SECONDS)
                 keys = self._keys if data == self._bytes else read_keys(data)
             except (OSError, TimeoutError, GatehouseError):
+                self._fail(Silence.KEPT if self._believed(now) else Silence.ENDED)
                 return
+            self._silence = None
             self._fetched = now
             if data != self._bytes:
                 self._bytes, self._keys = data, keys
                 self._changed()
+
+    def _fail(self, silence: Silence) -> None:
+        if silence is not self._silence:
+            self._silence = silence
+            self._silent(silence)

@@ -6,6 +6,7 @@ all are forgotten when any issuer's keys change. Everything here is used on the 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 
 from gateway.identity.issuers import ALGORITHMS, Issuer
-from gateway.identity.jwks import AddressKeys, Fetch, FileKeys, FileRead, Taken, VerifyingKey
+from gateway.identity.jwks import AddressKeys, Fetch, FileKeys, FileRead, Silence, Taken, VerifyingKey
 from gateway.identity.strangers import Stranger, Unproven
 from gateway.identity.token import MAX_AGE, Unpacked, check_claims, check_terms, unpack
 from gateway.words.errors import Misconfigured
@@ -25,12 +26,12 @@ from gateway.words.principal import Party
 
 MAX_REMEMBERED = 10_000
 
-Told = Callable[[int, BaseException | None], None]
-"""Is told when an issuer's key file changed while this runs: the issuer's number, from 1, and why the file is refused (None: its
-keys are in force)."""
+Told = Callable[[int, BaseException | Silence | None], None]
+"""Is told when the keys of an issuer changed while this runs: the issuer's number, from 1, and why the file is refused, or that its
+address does not answer (None: other keys are in force than before)."""
 
 
-def untold(_number: int, _error: BaseException | None) -> None:
+def untold(_number: int, _why: BaseException | Silence | None) -> None:
     """Tells nobody."""
 
 
@@ -44,27 +45,39 @@ class KeySource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A person as proven: the party, and how, in words for the entry. until: seconds since 1970."""
+    """A person as proven: the party, and how, in words for the entry. until: seconds since 1970. issuer, kid: by whose key."""
 
     party: Party
     how: str
     until: float
+    issuer: str
+    kid: str
 
 
-def look_at_issuers(issuers: Sequence[Issuer], fetch: Fetch) -> None:
-    """Raises Misconfigured for what a start would refuse of them: one named twice, a file of keys that is not good. Asks no address."""
-    persons = Persons(issuers, fetch)
+def look_at_issuers(issuers: Sequence[Issuer], fetch: Fetch, ours: str | None) -> None:
+    """Raises Misconfigured for what a start would refuse of them: one named twice or like us, a file of keys that is not good.
+
+    Asks no address.
+    """
+    persons = Persons(issuers, fetch, ours=ours)
     persons.take(persons.read())
 
 
 class Persons:
     """Every issuer that is believed, with its keys."""
 
-    def __init__(self, issuers: Sequence[Issuer], fetch: Fetch | None, told: Told = untold) -> None:
+    def __init__(
+        self, issuers: Sequence[Issuer], fetch: Fetch | None, told: Told = untold, ours: str | None = None
+    ) -> None:
+        """ours: the name under which this gateway issues tokens itself; it vouches for no person. Raises Misconfigured."""
         self._told = told
         self._terms = {issuer.issuer: issuer for issuer in issuers}
         if len(self._terms) != len(issuers):
             raise Misconfigured("an issuer is named twice in settings")
+        if ours in self._terms:
+            raise Misconfigured(
+                "an issuer of persons' tokens has this gateway's own name: take it out of the issuers file"
+            )
         self._files: dict[int, FileKeys] = {}
         self._addresses: list[AddressKeys] = []
         self._keys = {
@@ -79,7 +92,17 @@ class Persons:
             return file
         if fetch is None:
             raise Misconfigured("an issuer's keys stand at an address and nothing here reads addresses")
-        self._addresses.append(address := AddressKeys(issuer.jwks, fetch, self.forget))
+        first = True
+
+        def changed() -> None:
+            nonlocal first
+            self.forget()
+            if not first:
+                self._told(number, None)
+            first = False
+
+        address = AddressKeys(issuer.jwks, fetch, changed, lambda silence: self._told(number, silence))
+        self._addresses.append(address)
         return address
 
     @property
@@ -105,10 +128,24 @@ class Persons:
         for address in self._addresses:
             await address.update(now)
 
+    async def keep_fresh(self, now: datetime) -> None:
+        """Asks the addresses whose keys are not fresh any more, beside each other."""
+        await asyncio.gather(*(address.keep_fresh(now) for address in self._addresses))
+
     def forget(self) -> None:
         """Drops all remembered tokens: each is verified again."""
         self._remembered.clear()
         self._forgotten += 1
+
+    @property
+    def generation(self) -> int:
+        """How often all remembered tokens were dropped: what was believed by an issuer's key is believed within one generation."""
+        return self._forgotten
+
+    async def believes(self, issuer: str, kid: str, now: datetime) -> bool:
+        """Tells whether a token signed by that key of that issuer would still be believed."""
+        source = self._keys.get(issuer)
+        return source is not None and await source.find(kid, now) is not None
 
     async def prove(self, token: str, application: str, now: datetime) -> Proven:
         """Gives the person whom the token names. Raises Unproven."""
@@ -143,7 +180,8 @@ class Persons:
             raise Unproven(Stranger.SIGNATURE_WRONG)
         holds = check_claims(token, issuer, application, now.timestamp())
         until = min(holds.expires, holds.issued + MAX_AGE.total_seconds())
-        return Proven(Party(f"person:{issuer.issuer}#{holds.subject}"), f"token:{token.algorithm}", until)
+        party = Party(f"person:{issuer.issuer}#{holds.subject}")
+        return Proven(party, f"token:{token.algorithm}", until, issuer.issuer, token.kid)
 
 
 def _signed(token: Unpacked, key: VerifyingKey) -> bool:

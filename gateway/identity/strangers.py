@@ -27,6 +27,14 @@ class Stranger(StrEnum):
     CERTIFICATE_OTHER = (
         "certificate-other"  # the key counts with its certificate alone, or the certificate is another key's
     )
+    # a client, at the token endpoint
+    CLIENT_MALFORMED = "client-malformed"
+    CLIENT_UNKNOWN = "client-unknown"
+    CLIENT_SECRET_WRONG = "client-secret-wrong"  # noqa: S105  # a reason's name
+    CLIENT_SECRET_ENDED = "client-secret-ended"  # noqa: S105  # a reason's name
+    # an access token of ours, in the place of a key
+    ACCESS_REFUSED = "access-refused"  # not ours, altered, or not for this gateway
+    ACCESS_ENDED = "access-ended"
     # the person's token
     SEVERAL_TOKENS = "several-tokens"
     TOKEN_MALFORMED = "token-malformed"  # noqa: S105  # a reason's name

@@ -1,4 +1,4 @@
-"""The identity room's table in the state store; migrations/state makes it."""
+"""The identity room's tables in the state store; migrations/state makes them."""
 
 from __future__ import annotations
 
@@ -23,3 +23,18 @@ API_KEYS = Table(
 )
 """One row a key. intent, revoke_intent: the log's numbers of the entries that say why the row is so. Both triggers that the
 migration makes hold on either engine: a row's identity never changes, and what is revoked stays revoked."""
+
+CLIENT_SECRETS = Table(
+    "client_secrets",
+    metadata,
+    Column("id", Exact, primary_key=True),
+    Column("client", Exact, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("created", Instant, nullable=False),
+    Column("overlap_seconds", BigInteger, nullable=False),
+    Column("intent", BigInteger, nullable=False),
+    Column("ended_at", Instant),
+    Column("end_intent", BigInteger),
+)
+"""One row a secret. client: the id of the API key's row that says what it is for. overlap_seconds: how long the secrets before it
+go on beside it. intent, end_intent, and what both triggers hold: as above."""

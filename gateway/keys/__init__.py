@@ -7,6 +7,7 @@ from gateway.keys.keyring import DataKeyPlace, Keyring, KeyringStatus, Unopened
 from gateway.keys.labels import Label
 from gateway.keys.material import Material, add_version, create_key_file, from_environment, from_file
 from gateway.keys.parts import parted
+from gateway.keys.signing import SigningKey, TokenKeys
 from gateway.keys.texts import SealedTexts
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "Refusal",
     "Rotating",
     "SealedTexts",
+    "SigningKey",
+    "TokenKeys",
     "Unopened",
     "add_version",
     "create_key_file",

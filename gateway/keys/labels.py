@@ -21,6 +21,7 @@ class Label(Enum):
     SEALED_TEXT = b"gatehouse/sealed-text/1"
     ASSERTION_KEY = b"gatehouse/assertion-key/1"
     ASSERTION_PERSON = b"gatehouse/assertion-person/1"
+    TOKEN_KEY = b"gatehouse/token-key/1"
     # gateway.fields
     ENVELOPE = b"gatehouse/envelope/1"
     BINDING = b"gatehouse/binding/1"
@@ -31,3 +32,4 @@ class Label(Enum):
     IDEMPOTENCY = b"gatehouse/idempotency/1"
     # gateway.identity
     API_KEY = b"gatehouse/api-key/1"
+    CLIENT_SECRET_TAG = b"gatehouse/client-secret-tag/1"

@@ -10,12 +10,15 @@ import orjson
 
 from gateway.text.catalogue import Language, text
 from gateway.words.decision import Reason
-from gateway.words.errors import STATUS, Code, Denied, GatehouseError
+from gateway.words.errors import STATUS, Code, Denied, GatehouseError, GrantRefused
 
 MEDIA_TYPE: Final = "application/problem+json"
+GRANT_MEDIA_TYPE: Final = "application/json"
+"""Of the token endpoint's own refusals: OAuth clients read `error` there (RFC 6749 section 5.2), and ours stand beside it."""
 SAFE_HEADERS: Final = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 """On every answer of every door: nothing here may be kept by a cache or guessed at by a browser."""
 CHALLENGE: Final = 'Bearer realm="gatehouse"'
+CLIENT_CHALLENGE: Final = 'Basic realm="gatehouse"'
 
 REQUEST_LINE: Final = "request-line"
 """The name, among headers, of the line before them."""
@@ -62,7 +65,7 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
     """
     status = STATUS[error.code]
     params = _params(error)
-    document = {
+    document: dict[str, object] = {
         "type": f"urn:gatehouse:problem:{error.code.value}",
         "title": text(f"problem.{error.code.value}.title", language),
         "status": status,
@@ -71,11 +74,17 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
     }
     if params:
         document["params"] = params
-    headers = [("content-type", MEDIA_TYPE), ("content-language", language.value), *SAFE_HEADERS]
+    media, challenge = MEDIA_TYPE, CHALLENGE
+    if isinstance(error, GrantRefused):
+        # Section 5.2 allows a description printable ASCII only, so it is in English whatever was asked for.
+        said = text(f"problem.{error.code.value}.title", Language.ENGLISH)
+        document = {"error": error.error.value, "error_description": said, **document}
+        media, challenge = GRANT_MEDIA_TYPE, CLIENT_CHALLENGE
+    headers = [("content-type", media), ("content-language", language.value), *SAFE_HEADERS]
     if error.entry is not None:
         headers.append(("audit-ref", error.entry))
     if status == 401:
-        headers.append(("www-authenticate", CHALLENGE))
+        headers.append(("www-authenticate", challenge))
     retry = params.get("retry_after_seconds", _RETRY_SECONDS.get(error.code))
     if isinstance(retry, int):
         headers.append(("retry-after", str(retry)))

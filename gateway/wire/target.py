@@ -31,7 +31,9 @@ _TRIPLET: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _DOTS: Final = re.compile(r"[.\s]+")
 _CLOSED_CATEGORIES: Final = frozenset({"Cc", "Zl", "Zp"})
 
-RESERVED: Final = frozenset({"v1", "oauth", "schema", "console", "healthz", "metrics", "readyz"})
+RESERVED: Final = frozenset(
+    {".well-known", "v1", "oauth", "schema", "console", "healthz", "metrics", "readyz"}
+)
 """First segments that are the control plane's: no catalogue may mount an upstream there."""
 
 

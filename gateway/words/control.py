@@ -32,6 +32,7 @@ CONTROL_KEY = _resource(
     "key",
     ("/id", FieldClass.PUBLIC),
     ("/application", FieldClass.INTERNAL),
+    ("/proof", FieldClass.INTERNAL),
     ("/roles", FieldClass.INTERNAL),
     ("/purposes", FieldClass.INTERNAL),
     ("/created", FieldClass.INTERNAL),
@@ -39,7 +40,8 @@ CONTROL_KEY = _resource(
     ("/confirmed", FieldClass.INTERNAL),
     ("/revoked", FieldClass.INTERNAL),
 )
-"""An API key as the control plane shows it. Its secret is no field: it is shown once, by the answer that made it."""
+"""An API key, or a client that proves itself at the token endpoint, as the control plane shows it. A secret is no field: it is shown
+once, by the answer that made it."""
 
 CONTROL_AUDIT = _resource("audit", ("/entry", FieldClass.INTERNAL))
 """The log, read through the control plane. Entries hold no personal value in clear."""

@@ -25,6 +25,7 @@ class Code(StrEnum):
     PARAMETER_MALFORMED = "parameter-malformed"
     PURPOSE_MISSING = "purpose-missing"
     CURSOR_INVALID = "cursor-invalid"
+    GRANT_REFUSED = "grant-refused"
     # 401: no acceptable proof of who asks; one code for unknown and wrong alike
     UNIDENTIFIED = "unidentified"
     PERSON_UNPROVEN = "person-unproven"
@@ -77,6 +78,7 @@ STATUS: Mapping[Code, int] = {
     Code.PARAMETER_MALFORMED: 400,
     Code.PURPOSE_MISSING: 400,
     Code.CURSOR_INVALID: 400,
+    Code.GRANT_REFUSED: 400,
     Code.UNIDENTIFIED: 401,
     Code.PERSON_UNPROVEN: 401,
     Code.DENIED: 403,
@@ -137,6 +139,24 @@ class GatehouseError(Exception):
 
 class Refused(GatehouseError):
     """What was sent is malformed, ambiguous, unknown or not possible: 4xx other than a decision's."""
+
+
+class GrantError(StrEnum):
+    """What the token endpoint's refusals are called there (RFC 6749 section 5.2, RFC 8693 section 2.2.2)."""
+
+    INVALID_REQUEST = "invalid_request"
+    INVALID_CLIENT = "invalid_client"
+    UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
+    INVALID_SCOPE = "invalid_scope"
+    INVALID_TARGET = "invalid_target"
+
+
+class GrantRefused(Refused):
+    """No token is given. `error` is OAuth's word for it; `code` is ours, UNIDENTIFIED where the client is not proven."""
+
+    def __init__(self, error: GrantError, code: Code = Code.GRANT_REFUSED, /, **params: str | int) -> None:
+        super().__init__(code, **params)
+        self.error = error
 
 
 class Unidentified(GatehouseError):

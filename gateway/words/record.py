@@ -55,6 +55,7 @@ class AlarmKind(StrEnum):
     LINK_FOREIGN = "link-foreign"
     CERTIFICATE_ENDING = "certificate-ending"
     CERTIFICATE_REFUSED = "certificate-refused"  # changed files cannot be used; what was in use stays
+    ISSUER_SILENT = "issuer-silent"  # a persons' issuer does not answer with its keys
     INTENT_STUCK = "intent-stuck"  # nothing here can tell what became of a change: a person must look
 
 

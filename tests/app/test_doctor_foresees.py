@@ -200,6 +200,12 @@ def an_issuer_that_is_named_twice(home: Path, stack: ExitStack) -> Environment:
     return issuers(home, f"[{ISSUER}, {ISSUER}]")
 
 
+@scenario("issuers of persons' tokens", "gateway/identity/persons.py")
+def an_issuer_with_our_own_name(home: Path, stack: ExitStack) -> Environment:
+    entry = '{"issuer": "https://id.example", "jwks": "https://id.example/jwks", "algorithms": ["EdDSA"]}'
+    return issuers(home, f"[{entry}]") | {"GATEHOUSE_PUBLIC_URL": "https://id.example"}
+
+
 # Stores in files
 
 

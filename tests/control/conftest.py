@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.control import ControlDeps, create_control
+from gateway.control import ControlDeps, TokenDoor, create_control
+from gateway.wire.json import dump
 from tests.control.client import Client
-from tests.credentials.desk_house import Desks, open_desks
+from tests.credentials.desk_house import GATEWAY, NOW, Desks, open_desks
 
 
 @dataclass
@@ -32,6 +33,9 @@ async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
             log=desks.log,
             stores={"state": desks.store},
             bundle=lambda: bundle[0],
+            tokens=TokenDoor(
+                desks.tokens, desks.clients, GATEWAY, "gatehouse", jwks=lambda: dump(desks.access.jwks(NOW))
+            ),
         )
         client = Client.of(create_control(deps))
         yield Plane(desks, client, deps, bundle)

@@ -137,6 +137,15 @@ def test_every_reference_in_the_description_leads_somewhere() -> None:
         ("POST", "/v1/keys", "/v1/keys", shapes.Problem, 415),
         ("GET", "/v1/keys?limit=x", "/v1/keys", shapes.Problem, 400),
         ("DELETE", "/v1/keys/key_1", "/v1/keys/{key_id}", shapes.Problem, 404),
+        ("POST", "/v1/clients", "/v1/clients", shapes.Problem, 415),
+        ("POST", "/v1/clients/key_1/secrets", "/v1/clients/{client_id}/secrets", shapes.Problem, 404),
+        (
+            "GET",
+            "/.well-known/oauth-authorization-server",
+            "/.well-known/oauth-authorization-server",
+            shapes.Discovered,
+            200,
+        ),
         ("GET", "/healthz", "/healthz", shapes.Alive, 200),
         ("GET", "/readyz", "/readyz", shapes.Ready, 200),
     ],
@@ -156,7 +165,7 @@ async def test_answers_are_of_the_shape_that_the_description_gives_for_their_sta
 @pytest.mark.parametrize("path", sorted(document()["paths"]))
 async def test_what_an_address_answers_to_what_it_does_not_take_is_described(plane: Plane, path: str) -> None:
     admin = await plane.desks.admin()
-    here = path.replace("{key_id}", "key_1")
+    here = path.replace("{key_id}", "key_1").replace("{client_id}", "key_1")
     offered = {method for at, method in operations() if at == path}
     for method in offered:
         described = operations()[path, method]["responses"]

@@ -47,6 +47,7 @@ async def test_a_key_is_issued_used_listed_and_revoked(plane: Plane) -> None:
     assert listed.status == 200
     shown = {item["id"]: item for item in listed.json["items"]}
     assert shown[key["id"]] == {name: value for name, value in key.items() if name != "key"} | {
+        "proof": "key",
         "confirmed": "2026-11-21T09:00:00.000000Z",
         "revoked": None,
     }

@@ -20,10 +20,23 @@ import audit
 from gateway.corridor.desk import Asker, Desk
 from gateway.corridor.inforce import InForce
 from gateway.corridor.walk import Ruled
-from gateway.credentials import Declared, Issued, Keys, KeySettlement, Wish
-from gateway.identity import Identity, insert_key, keyed_hash, write_key_text
+from gateway.credentials import Clients as ClientDesk
+from gateway.credentials import Declared, Granted, Issued, Keys, KeySettlement, Tokens, Wanted, Wish
+from gateway.identity import (
+    AccessTokens,
+    Clients,
+    ClientShown,
+    Identity,
+    Proofs,
+    Terms,
+    insert_key,
+    keyed_hash,
+    secret_tag,
+    write_key_text,
+)
+from gateway.identity.demo import DemoIssuer
 from gateway.identity.store import ApiKey, confirm_key
-from gateway.keys import Keyring, create_key_file, from_file
+from gateway.keys import Keyring, TokenKeys, create_key_file, from_file
 from gateway.store import Location, Store, Tree, migrate, open_store
 from gateway.words.access import Access, Call
 from gateway.words.decision import (
@@ -42,6 +55,7 @@ from gateway.words.principal import RoleHeld
 from gateway.words.resource import ResourceSpec
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+GATEWAY = "https://gateway.example"
 ADMIN = frozenset({RoleHeld("role:security-admin")})
 AGENT = frozenset({RoleHeld("role:agent", "branch:shanghai")})
 
@@ -104,6 +118,9 @@ class Desks:
     inforce: InForce
     keys: Keys
     settlement: KeySettlement
+    clients: ClientDesk
+    tokens: Tokens
+    access: AccessTokens
 
     async def admin(self, roles: frozenset[RoleHeld] = ADMIN, purposes: frozenset[str] = frozenset()) -> str:
         """The text of a key that is there without any entry, as a first start would make it."""
@@ -132,6 +149,15 @@ class Desks:
 
     async def issue(self, admin: str, **change: Any) -> Issued:
         return await self.keys.issue(self.asker(admin), lambda: wish(**change))
+
+    async def client(self, admin: str, **change: Any) -> Issued:
+        return await self.clients.issue(self.asker(admin), lambda: wish(**change))
+
+    async def grant(
+        self, client: str, secret: str, person: str | None = None, purposes: frozenset[str] | None = None
+    ) -> Granted:
+        """Asks for a token as the door does."""
+        return await self.tokens.grant(call(""), Wanted(ClientShown(client, secret, person), purposes))
 
     async def entries(self) -> list[dict[str, Any]]:
         """Every entry, with its parts under `parts`."""
@@ -176,13 +202,24 @@ def call(text: str) -> Call:
 async def open_desks(folder: Path, *, log: Any = None, store: Any = None) -> AsyncIterator[Desks]:
     """One process over the stores in `folder`; `log` and `store` may wrap the real ones."""
     await _furnish(folder)
-    hashing = keyed_hash(Keyring(from_file(folder / "keys.json")))
+    keyring = Keyring(from_file(folder / "keys.json"))
+    hashing = keyed_hash(keyring)
     kept = await open_store(Location.parse(f"sqlite:///{folder}/state.db"))
     real = await audit.Log.open(audit.sqlite(folder / "audit.db"))
     written = cast(audit.Log, log(real) if log else real)
     state = cast(Store, store(kept) if store else kept)
     rules = AdminsOnly()
-    identity = Identity(store=state, keyed_hash=hashing, issuers=(), clock=lambda: NOW)
+    demo = DemoIssuer.open(folder)
+    secrets = Clients(secret_tag(keyring), Proofs(2))
+    access = AccessTokens(TokenKeys(keyring), Terms(GATEWAY, "gatehouse"))
+    identity = Identity(
+        store=state,
+        keyed_hash=hashing,
+        issuers=(demo.terms(),),
+        clock=lambda: NOW,
+        clients=secrets,
+        tokens=access,
+    )
 
     nowhere: Any = None
     first = Ruled(fence=-1, addresser=nowhere, decider=rules, upstream=nowhere, lister=nowhere)
@@ -191,7 +228,18 @@ async def open_desks(folder: Path, *, log: Any = None, store: Any = None) -> Asy
     desk = Desk(written, inforce, state, lambda: NOW)
     keys = Keys(desk, hashing, identity.load, lambda: DECLARED)
     try:
-        yield Desks(real, kept, identity, rules, inforce, keys, KeySettlement(desk, identity.load))
+        yield Desks(
+            real,
+            kept,
+            identity,
+            rules,
+            inforce,
+            keys,
+            KeySettlement(desk, identity.load),
+            ClientDesk(keys, secrets),
+            Tokens(desk, identity),
+            access,
+        )
     finally:
         await real.close()
         await kept.close()

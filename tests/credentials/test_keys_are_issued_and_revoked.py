@@ -150,11 +150,12 @@ async def test_a_list_shows_what_the_decision_shows_and_its_entry_says_which(des
     assert two.next is None
     assert {key["id"] for key in shown} >= {i.key.id for i in issued}
     assert [key["id"] for key in shown] == sorted(str(key["id"]) for key in shown)
-    assert set(shown[0]) == {"id", "application", "confirmed", "created", "expires", "revoked"}
+    assert set(shown[0]) == {"id", "application", "confirmed", "created", "expires", "proof", "revoked"}
+    assert shown[0]["proof"] == "key"
     entry = (await desks.entries())[-1]
     assert entry["kind"] == "served"
     assert entry["parts"][0]["fields"] == {
-        "clear": ["/application", "/confirmed", "/created", "/expires", "/id", "/revoked"]
+        "clear": ["/application", "/confirmed", "/created", "/expires", "/id", "/proof", "/revoked"]
     }
     for limit in (0, 501, -1):
         with pytest.raises(Refused, match="parameter-malformed"):

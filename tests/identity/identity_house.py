@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.identity import ApiKey, Identity, confirm_key, insert_key, write_key_text
+from gateway.identity import (
+    AccessTokens,
+    ApiKey,
+    Clients,
+    ClientShown,
+    Identity,
+    Proofs,
+    Terms,
+    confirm_key,
+    insert_key,
+    insert_secret,
+    write_key_text,
+)
 from gateway.identity.demo import DemoIssuer
+from gateway.keys import Keyring, TokenKeys
+from gateway.keys.material import Kek, Material
 from gateway.store import Location, Store, Tree, migrate, open_store
 from gateway.words.access import Call
 from gateway.words.ids import new_id
@@ -44,6 +60,27 @@ class CountingHash:
         return hmac.digest(b"k" * 32, key_id.encode() + b"\0" + secret, hashlib.sha256)
 
 
+RING = Keyring(Material(b"r" * 32, (Kek(1, "2026-11-21T00:00:00Z", b"k" * 32),), "a test"))
+GATEWAY = "https://gateway.example"
+
+
+def tag(secret_id: str, secret: bytes) -> bytes:
+    """The tag of clients' secrets in tests."""
+    return hmac.digest(b"t" * 32, secret_id.encode() + b"\0" + secret, hashlib.sha256)
+
+
+class CountingProofs(Proofs):
+    """argon2id as it is, counting how often it is computed."""
+
+    def __init__(self, at_once: int = 2) -> None:
+        super().__init__(at_once)
+        self.computed = 0
+
+    async def equal(self, kept: str, secret: bytes) -> bool:
+        self.computed += 1
+        return await super().equal(kept, secret)
+
+
 @dataclass
 class House:
     """The room, and what tests do around it."""
@@ -53,6 +90,9 @@ class House:
     clock: Clock
     hashing: CountingHash
     demo: DemoIssuer
+    clients: Clients
+    tokens: AccessTokens
+    proofs: CountingProofs
     issued: int = 0
 
     async def key(
@@ -76,6 +116,25 @@ class House:
             await self.store.write(lambda c: confirm_key(c, key.id, self.clock()))
         await self.refresh()
         return text, key.id
+
+    async def client(self, **change: Any) -> tuple[str, str]:
+        """Issues a client behind the service's back; gives its id and its secret."""
+        _, key_id = await self.key(**change)
+        return key_id, await self.secret(key_id)
+
+    async def secret(self, client: str, overlap_seconds: int = 0) -> str:
+        """Gives a client another secret."""
+        self.issued += 1
+        text, made = await self.clients.make(client, self.clock(), os.urandom)
+        kept = replace(made, overlap_seconds=overlap_seconds, intent=self.issued)
+        await self.store.write(lambda c: insert_secret(c, kept))
+        await self.refresh()
+        return text
+
+    async def token(self, client: str, secret: str, person: str | None = None, *purposes: str) -> str:
+        """Gives an access token, as the token endpoint would."""
+        proof = await self.identity.client(ClientShown(client, secret, person), call())
+        return self.identity.mint(proof, frozenset(purposes) or None).text
 
     async def refresh(self) -> None:
         await self.identity.load()
@@ -130,12 +189,15 @@ def keys_tree(folder: Path) -> Tree:
     folder = folder / "tree"
     (folder / "versions").mkdir(parents=True)
     shutil.copy(shipped / "env.py", folder)
-    text = (shipped / "versions" / "0003_api_keys.py").read_text()
-    assert 'revision = "0003"\ndown_revision = "0002"\n' in text
-    text = text.replace(
-        'revision = "0003"\ndown_revision = "0002"\n', 'revision = "0001"\ndown_revision = None\n'
-    )
-    (folder / "versions" / "0001_api_keys.py").write_text(text)
+    for was, name, number, down in (
+        ("0003", "api_keys", "0001", "None"),
+        ("0006", "client_secrets", "0002", '"0001"'),
+    ):
+        text = (shipped / "versions" / f"{was}_{name}.py").read_text()
+        said = f'revision = "{was}"\ndown_revision = "{int(was) - 1:04}"\n'
+        assert said in text
+        text = text.replace(said, f'revision = "{number}"\ndown_revision = {down}\n')
+        (folder / "versions" / f"{number}_{name}.py").write_text(text)
     return Tree("state", folder)
 
 
@@ -143,7 +205,17 @@ def keys_tree(folder: Path) -> Tree:
 async def house(store: Store, tmp_path: Path) -> House:
     clock, hashing = Clock(), CountingHash()
     demo = DemoIssuer.open(tmp_path)
-    identity = Identity(store=store, keyed_hash=hashing, issuers=(demo.terms(),), clock=clock)
-    house = House(identity, store, clock, hashing, demo)
+    proofs = CountingProofs()
+    clients = Clients(tag, proofs)
+    tokens = AccessTokens(TokenKeys(RING), Terms(GATEWAY, "gatehouse"))
+    identity = Identity(
+        store=store,
+        keyed_hash=hashing,
+        issuers=(demo.terms(),),
+        clock=clock,
+        clients=clients,
+        tokens=tokens,
+    )
+    house = House(identity, store, clock, hashing, demo, clients, tokens, proofs)
     await house.refresh()
     return house

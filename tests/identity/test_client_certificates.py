@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.identity import Holders, Identity, confirm_key, read_holders, revoke_key
+from gateway.identity import ClientShown, Holders, Identity, confirm_key, read_holders, revoke_key
 from gateway.identity.certificates import NOBODY
 from gateway.words.errors import Misconfigured, Unidentified
 from gateway.words.principal import Principal
@@ -174,3 +174,35 @@ def test_a_file_is_read_in_one_way_or_refused(tmp_path: Path, entries: object, s
 def test_nobody_holds_anything() -> None:
     assert NOBODY.key_of((DESK,)) is None
     assert Holders({DESK: "k"}).bound == {"k"}
+
+
+async def test_a_client_whose_key_stands_in_the_file_gets_and_shows_tokens_with_its_certificate_alone(
+    certified: Certified,
+) -> None:
+    house = certified.house
+    client, secret = await house.client()
+    free, other = await house.client()
+    await certified.holds(desk=client)
+    house.identity._holders_file = certified.path
+    await house.refresh()
+
+    async def asked(who: str, what: str, *certificate: str) -> Principal:
+        proof = await house.identity.client(
+            ClientShown(who, what), dataclasses.replace(call(), certificate=certificate)
+        )
+        token = house.identity.mint(proof, None).text
+        for shown in ((), (DESK,)):
+            used = dataclasses.replace(call(bearer(token)), certificate=shown)
+            if (shown == (DESK,)) is (who == client):
+                found = await house.identity.identify(used)
+            else:
+                with pytest.raises(Unidentified):
+                    await house.identity.identify(used)
+        return found
+
+    assert (await asked(client, secret, DESK)).proven == (f"access-token:{client}",)
+    assert (await asked(free, other)).proven == (f"access-token:{free}",)
+    for who, what, certificate in ((client, secret, ()), (free, other, (DESK,))):
+        with pytest.raises(Unidentified):
+            await asked(who, what, *certificate)
+    assert house.identity.strangers.take()["certificate-other"] == 4

@@ -14,7 +14,8 @@ from gateway.words.errors import Code, Denied, GatehouseError, Misconfigured, No
 
 # Written out once more: a status that changes by accident changes what every client does.
 STATUS = {
-    400: "target-ambiguous header-malformed body-malformed parameter-unknown parameter-malformed purpose-missing cursor-invalid",
+    400: "target-ambiguous header-malformed body-malformed parameter-unknown parameter-malformed purpose-missing cursor-invalid "
+    "grant-refused",
     401: "unidentified person-unproven",
     403: "denied purpose-not-held field-not-writable field-not-searchable",
     404: "not-found",

@@ -73,13 +73,17 @@ def _folders(home: Path, address: str) -> Path:
 
 async def issued(house: House, name: str, role: str) -> Issued:
     """Gives a new key, issued as the operator on the machine would."""
-    wish = Wish(
+    return await house.keys.issue(operator(), lambda: wish(name, role))
+
+
+def wish(name: str, role: str) -> Wish:
+    """What a credential of that caller is to be."""
+    return Wish(
         f"app:{name}",
         frozenset({RoleHeld(role, SHANGHAI)}),
         frozenset({"service"}),
         utc_now() + timedelta(days=1),
     )
-    return await house.keys.issue(operator(), lambda: wish)
 
 
 def operator() -> Asker:

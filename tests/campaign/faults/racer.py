@@ -4,7 +4,7 @@ python -m tests.campaign.faults.racer HOME       one command a line on stdin, on
 {"do": "open", "dsn": …}                         closes what is open and opens a house there
 {"do": "fence", "on": false}                     from here on every append goes without its fence: the guard removed
 {"do": "seed"}                                   creates one customer through the gate; gives his address
-{"do": "issue", "count": n}                      issues keys through the service; gives their ids and texts
+{"do": "issue", "count": n, "tokens": …}         issues keys, or clients, through the service; gives their ids and texts, or a token
 {"do": "race", "at": …, "path": …, "duels": …}   reads with every key and revokes its own; gives what was seen, and when
 """
 
@@ -25,12 +25,14 @@ import orjson
 
 from audit import AuditEvent, Log, Receipt
 from gateway.app import House, open_house, utc_now
+from gateway.credentials import Wanted
 from gateway.demo import AsSystem
+from gateway.identity import ClientShown
 from gateway.settings import read
 from gateway.words.access import Call
 from gateway.words.errors import GatehouseError, Unavailable
 from gateway.words.ids import new_id
-from tests.campaign.faults.estate import SHANGHAI, issued, operator
+from tests.campaign.faults.estate import SHANGHAI, issued, operator, wish
 
 _append = Log.append
 READS_AT_MOST = 60
@@ -75,6 +77,17 @@ async def seed(house: House) -> str:
     body = orjson.dumps({"name": "Lin Example", "unit": SHANGHAI, "level": "standard"})
     reply = await gate.answer(call("POST", "/crm/customers", body=body))
     return f"/crm/customers/{orjson.loads(reply.body)['id']}"
+
+
+async def handed(house: House, tokens: bool) -> tuple[str, str]:
+    """Gives a key's id and what is shown for it: its text, or an access token of the client that it is."""
+    if not tokens:
+        one = await issued(house, "racer", "role:clerk")
+        return one.key.id, one.text
+    assert house.tokens is not None
+    one = await house.tokens.clients.issue(operator(), lambda: wish("racer", "role:clerk"))
+    shown = ClientShown(one.key.id, one.text)
+    return one.key.id, (await house.tokens.tokens.grant(call("POST", "/oauth/token"), Wanted(shown))).text
 
 
 async def reading(house: House, path: str, duel: Duel) -> list[tuple[float, float, int | str]]:
@@ -140,8 +153,7 @@ async def serve(home: Path) -> None:
                 case "seed":
                     answer = await seed(house)
                 case "issue":
-                    made = [await issued(house, "racer", "role:clerk") for _ in range(command["count"])]
-                    answer = [(one.key.id, one.text) for one in made]
+                    answer = [await handed(house, command["tokens"]) for _ in range(command["count"])]
                 case "race":
                     answer = await race(house, command["path"], [Duel(*duel) for duel in command["duels"]])
             os.write(1, json.dumps(answer).encode() + b"\n")
