@@ -85,7 +85,7 @@ class Identity:
         self._barred = barred
         self._holders_file = holders
         self._holders = NOBODY
-        self._alone: dict[str, tuple[ApiKey, Principal]] = {}
+        self._alone: dict[tuple[str, frozenset[str]], tuple[ApiKey, Principal]] = {}
         self._clients = clients
         self._tokens = tokens
 
@@ -134,16 +134,16 @@ class Identity:
         tokens = [value for name, value in call.headers if name == PERSON_HEADER]
         how = f"certificate:{key.id}" if key.id == certified else f"api-key:{key.id}"
         if not tokens:
-            return self._by_itself(key, how)
+            return self._by_itself(key, how, key.purposes)
         person = await self._person(tokens, key.application)
         return Principal(Party(key.application, key.roles), person.party, key.purposes, (how, person.how))
 
-    def _by_itself(self, key: ApiKey, how: str) -> Principal:
+    def _by_itself(self, key: ApiKey, how: str, purposes: frozenset[str]) -> Principal:
         """Gives the principal of an application that acts for nobody: one value a key, so that what is worked out for it is found again."""
-        known = self._alone.get(how)
+        known = self._alone.get((how, purposes))
         if known is None or known[0] is not key:
-            made = Principal(Party(key.application, key.roles), None, key.purposes, (how,))
-            known = self._alone[how] = key, made
+            made = Principal(Party(key.application, key.roles), None, purposes, (how,))
+            known = self._alone[how, purposes] = key, made
         return known[1]
 
     async def client(self, shown: ClientShown, call: Call) -> ClientProof:
@@ -199,9 +199,9 @@ class Identity:
         person = await self._person(shown, key.application) if shown else said.person
         purposes = key.purposes if said.purposes is None else key.purposes & said.purposes
         how = f"access-token:{key.id}"
-        proven = (how,) if person is None else (how, person.how)
-        party = None if person is None else person.party
-        return Principal(Party(key.application, key.roles), party, purposes, proven)
+        if person is None:
+            return self._by_itself(key, how, purposes)
+        return Principal(Party(key.application, key.roles), person.party, purposes, (how, person.how))
 
     async def _said(self, tokens: AccessTokens, text: str) -> Said:
         """Gives what a token of ours says, verified; one that carries a person only while his issuer's key is believed."""
