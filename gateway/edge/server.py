@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
@@ -18,13 +20,15 @@ from uvicorn._types import ASGI3Application
 
 from gateway.edge.asgi import App
 from gateway.edge.protocol import EdgeProtocol, Rules, protocol_with
+from gateway.edge.shedding import Shedding
 from gateway.edge.tls import Acceptor, ListenerTls, certified
-from gateway.observe import event
+from gateway.observe import event, place_of
 from gateway.wire.limits import DEFAULT_LIMITS, Limits
 from gateway.words.errors import Code, Misconfigured
 
 _BACKLOG = 2048
 _TICK_SECONDS = 0.02
+_LOOK_TICKS = 5
 _NOT_STARTED = 3  # as uvicorn says it
 
 
@@ -43,7 +47,21 @@ class Listener:
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn's server without its hands on the process's signals: several run in one process."""
+    """uvicorn's server without its hands on the process's signals: several run in one process. Looks for slow clients as it ticks."""
+
+    def __init__(self, config: uvicorn.Config, limits: Limits) -> None:
+        super().__init__(config)
+        self._shedding = Shedding(limits, time.monotonic)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Looks for slow clients twice a second, then does what uvicorn does ten times."""
+        if counter % _LOOK_TICKS == 0:
+            try:
+                self._shedding.look(cast(set[EdgeProtocol], self.server_state.connections))
+            except Exception as error:  # noqa: BLE001 - a defect of this must not be what ends the serving: it is logged, and looked again
+                kind, at = place_of(error)
+                event("loop-failed", logging.ERROR, component="shedding", error=kind, at=at)
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -55,7 +73,7 @@ class _Secure(_Uvicorn):
     """The same behind TLS: connections are accepted by ourselves."""
 
     def __init__(self, listener: Listener, rules: Rules, protocol: type[EdgeProtocol]) -> None:
-        super().__init__(_config(listener, rules.limits, protocol))
+        super().__init__(_config(listener, rules.limits, protocol), rules.limits)
         self._listener = listener
         self._rules = rules
         self._protocol = protocol if listener.tls is None else certified(protocol, listener.tls)
@@ -70,7 +88,7 @@ class _Secure(_Uvicorn):
         def made() -> EdgeProtocol:
             return self._protocol(self.config, self.server_state, self.lifespan.state)
 
-        done = self.server_state.connections
+        done = cast(set[EdgeProtocol], self.server_state.connections)
         acceptors = [Acceptor(bound, tls, made, self._rules, done) for bound in sockets or ()]
         self.servers = cast(list[asyncio.base_events.Server], acceptors)  # `close` and `wait_closed` are all
         self.started = True
@@ -102,7 +120,9 @@ class Server:
             self.close()
             raise
         self._servers = [
-            _Uvicorn(_config(each, limits, protocol)) if each.tls is None else _Secure(each, rules, protocol)
+            _Uvicorn(_config(each, limits, protocol), limits)
+            if each.tls is None
+            else _Secure(each, rules, protocol)
             for each in listeners
         ]
 
