@@ -73,6 +73,8 @@ SWEEP_SECONDS = 600.0
 """How often keys that have ended are forgotten; whether one has ended is looked at when it is used."""
 # Requests leave hardly a cycle behind; looking for one every 700 objects took 2 to 3 % of a read (perf, 48 connections).
 _COLLECTED = (20_000, 20, 50)
+# So many of the largest bodies, or of the largest answers, may be on their way at once before the oldest is let go.
+_AT_ONCE = 16
 _IDENTITYS = frozenset({Code.UNIDENTIFIED, Code.PERSON_UNPROVEN})
 
 
@@ -232,6 +234,7 @@ async def open_house(
             seals=SealedTexts(keyring),
             metrics=metrics,
             asserting=Asserting(AssertionKey(keyring), settings.assertion_issuer, clock),
+            max_opaque_bytes=settings.max_opaque_bytes,
         )
         stack.push_async_callback(bundles.close)
 
@@ -314,6 +317,8 @@ def limits_of(settings: Settings) -> Limits:
         max_body_bytes=settings.max_body_bytes,
         header_seconds=min(DEFAULT_LIMITS.header_seconds, settings.request_seconds),
         body_seconds=settings.request_seconds,
+        max_unread_bytes=max(DEFAULT_LIMITS.max_unread_bytes, _AT_ONCE * settings.max_opaque_bytes),
+        max_unfinished_bytes=max(DEFAULT_LIMITS.max_unfinished_bytes, _AT_ONCE * settings.max_body_bytes),
         stop_seconds=math.ceil(settings.stop_seconds),
     )
 

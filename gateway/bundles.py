@@ -22,6 +22,7 @@ from gateway.rooms import FactSource, Lens, Seals
 from gateway.upstream import Adapter, AllowedHosts, AsgiApp, AsgiTransport, Asserting, Look, Places
 from gateway.words.errors import Misconfigured
 from gateway.words.ids import new_id
+from gateway.words.resource import MAX_OPAQUE_BYTES
 
 # Connections of bundles that were in force before: a request that began under one ends on them.
 _KEPT = 3
@@ -69,10 +70,11 @@ def sealable(found: Catalogue) -> Catalogue:
     return found
 
 
-def catalogue_of(folder: Path, hosts: frozenset[str]) -> Catalogue:
+def catalogue_of(folder: Path, hosts: frozenset[str], max_opaque_bytes: int = MAX_OPAQUE_BYTES) -> Catalogue:
     """Gives the catalogue of a policy folder. Raises Misconfigured with every problem, by file (as seen from that folder) and line."""
     try:
-        return sealable(catalogue.load(folder / CATALOGUE, allowed_hosts=hosts))
+        found = catalogue.load(folder / CATALOGUE, allowed_hosts=hosts, max_opaque_bytes=max_opaque_bytes)
+        return sealable(found)
     except Misconfigured as error:
         raise Misconfigured(*map(_from_the_policy_folder, error.problems)) from error
 
@@ -82,9 +84,9 @@ def _from_the_policy_folder(problem: str) -> str:
     return f"{CATALOGUE}/{problem}" if named and named[1] != CATALOGUE else problem
 
 
-def read(folder: Path, hosts: frozenset[str]) -> Loaded:
+def read(folder: Path, hosts: frozenset[str], max_opaque_bytes: int = MAX_OPAQUE_BYTES) -> Loaded:
     """Gives what lies in the folder. Raises Misconfigured with every problem, by file and line. Blocks; call it off the loop."""
-    found = catalogue_of(folder, hosts)
+    found = catalogue_of(folder, hosts, max_opaque_bytes)
     return Loaded(found, policy.load(folder, found))
 
 
@@ -113,8 +115,10 @@ class Bundles:
         seals: Seals,
         metrics: Metrics | None = None,
         asserting: Asserting | None = None,
+        max_opaque_bytes: int = MAX_OPAQUE_BYTES,
     ) -> None:
         self._folder = folder
+        self._max_opaque_bytes = max_opaque_bytes
         self._hosts = hosts
         self._embedded = embedded
         self._environment = environment
@@ -131,7 +135,7 @@ class Bundles:
     async def first(self) -> Ruled:
         """Gives the rooms for the folder as it is now, at no fence yet. Raises Misconfigured: there is nothing to fall back on."""
         self._seen = _look(self._folder)
-        loaded = await asyncio.to_thread(read, self._folder, self._hosts)
+        loaded = await asyncio.to_thread(read, self._folder, self._hosts, self._max_opaque_bytes)
         self.loaded_digest = loaded.bundle.digest
         return self._ruled(loaded)
 
@@ -156,7 +160,7 @@ class Bundles:
             return
         self._seen = now
         try:
-            loaded = await asyncio.to_thread(read, self._folder, self._hosts)
+            loaded = await asyncio.to_thread(read, self._folder, self._hosts, self._max_opaque_bytes)
             digest = loaded.bundle.digest
             # One that could not be entered may yet come in force by itself: the one before it must then be entered again.
             if digest == self.digest and self._unentered is None:

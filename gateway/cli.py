@@ -394,7 +394,7 @@ def policy_check(folder: Path | None, json_: bool) -> None:
     chosen = settings()
     place = folder or chosen.policies
     try:
-        findings = check(place, catalogue_of(place, chosen.upstream_hosts))
+        findings = check(place, catalogue_of(place, chosen.upstream_hosts, chosen.max_opaque_bytes))
     except Misconfigured as error:
         findings = [
             Finding(one.file, one.line, Severity.ERROR, one.what, "Nothing could be decided", one.do)
@@ -428,7 +428,8 @@ def catalogue_check(folder: Path | None, json_: bool) -> None:
     problems: tuple[str, ...] = ()
     try:
         place = folder or chosen.policies / "catalogue"
-        found = sealable(load(place, allowed_hosts=chosen.upstream_hosts))
+        hosts, most = chosen.upstream_hosts, chosen.max_opaque_bytes
+        found = sealable(load(place, allowed_hosts=hosts, max_opaque_bytes=most))
     except Misconfigured as error:
         problems = error.problems
     else:

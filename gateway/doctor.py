@@ -13,7 +13,7 @@ from pathlib import Path
 from audit.store.sqlite import OLDEST_SQLITE
 from gateway import machine
 from gateway import settings as table
-from gateway.bundles import look_at_upstreams, read
+from gateway.bundles import Loaded, look_at_upstreams, read
 from gateway.edge import probe
 from gateway.exposure import check_address, listener_tls, own_address
 from gateway.fetching import fetch
@@ -85,7 +85,7 @@ def _checks(settings: Settings, environment: Mapping[str, str], say: Say) -> Ite
     yield say("doctor.home"), lambda: _home(settings, say)
     yield say("doctor.keys"), lambda: _keys(settings, say)
     yield say("doctor.alone"), lambda: refuse_open_home(settings.home)
-    yield say("doctor.policies"), lambda: read(settings.policies, settings.upstream_hosts)
+    yield say("doctor.policies"), lambda: _policies(settings)
     yield say("doctor.upstreams"), lambda: _upstreams(settings, environment)
     yield say("doctor.stores"), lambda: _stores(settings)
     if settings.issuers_file is not None:
@@ -141,9 +141,13 @@ def _certificate(settings: Settings, say: Say) -> None:
         raise Misconfigured(say("doctor.certificate-ends", days=(tls.ends - now).days))
 
 
+def _policies(settings: Settings) -> Loaded:
+    return read(settings.policies, settings.upstream_hosts, settings.max_opaque_bytes)
+
+
 def _upstreams(settings: Settings, environment: Mapping[str, str]) -> None:
     try:
-        found = read(settings.policies, settings.upstream_hosts).catalogue
+        found = _policies(settings).catalogue
     except Misconfigured:
         return  # the policy folder's own check says what is wrong with it
     look_at_upstreams(found, settings.upstream_hosts, environment)

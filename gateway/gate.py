@@ -6,23 +6,21 @@ From step 3 on every answer, a refusal too, has its own durable entry before it 
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from dataclasses import dataclass
 
 from audit import LogBusy, LogUnavailable, Stale
 from gateway.corridor import entries
 from gateway.corridor.again import Again
 from gateway.corridor.becoming import after
-from gateway.corridor.replies import check, reply
+from gateway.corridor.replies import attachment, check, reply
 from gateway.corridor.steps import whole
 from gateway.corridor.walk import ATTEMPTS, Walk
 from gateway.observe import here
-from gateway.rooms import (
-    Prepared,
-    Reply,
-)
+from gateway.rooms import Answer, Prepared, Reply
 from gateway.words.access import Call
 from gateway.words.errors import Code, Denied, GatehouseError, Refused, Unavailable
-from gateway.words.work import Addressed, Create, Delete, List, Read, Update
+from gateway.words.work import Addressed, Create, Delete, Download, List, Read, Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +89,8 @@ class Gate(Again):
                 return await self._read(walk, what, asked)
             case List():
                 return await self._list(walk, what, what.work, asked)
+            case Download():
+                return await self._download(walk, what, asked)
             case Create() | Update() | Delete():
                 async with self._once(
                     walk, what
@@ -129,6 +129,16 @@ class Gate(Again):
         answer = found.answer
         document = walk.ruled.upstream.compose(what, views, answer, following=cursor, total=found.total)
         return reply(answer.status, document, receipt, decision, answer.headers)  # 10
+
+    async def _download(self, walk: Walk, what: Addressed, asked: Prepared) -> Reply:
+        record, decision = await self._before(walk, what, asked, None)  # 4 facts, 5 decide
+        content = await walk.ruled.upstream.content(what)  # 7 work: until here no byte was asked for
+        check(Answer(content.status))
+        pseudonym = await self.lens.pseudonym_of(what, None, record)
+        # A digest of megabytes, meanwhile others are served.
+        event = await to_thread(entries.downloaded, what, decision, content, pseudonym, self.evidence)
+        receipt = await self.log.append(event, fence=walk.ruled.fence)  # 9 record
+        return attachment(content, receipt, decision)  # 10 reply
 
     # ── changing: decide, record the intent, forward, record the outcome, reply ──────────────────────────────────
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.words.access import Access, Call, ResourceRef
-from gateway.words.answer import Answer
+from gateway.words.answer import Answer, Content
 from gateway.words.claim import Claim, Standing
 from gateway.words.decision import Decision, Facts
 from gateway.words.draft import Draft
@@ -91,6 +91,10 @@ class Upstream(Protocol):
 
     async def fetch(self, what: Addressed) -> Answer:
         """Reads the one record that `what` names, exactly as addressed (READ)."""
+        ...
+
+    async def content(self, what: Addressed) -> Content:
+        """Reads the bytes of the one record that `what` names, whole (DOWNLOAD)."""
         ...
 
     async def page(self, what: Addressed, work: List, position: str | None) -> Answer:

@@ -318,6 +318,12 @@ class Settings:
         "on", _switch, "Whether commands may talk to the running process over a socket (0600)."
     )
     max_body_bytes: int = _setting("1048576", _count, "The largest request body that is read.", "bytes")
+    max_opaque_bytes: int = _setting(
+        "8388608",
+        _count,
+        "The most that a catalogue may let a route of opaque bytes pass at once; each is held in memory until its entry is durable.",
+        "bytes",
+    )
     max_waiting: int = _setting(
         "8192",
         _count,

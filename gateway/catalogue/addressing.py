@@ -16,12 +16,15 @@ from gateway.words.access import Access, Call, ResourceRef
 from gateway.words.errors import Code, Refused
 from gateway.words.principal import Principal
 from gateway.words.resource import IdForm, ParamSpec, ResourceSpec, RouteSpec, UpdateMode, UpstreamSpec, Verb
-from gateway.words.work import Addressed, Create, Delete, Forward, List, Read, Send, Update, Work
+from gateway.words.work import Addressed, Create, Delete, Download, Forward, List, Read, Send, Update, Work
 
 PURPOSE_HEADER = "gatehouse-purpose"
 OTHER_CONDITIONS = ("if-none-match", "if-modified-since", "if-unmodified-since", "if-range")
 """What a change may not be made to hang on: passed over unseen, the guard that its caller believes in would not be there."""
+RANGES = ("range", "if-range")
+"""Refused where bytes pass: a part of them would be served under an entry about the whole."""
 
+_BODILESS = (Verb.READ, Verb.LIST, Verb.DELETE, Verb.DOWNLOAD)
 # One entity-tag (RFC 9110 section 8.8.3), ASCII only.
 _ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e]{0,254}"')
 
@@ -76,7 +79,7 @@ class Catalogue:
 
         Raises Refused: NOT_FOUND (no route), METHOD_NOT_LISTED (`allow` names those that are), PURPOSE_NOT_HELD, PURPOSE_MISSING,
         PARAMETER_UNKNOWN, PARAMETER_MALFORMED, MEDIA_TYPE, BODY_MALFORMED, BODY_TOO_LARGE, HEADER_MALFORMED (If-Match, or
-        another condition on a change);
+        another condition on a change; a range of opaque bytes);
         nothing else, whatever the call.
         """
         head = call.method == "HEAD"
@@ -188,18 +191,22 @@ def _purpose(call: Call, principal: Principal) -> str | None:
 
 def _work(listed: _Listed, call: Call, head: bool) -> Work:
     route = listed.route
-    if route.verb in (Verb.READ, Verb.LIST, Verb.DELETE):
+    if route.verb in _BODILESS:
         no_body(call)
     if route.verb is Verb.LIST:
         query = read_query(call, listed.params)
         return List(to=_forward(listed, call, raw_pairs(query.passing)), query=query, head=head)
     read_flags(call, listed.params)
-    if route.verb is not Verb.READ:
-        _no_other_condition(call)
+    if route.verb is Verb.DOWNLOAD:
+        _none_of(RANGES, call)
+    elif route.verb is not Verb.READ:
+        _none_of(OTHER_CONDITIONS, call)
     to = _forward(listed, call, call.raw_query)
     match route.verb:
         case Verb.READ:
             return Read(to=to, head=head)
+        case Verb.DOWNLOAD:
+            return Download(to=to, head=head)
         case Verb.DELETE:
             return Delete(to=to, condition=_condition(call))
         case Verb.CREATE:
@@ -219,8 +226,8 @@ def _forward(listed: _Listed, call: Call, raw_query: str) -> Forward:
     )
 
 
-def _no_other_condition(call: Call) -> None:
-    for name in OTHER_CONDITIONS:
+def _none_of(names: tuple[str, ...], call: Call) -> None:
+    for name in names:
         if call.header(name) is not None:
             raise Refused(Code.HEADER_MALFORMED, header=name)
 

@@ -73,8 +73,10 @@ ROUTE = frozenset(
         "request_headers",
         "response_headers",
         "max_body_bytes",
+        "opaque",
     }
 )
+OPAQUE = frozenset({"media_types", "max_bytes"})
 PARAMETER = frozenset({"use", "field", "op", "type", "values", "names"})
 PAGE = frozenset({"limit", "position", "first", "size", "bound"})
 
@@ -87,6 +89,7 @@ SECTIONS = {
     "field": FIELD,
     "answer": ANSWER,
     "route": ROUTE,
+    "opaque": OPAQUE,
     "parameter": PARAMETER,
     "page": PAGE,
 }

@@ -17,7 +17,14 @@ from gateway.wire import headers
 from gateway.wire.yaml import Node, Unreadable, canonical, read
 from gateway.words.control import CONTROL_UPSTREAM
 from gateway.words.errors import Misconfigured
-from gateway.words.resource import Credential, PersonSaid, ResourceSpec, UpstreamSpec, UpstreamTls
+from gateway.words.resource import (
+    MAX_OPAQUE_BYTES,
+    Credential,
+    PersonSaid,
+    ResourceSpec,
+    UpstreamSpec,
+    UpstreamTls,
+)
 
 EMBEDDED = "embedded:"
 RESERVED = ("/.well-known", "/v1", "/oauth", "/schema", "/console", "/healthz", "/metrics", "/readyz")
@@ -31,11 +38,14 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")
 _PORTS = {"http": 80, "https": 443}
 
 
-def load(folder: Path, *, allowed_hosts: frozenset[str]) -> Catalogue:
+def load(
+    folder: Path, *, allowed_hosts: frozenset[str], max_opaque_bytes: int = MAX_OPAQUE_BYTES
+) -> Catalogue:
     """Gives the catalogue of all `*.yaml` files in the folder.
 
     allowed_hosts: `host:port` of every upstream that may be reached over the network, or `*.suffix:port` (a setting, outside
                    the policy bundle).
+    max_opaque_bytes: the most that a route of opaque bytes may let through (a setting too).
     Raises: Misconfigured with all problems, each `file:line: what; what to do`.
     """
     problems: list[str] = []
@@ -52,7 +62,7 @@ def load(folder: Path, *, allowed_hosts: frozenset[str]) -> Catalogue:
         node = _tree(path, found)
         if node is not None:
             section = Section(node, "the file", found, keys.UPSTREAM)
-            upstream = _upstream(section, allowed_hosts)
+            upstream = _upstream(section, allowed_hosts, max_opaque_bytes)
             _check_others(upstream, section, upstreams, where)
             upstreams.setdefault(upstream.name, upstream)
             where.setdefault(upstream.name, f"{path.name}:{section.line_of('prefix')}")
@@ -104,7 +114,7 @@ def _tree(path: Path, problems: Problems) -> Node | None:
     return None
 
 
-def _upstream(section: Section, allowed_hosts: frozenset[str]) -> UpstreamSpec:
+def _upstream(section: Section, allowed_hosts: frozenset[str], max_opaque_bytes: int) -> UpstreamSpec:
     section.need("upstream", "prefix", "base", "resources", "routes")
     name = section.text("upstream", "", NAME, "crm")
     if name == CONTROL_UPSTREAM:
@@ -129,7 +139,7 @@ def _upstream(section: Section, allowed_hosts: frozenset[str]) -> UpstreamSpec:
         connect_seconds=section.seconds("connect_seconds", 2.0),
         answer_seconds=section.seconds("answer_seconds", 15.0),
         max_answer_bytes=section.integer("max_answer_bytes", 8_388_608, 1024, 268_435_456),
-        routes=read_routes(name, section, resources),
+        routes=read_routes(name, section, resources, max_opaque_bytes=max_opaque_bytes),
         resources={key: described.spec for key, described in resources.items()},
         tls=_tls(section),
         assertion=_assertion(section),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from itertools import combinations
 
 from gateway.catalogue import keys, templates
+from gateway.catalogue.opaque import check_actions, check_opaque, read_opaque
 from gateway.catalogue.parameters import check_names, fault_of_field, read_fixed, read_page, read_params
 from gateway.catalogue.pointers import relative, within
 from gateway.catalogue.resources import Described
@@ -23,8 +24,9 @@ _METHODS = {
     Verb.SEND: ("POST",),
     Verb.UPDATE: ("PATCH", "PUT"),
     Verb.DELETE: ("DELETE",),
+    Verb.DOWNLOAD: ("GET",),
 }
-ON_ONE_RECORD = frozenset({Verb.READ, Verb.UPDATE, Verb.DELETE})
+ON_ONE_RECORD = frozenset({Verb.READ, Verb.UPDATE, Verb.DELETE, Verb.DOWNLOAD})
 _MODES = {"PUT": UpdateMode.REPLACE, "PATCH": UpdateMode.MERGE}
 
 
@@ -43,16 +45,19 @@ def read_headers(section: Section, key: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def read_routes(upstream: str, section: Section, resources: Mapping[str, Described]) -> tuple[RouteSpec, ...]:
-    """Gives the routes, in the file's order. `section` is the whole file's."""
+def read_routes(
+    upstream: str, section: Section, resources: Mapping[str, Described], *, max_opaque_bytes: int
+) -> tuple[RouteSpec, ...]:
+    """Gives the routes, in the file's order. `section` is the whole file's. max_opaque_bytes: the most that a route may say."""
     passing = {key: read_headers(section, key) for key in ("request_headers", "response_headers")}
     placed = []
     for name, inner in section.sections("routes", "route", keys.ROUTE):
-        route = _route(upstream, name, inner, resources, passing)
+        route = _route(upstream, name, inner, resources, passing, max_opaque_bytes)
         if route is not None:
             placed.append((route, inner))
     _check_ambiguity(placed)
     _check_reads(placed, resources)
+    check_actions(placed)
     return tuple(route for route, _ in placed)
 
 
@@ -62,6 +67,7 @@ def _route(
     section: Section,
     resources: Mapping[str, Described],
     passing: Mapping[str, frozenset[str]],
+    max_opaque_bytes: int,
 ) -> RouteSpec | None:
     if not NAME.fullmatch(name):
         section.problem(f"'{name}' is no name for a route", "use lower-case letters, digits, '-' and '_'")
@@ -96,11 +102,13 @@ def _route(
         request_headers=own["request_headers"],
         response_headers=own["response_headers"],
         max_body_bytes=section.integer("max_body_bytes", 1_048_576, 2, 67_108_864),
+        opaque=read_opaque(section, max_opaque_bytes),
     )
     if not section.has("does") or resource is None or not method:
         return None
     _check_verb(route, resource, section)
     _check_shape(route, resource, section)
+    check_opaque(route, resource.spec, section)
     return route
 
 
@@ -147,7 +155,8 @@ def _check_verb(route: RouteSpec, resource: Described, section: Section) -> None
     if has_id != (route.verb in ON_ONE_RECORD):
         problem = "names one record by '{id}'" if has_id else "names no record by '{id}'"
         section.wrong("request", f"{problem}, and the route does '{route.verb}'", "change one of the two")
-    if has_id and route.template[-1] != templates.ID:
+    # What a record's bytes are found by may stand behind it: its other routes would be about something below it.
+    if has_id and route.template[-1] != templates.ID and route.verb is not Verb.DOWNLOAD:
         section.wrong("request", "goes on after '{id}'", "a parent is written '{parent}'")
     if has_parent != (resource.spec.parent is not None):
         problem = "has '{parent}'" if has_parent else "has no '{parent}'"
@@ -156,7 +165,7 @@ def _check_verb(route: RouteSpec, resource: Described, section: Section) -> None
         section.wrong("action", f"'{route.action}' is about another resource", f"write '{route.resource}:…'")
     if section.has("page") and route.verb is not Verb.LIST:
         section.wrong("page", "is only for 'does: list'", "remove it")
-    if section.has("max_body_bytes") and route.verb in (Verb.READ, Verb.LIST, Verb.DELETE):
+    if section.has("max_body_bytes") and route.verb in (Verb.READ, Verb.LIST, Verb.DELETE, Verb.DOWNLOAD):
         section.wrong("max_body_bytes", "on a route that takes no body", "remove it")
 
 

@@ -16,6 +16,7 @@ from audit import AuditEvent, Kind, RecordPart
 from gateway.corridor.pointers import Pointers
 from gateway.rooms import Evidence
 from gateway.words.access import Access, Call, ResourceRef
+from gateway.words.answer import Content
 from gateway.words.claim import Claim
 from gateway.words.decision import Decision, Disclosure, Facts, may_be_fact
 from gateway.words.errors import GatehouseError
@@ -63,6 +64,20 @@ def served(what: Addressed, decision: Decision, views: Sequence[View], evidence:
     pointers = Pointers(what.resource, evidence)
     parts = tuple(_shown(v, what.resource, pointers, evidence) for v in views)
     return _event(Kind.SERVED, what, decision, (*parts, *_called(what.access.callers_id, evidence)))
+
+
+def downloaded(
+    what: Addressed, decision: Decision, content: Content, pseudonym: str | None, evidence: Evidence
+) -> AuditEvent:
+    """Gives the entry of bytes that are about to be handed out: of whose record, how many, and which, by a digest that guesses nothing."""
+    body: dict[str, Any] = {
+        "reference": evidence.reference(what.ref, what.resource.id_public),
+        "subject": pseudonym,
+        "fields": {},
+        "facts": _plain(decision.facts),
+        "content": {"bytes": len(content.data), "digest": evidence.bytes_digest("content", content.data)},
+    }
+    return _event(Kind.SERVED, what, decision, (RecordPart(body), *_called(what.access.callers_id, evidence)))
 
 
 def unchanged(what: Addressed, decision: Decision, evidence: Evidence) -> AuditEvent:

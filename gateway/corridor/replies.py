@@ -8,6 +8,7 @@ import orjson
 
 from audit import Receipt
 from gateway.rooms import Answer, Reply
+from gateway.words.answer import Content
 from gateway.words.decision import Decision
 from gateway.words.errors import BadAnswer, Code, GatehouseError, Refused
 from gateway.words.json import JsonObject
@@ -38,6 +39,23 @@ def reply(
     if document is None:
         return Reply(status, tuple(headers), b"")
     return Reply(status, (("content-type", "application/json"), *headers), orjson.dumps(document))
+
+
+# Saved, not shown; and where a browser shows it all the same, nothing in it runs, is loaded or is of this address (CSP level 3, 6.3).
+_AS_BYTES = (
+    ("content-disposition", "attachment"),
+    ("content-security-policy", "sandbox; default-src 'none'"),
+    ("accept-ranges", "none"),
+)
+
+
+def attachment(content: Content, receipt: Receipt, decision: Decision) -> Reply:
+    """Gives a record's bytes as they are. Of what the upstream said beside them nothing passes, a file's name included: it is a value."""
+    if not decision.allowed:
+        raise ValueError("bytes leave by a decision that allows")
+    headers = (("content-type", content.media_type), *_AS_BYTES)
+    ours = (("audit-ref", receipt.ref), ("gatehouse-policy", decision.bundle))
+    return Reply(200, (*headers, *ours), content.data)
 
 
 def check(answer: Answer) -> Answer:

@@ -1,15 +1,18 @@
 """Step 1, the first bytes: what only the server sees. One request at a time, framed in one way, or the connection ends.
 
 uvicorn's httptools protocol parses; this subclass refuses what the parser lets pass and an ASGI application cannot see:
-several Hosts or none, other forms of the target than origin form, trailers (uvicorn appends them to the headers), upgrades,
-pipelined requests, and whatever is too large, too many or too slow. llhttp itself refuses Transfer-Encoding with
-Content-Length, two Content-Lengths, bare LF, folded lines and blanks before a colon; the corpus in tests/edge holds it to that.
+several Hosts or none, other forms of the target than origin form, another protocol's first line (RTSP), trailers (uvicorn appends
+them to the headers; the parser heeds those that frame), upgrades, pipelined requests, and whatever is too large, too many or too
+slow. llhttp itself refuses Transfer-Encoding with Content-Length, two Content-Lengths, bare LF, folded lines and blanks before a
+colon; the corpus in tests/wire/framings.py holds it to that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -22,6 +25,7 @@ from uvicorn.server import ServerState
 
 from gateway.edge.answer import Answered, answered, wire_bytes
 from gateway.edge.lane import CERTIFICATE, Asked, Lanes, Turn
+from gateway.edge.shedding import make_room, unsent
 from gateway.text import pick_language
 from gateway.text.problems import REQUEST_LINE, problem
 from gateway.wire.limits import DEFAULT_LIMITS, Limits
@@ -31,6 +35,13 @@ from gateway.words.ids import new_id
 
 LINGER_SECONDS: Final = 1.0
 """How long what still arrives after a refusal is read and thrown away; closing at once would reset the answer under way."""
+_VERSIONS: Final = (b" HTTP/1.1", b" HTTP/1.0")
+_FRAMING: Final = frozenset({b"connection", b"content-length", b"transfer-encoding", b"upgrade"})
+_RESET: Final = struct.pack(
+    "ii", 1, 0
+)  # linger for no time: what is unsent is dropped, and the other side told
+_WIRE_FACTOR: Final = 8
+"""A chunked body's bytes on the wire, frames and all, are at most so many times what a body may have: the smallest chunk is one in six."""
 # RFC 9110 section 7.2: uri-host [":" port]; userinfo, lists and blanks are not hosts.
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
@@ -85,16 +96,21 @@ class EdgeProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._field_bytes = 0
         self._body_bytes = 0
+        self._wire_bytes = 0
+        self._first_line = b""
+        self.made = 0.0
         self.url = b""
         self.headers = []
 
     # ── connection ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own is
-        """Takes the connection, or answers 503 when there are too many."""
+        """Takes the connection. Where there are too many, one that only waits makes room; where none does, this one is answered 503."""
         super().connection_made(transport)
         self._peer = self.client[0] if self.client else "unix"
-        if len(self.connections) > self.limits.max_connections:
+        self.made = self.loop.time()
+        full = len(self.connections) > self.limits.max_connections
+        if full and not make_room(cast(set[EdgeProtocol], self.connections), self):
             self._end(Unavailable(Code.NOT_READY))
         else:
             self._arm(self.limits.header_seconds)
@@ -122,6 +138,9 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         if self._part is _Part.HEAD:
             self._head_bytes += len(data)
+            # The first line, as it comes: the parser also takes RTSP's, and tells nobody.
+            if self._first_line.find(b"\r\n", 2) < 0:
+                self._first_line += data
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -129,9 +148,9 @@ class EdgeProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._end(self._refusal or self._unreadable(error))
         else:
-            self._unfinished()
+            self._unfinished(len(data))
 
-    def _unfinished(self) -> None:
+    def _unfinished(self, received: int) -> None:
         """Bounds what has begun and is not whole yet. Most requests come in one piece, and need no clock."""
         if self._part is _Part.HEAD:
             # The parser keeps an unfinished line to itself, so its length is seen only here.
@@ -140,8 +159,13 @@ class EdgeProtocol(HttpToolsProtocol):
             # By any bytes: a client that sends blank lines for ever has begun a request.
             elif self._head_bytes and self._deadline is None:
                 self._arm(self.limits.header_seconds)
-        elif self._part is _Part.BODY and self._deadline is None:
-            self._arm(self.limits.body_seconds)
+        elif self._part is _Part.BODY:
+            # Chunk extensions count for no body, and the parser passes over them whatever their length.
+            self._wire_bytes += received
+            if self._wire_bytes > _WIRE_FACTOR * self.limits.max_body_bytes + self.limits.max_header_bytes:
+                self._end(Refused(Code.BODY_TOO_LARGE))
+            elif self._deadline is None:
+                self._arm(self.limits.body_seconds)
 
     def _unreadable(self, error: httptools.HttpParserError) -> GatehouseError:
         if self._part is _Part.BODY:
@@ -159,11 +183,17 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._answering():
             self._leave_after_answer()
             raise httptools.HttpParserError
+        if not self._first_line:
+            # In one piece with the end of a body whose answer did not wait for it: how it began cannot be looked at any more.
+            self._part = _Part.OVER
+            self.transport.close()
+            raise httptools.HttpParserError
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
         self._field_bytes = 0
         self._body_bytes = 0
+        self._wire_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """Collects the target as it came, up to its bound."""
@@ -172,12 +202,15 @@ class EdgeProtocol(HttpToolsProtocol):
             self._stop(Refused(Code.TARGET_TOO_LONG))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Collects a header line; a trailer's line is counted and dropped (RFC 9110 section 6.5.1 allows that)."""
+        """Collects a header line; a trailer's line is counted and dropped (RFC 9110 section 6.5.1 allows that), or refused where it
+        would say where the request ends: the parser heeds it."""
         self._field_bytes += len(name) + len(value)
         if self._field_bytes > self.limits.max_header_bytes or len(self.headers) >= self.limits.max_headers:
             self._stop(Refused(Code.HEADERS_TOO_LARGE))
         if self._part is _Part.HEAD:
             super().on_header(name, value)
+        elif name.lower() in _FRAMING:
+            self._stop(Refused(Code.BODY_MALFORMED))
 
     def on_headers_complete(self) -> None:
         """Checks what the head says about itself, then lets the application begin."""
@@ -233,6 +266,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._disarm()
         self._part = _Part.HEAD
         self._head_bytes = 0
+        self._first_line = b""
         turn: object = self.cycle
         if isinstance(turn, Turn):
             turn.begin()
@@ -240,7 +274,9 @@ class EdgeProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def _check_head(self) -> None:
-        if self.parser.get_method() == b"CONNECT" or self.parser.get_http_version() not in ("1.1", "1.0"):
+        line = self._first_line.lstrip(b"\r\n")
+        http = line[: line.find(b"\r\n")].endswith(_VERSIONS)
+        if not http or self.parser.get_method() == b"CONNECT":
             raise Refused(Code.HEADER_MALFORMED, header=REQUEST_LINE)
         if self.parser.should_upgrade():
             # The parser would take the body for the other protocol's bytes.
@@ -296,6 +332,45 @@ class EdgeProtocol(HttpToolsProtocol):
             self._keeper = self.loop.call_later(left, self._idle_too_long)
         else:
             self.transport.close()
+
+    # ── what shedding.py sees of it ──────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def exchange(self) -> object:
+        """The request that it is at, or was at last; None before the first."""
+        return self.cycle
+
+    @property
+    def unread(self) -> int:
+        """Bytes of answers that this process still holds, because the client does not take them. Behind TLS: that the kernel holds."""
+        left = self.transport.get_write_buffer_size()
+        return (
+            unsent(self.transport) if not left and self.scheme == "https" and self.cycle is not None else left
+        )
+
+    @property
+    def unfinished(self) -> int:
+        """Bytes of a body that is not whole yet."""
+        return self._body_bytes if self._part is _Part.BODY else 0
+
+    @property
+    def waiting(self) -> bool:
+        """True where no request is whole and no answer under way: idle, or at its head."""
+        return self._part is _Part.HEAD and not self._answering()
+
+    def let_go(self) -> None:
+        """Ends it at once. Who had begun something is counted, and gets nothing more; who only kept a place is not."""
+        begun = not self.waiting or self._head_bytes or self.unread
+        self._part = _Part.OVER
+        self._disarm()
+        if not begun:
+            self.transport.close()
+            return
+        self.rules.refused(Code.TOO_SLOW)
+        # Else the kernel would go on holding what it has taken from us, for as long as the client takes a byte now and then.
+        if (bound := self.transport.get_extra_info("socket")) is not None:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.transport.abort()
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
@@ -19,13 +21,15 @@ from uvicorn._types import ASGI3Application
 from gateway.edge.asgi import App
 from gateway.edge.dispatch import Dispatcher
 from gateway.edge.protocol import EdgeProtocol, Rules, protocol_with
+from gateway.edge.shedding import Shedding
 from gateway.edge.tls import Acceptor, ListenerTls, certified
-from gateway.observe import event
+from gateway.observe import event, place_of
 from gateway.wire.limits import DEFAULT_LIMITS, Limits
 from gateway.words.errors import Code, Misconfigured
 
 _BACKLOG = 2048
 _TICK_SECONDS = 0.02
+_LOOK_TICKS = 5
 _NOT_STARTED = 3  # as uvicorn says it
 
 
@@ -44,7 +48,21 @@ class Listener:
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn's server without its hands on the process's signals: several run in one process."""
+    """uvicorn's server without its hands on the process's signals: several run in one process. Looks for slow clients as it ticks."""
+
+    def __init__(self, config: uvicorn.Config, limits: Limits) -> None:
+        super().__init__(config)
+        self._shedding = Shedding(limits, time.monotonic)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Looks for slow clients twice a second, then does what uvicorn does ten times."""
+        if counter % _LOOK_TICKS == 0:
+            try:
+                self._shedding.look(cast(set[EdgeProtocol], self.server_state.connections))
+            except Exception as error:  # noqa: BLE001 - a defect of this must not be what ends the serving: it is logged, and looked again
+                kind, at = place_of(error)
+                event("loop-failed", logging.ERROR, component="shedding", error=kind, at=at)
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -56,7 +74,7 @@ class _Secure(_Uvicorn):
     """The same behind TLS: connections are accepted by ourselves."""
 
     def __init__(self, listener: Listener, rules: Rules, protocol: type[EdgeProtocol]) -> None:
-        super().__init__(_config(listener, rules.limits, protocol))
+        super().__init__(_config(listener, rules.limits, protocol), rules.limits)
         self._listener = listener
         self._rules = rules
         self._protocol = protocol if listener.tls is None else certified(protocol, listener.tls)
@@ -71,7 +89,7 @@ class _Secure(_Uvicorn):
         def made() -> EdgeProtocol:
             return self._protocol(self.config, self.server_state, self.lifespan.state)
 
-        done = self.server_state.connections
+        done = cast(set[EdgeProtocol], self.server_state.connections)
         acceptors = [Acceptor(bound, tls, made, self._rules, done) for bound in sockets or ()]
         self.servers = cast(list[asyncio.base_events.Server], acceptors)  # `close` and `wait_closed` are all
         self.started = True
@@ -156,7 +174,7 @@ def _server(listener: Listener, limits: Limits, refused: Callable[[Code], None])
     rules = Rules(limits, refused, app.lane) if isinstance(app, Dispatcher) else Rules(limits, refused)
     protocol = protocol_with(rules)
     if listener.tls is None:
-        return _Uvicorn(_config(listener, limits, protocol))
+        return _Uvicorn(_config(listener, limits, protocol), limits)
     return _Secure(listener, rules, protocol)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from gateway.edge.protocol import EdgeProtocol, Rules
+from gateway.edge.shedding import Watched, make_room
 from gateway.keys import Pair, Refusal, Rotating, pem_of, read_certificates, read_pair
 from gateway.observe import event
 from gateway.words.errors import Code, Misconfigured
@@ -139,7 +140,7 @@ class Acceptor:
 
     protocol: makes HTTP's protocol; it is told of a connection once its handshake is done. done: the connections that are HTTP's.
     Promises: a handshake ends within `header_seconds` or the connection does; those that shake hands and those that are done are
-    together never more than `max_connections`.
+    together never more than `max_connections`: for one more the longest handshake ends, or a connection that only waits.
     """
 
     def __init__(
@@ -148,14 +149,16 @@ class Acceptor:
         tls: ListenerTls,
         protocol: Callable[[], asyncio.Protocol],
         rules: Rules,
-        done: Collection[object],
+        done: Collection[Watched],
     ) -> None:
         self._bound = bound
         self._tls = tls
         self._protocol = protocol
         self._rules = rules
         self._done = done
-        self._shaking: set[asyncio.Task[None]] = set()
+        self._shaking: dict[
+            asyncio.Task[None], object
+        ] = {}  # in the order in which they began; each with HTTP's protocol
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
         self._loop.add_reader(bound, self._accept)
@@ -185,23 +188,46 @@ class Acceptor:
                 self._loop.remove_reader(self._bound)
                 self._pause = self._loop.call_later(_PAUSE_SECONDS, self._go_on)
                 return
-            if len(self._done) + len(self._shaking) >= self._rules.limits.max_connections:
+            if self._full() and not self._make_room():
                 self._rules.refused(Code.NOT_READY)
                 accepted.close()
                 continue
             accepted.setblocking(False)
-            task = self._loop.create_task(self._shake(accepted))
-            self._shaking.add(task)
-            task.add_done_callback(self._shaking.discard)
+            made = self._protocol()
+            task = self._loop.create_task(self._shake(accepted, made))
+            self._shaking[task] = made
+            task.add_done_callback(self._shaken)
+
+    def _full(self) -> bool:
+        most = self._rules.limits.max_connections
+        if len(self._done) + len(self._shaking) < most:
+            return False
+        # One that has just become HTTP's is in both until its task ends.
+        return len(self._done) + sum(made not in self._done for made in self._shaking.values()) >= most
+
+    def _make_room(self) -> bool:
+        """Ends what was begun longest ago of the larger part; False where every connection is at a request."""
+        if len(self._shaking) < len(self._done) and make_room(self._done):
+            return True
+        longest = next((task for task, made in self._shaking.items() if made not in self._done), None)
+        if longest is None:
+            return False
+        self._shaken(longest)
+        longest.cancel()
+        self._rules.refused(Code.TOO_SLOW)
+        return True
+
+    def _shaken(self, task: asyncio.Task[None]) -> None:
+        self._shaking.pop(task, None)
 
     def _go_on(self) -> None:
         self._pause = None
         self._loop.add_reader(self._bound, self._accept)
 
-    async def _shake(self, accepted: socket.socket) -> None:
+    async def _shake(self, accepted: socket.socket, made: asyncio.Protocol) -> None:
         try:
             await self._loop.connect_accepted_socket(
-                self._protocol,
+                lambda: made,
                 accepted,
                 ssl=self._tls.context,
                 ssl_handshake_timeout=self._rules.limits.header_seconds,

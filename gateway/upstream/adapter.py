@@ -10,18 +10,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from urllib.parse import quote
 
+from gateway.upstream.content import content_of
 from gateway.upstream.links import address_of
 from gateway.upstream.place import Place
 from gateway.upstream.places import Places
 from gateway.upstream.reading import Reading
 from gateway.upstream.shape import Cut, wrap
 from gateway.upstream.target import body_type, fill, onward
-from gateway.upstream.transport import RawAnswer
+from gateway.upstream.transport import RawAnswer, done
 from gateway.upstream.watch import judged
 from gateway.wire.headers import well_formed
 from gateway.wire.json import dump
 from gateway.words.access import Access, ResourceRef
-from gateway.words.answer import Answer
+from gateway.words.answer import Answer, Content
 from gateway.words.errors import BadAnswer, NoAnswer, NotSent
 from gateway.words.json import Json, JsonObject
 from gateway.words.record import ClosedPage, ClosedRecord, SealedChange, View
@@ -60,7 +61,7 @@ class Adapter:
         raw = await place.send(
             method, to.path, to.raw_query, by=what.access, added=route.fixed, headers=headers
         )
-        if not _done(raw):
+        if not done(raw):
             await self._as_long(place, what.resource, what.ref, raw)
             return Answer(raw.status)
         reading = Reading(place, what.resource, raw, self._told)
@@ -76,7 +77,7 @@ class Adapter:
         """Reads the record that a change is about, from the resource's own read target."""
         place = self._places.of(what.upstream.name)
         raw = await _ask(place, what.resource.read_target, what.ref, by=what.access)
-        if not _done(raw):
+        if not done(raw):
             await self._as_long(place, what.resource, what.ref, raw)
             return Answer(raw.status)
         reading = Reading(place, what.resource, raw, self._told)
@@ -87,6 +88,12 @@ class Adapter:
         return Answer(raw.status, record, alarms=reading.alarms())
 
     @judged
+    async def content(self, what: Addressed) -> Content:
+        """Reads the bytes of the record that `what` names, whole, and says what they may be said to be."""
+        place = self._places.of(what.upstream.name)
+        return await content_of(place, what, self._onward(place, what))
+
+    @judged
     async def look(self, ref: ResourceRef, resource: ResourceSpec) -> ClosedRecord | None:
         """Reads one record for the reconciler; None when it certainly is not there (404, 410). Any other refusal is BadAnswer."""
         place = self._places.of(ref.upstream)
@@ -94,7 +101,7 @@ class Adapter:
         if raw.status in _GONE:
             await self._as_long(place, resource, ref, raw)
             return None
-        if not _done(raw):
+        if not done(raw):
             raise BadAnswer(raw.status)
         reading = Reading(place, resource, raw, self._told)
         shape = place.shape_of(resource, Verb.READ) or Shape()
@@ -106,7 +113,7 @@ class Adapter:
         if resource.present_target is None:
             return True
         raw = await _ask(place, resource.present_target, ref)
-        if not _done(raw):
+        if not done(raw):
             raise BadAnswer(raw.status)
         return Reading(place, resource, raw, self._told).holds(ref)
 
@@ -127,7 +134,7 @@ class Adapter:
         added = [*work.query.passing, *route.fixed, *_paging(rule, position)]
         headers = self._onward(place, what)
         raw = await place.send(route.method, work.to.path, by=what.access, added=added, headers=headers)
-        if not _done(raw):
+        if not done(raw):
             return Answer(raw.status)
         reading = Reading(place, what.resource, raw, self._told)
         run = reading.run(place.cut(route.shape, what.resource), reading.document())
@@ -155,7 +162,7 @@ class Adapter:
         raw = await _ask(place, resource.lookup, ref, marker)
         if raw.status in _GONE and resource.idempotency is Idempotency.HEADER:
             return None  # a search that is not there says nothing about what it would find
-        if not _done(raw):
+        if not done(raw):
             raise BadAnswer(raw.status)
         reading = Reading(place, resource, raw, self._told)
         found = reading.matches(ref, resource.lookup_field, marker)
@@ -193,9 +200,7 @@ class Adapter:
             headers=headers,
             body=body,
         )
-        if (
-            not _done(raw) or raw.status == 202
-        ):  # accepted, not done: its body and Location are about the task
+        if not done(raw) or raw.status == 202:  # accepted, not done: its body and Location are about the task
             return Answer(raw.status)
         reading = Reading(place, what.resource, raw, self._told)
         record, created = None, None
@@ -249,13 +254,6 @@ class Adapter:
     def _onward(self, place: Place, what: Addressed) -> list[tuple[str, str]]:
         passing = onward(what.work.to.headers, what.route.request_headers)
         return [(name, value) for name, value in passing if not place.ours(name)]
-
-
-def _done(raw: RawAnswer) -> bool:
-    """Tells whether the upstream did what was asked. Raises BadAnswer for a redirect, a part, or no status that is one."""
-    if 300 <= raw.status < 400 or raw.status == 206 or not 200 <= raw.status <= 599:
-        raise BadAnswer(raw.status)  # never followed: nobody decided on where it leads
-    return raw.status < 300
 
 
 async def _ask(

@@ -73,11 +73,15 @@ class Place:
         added: Iterable[tuple[str, str]] = (),
         headers: Iterable[tuple[str, str]] = (),
         body: bytes | None = None,
+        accept: str | None = None,
+        max_answer_bytes: int | None = None,
     ) -> RawAnswer:
-        """Gives the raw answer. by: whose request it serves, or the place that the gateway looks at for itself. Raises what a
-        transport raises."""
+        """Gives the raw answer. by: whose request it serves, or the place that the gateway looks at for itself. accept,
+        max_answer_bytes: where it is not as for every request to this upstream. Raises what a transport raises."""
         where = target(self.mount.base, path, raw_query, added)
         span, ours = None, self.headers
+        if accept is not None:
+            ours = (*(pair for pair in ours if pair[0] != "accept"), ("accept", accept))
         if (traced := here.get()) is not None:
             if traced.root is not None:
                 span = traced.child(f"{method} {self.spec.name}", SpanKind.CLIENT)
@@ -91,7 +95,7 @@ class Place:
             body=body,
             connect_seconds=self.spec.connect_seconds,
             answer_seconds=self.spec.answer_seconds,
-            max_answer_bytes=self.spec.max_answer_bytes,
+            max_answer_bytes=max_answer_bytes or self.spec.max_answer_bytes,
         )
         start = perf_counter()
         try:

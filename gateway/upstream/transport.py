@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.words.errors import BadAnswer
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """RFC 9110 section 9.2.1: these change nothing, so one whose caller left may be stopped half-way."""
 
@@ -67,3 +69,10 @@ class Transport(Protocol):
 def encoded(headers: Sequence[tuple[str, str]]) -> bool:
     """Tells whether the body comes in a coding (RFC 9110 section 8.4) although only `identity` was accepted."""
     return any(name == "content-encoding" and value.strip().lower() != "identity" for name, value in headers)
+
+
+def done(raw: RawAnswer) -> bool:
+    """Tells whether the upstream did what was asked. Raises BadAnswer for a redirect, a part, or no status that is one."""
+    if 300 <= raw.status < 400 or raw.status == 206 or not 200 <= raw.status <= 599:
+        raise BadAnswer(raw.status)  # never followed: nobody decided on where it leads
+    return raw.status < 300

@@ -16,7 +16,10 @@ class Limits:
     max_body_bytes: → 413, before it is read where Content-Length says so.
     header_seconds: from a request's first byte (or a connection's opening) to the end of its headers.
     body_seconds: from there to the body's last byte. keep_alive_seconds: an idle connection's life.
-    max_connections: per process; the next one is answered 503.
+    max_connections: per process; the next one takes the place of one that only waits, or is answered 503.
+    answer_seconds, answer_bytes_a_second: an answer's life until its client has taken it: so long, and a second for so many bytes.
+    max_unread_bytes, max_unfinished_bytes: of a listener's answers that nobody has taken yet, and of bodies that are not whole yet,
+    together; beyond it the oldest are let go.
     stop_seconds: how long a stop waits for the requests under way.
     """
 
@@ -28,6 +31,10 @@ class Limits:
     body_seconds: float = 30.0
     keep_alive_seconds: int = 60
     max_connections: int = 2_000
+    answer_seconds: float = 30.0
+    answer_bytes_a_second: int = 64 * KIB
+    max_unread_bytes: int = 128 * MIB
+    max_unfinished_bytes: int = 64 * MIB
     stop_seconds: int = 30
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.words.record import Alarm, ClosedPage, ClosedRecord
+from gateway.words.resource import OCTETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,15 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     created: str | None = None
     alarms: tuple[Alarm, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One record's bytes, whole. Nobody here has read them, and they may be anybody's values: they go into an answer and nowhere else.
+
+    status: the upstream's; where it is not 200 there are none. media_type: one of the route's own, or OCTETS.
+    """
+
+    status: int
+    data: bytes = field(default=b"", repr=False)
+    media_type: str = OCTETS

@@ -218,6 +218,7 @@ class Verb(StrEnum):
     UPDATE = "update"
     DELETE = "delete"
     SEND = "send"
+    DOWNLOAD = "download"  # the record's bytes, of whatever form
 
 
 class UpdateMode(StrEnum):
@@ -297,6 +298,24 @@ class PageRule:
     bound: int = 5_000  # items read at most for one answer
 
 
+OCTETS = "application/octet-stream"
+"""What bytes are said to be that nobody has listed (RFC 2046 section 4.5.1): a browser saves them and shows nothing."""
+MAX_OPAQUE_BYTES = 8_388_608
+"""How much a route of opaque bytes may let through, unless a setting says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpaqueRule:
+    """What passes on a route whose body nobody here reads.
+
+    media_types: what its bytes may be said to be; said to be anything else, they are OCTETS.
+    max_bytes: of the whole body, which is held until its entry is durable.
+    """
+
+    media_types: tuple[str, ...]
+    max_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class RouteSpec:
     """One listed method and template of an upstream.
@@ -304,6 +323,7 @@ class RouteSpec:
     template: segments after the mount; `{id}` is the record, `{parent}` its parent's record: ("threads", "{parent}", "messages").
     fixed:    query pairs that the gateway itself adds, upstream's spelling.
     request_headers, response_headers: lower-case names that pass; all others are dropped.
+    opaque: for DOWNLOAD, and for nothing else.
     """
 
     name: str
@@ -321,6 +341,7 @@ class RouteSpec:
     request_headers: frozenset[str] = frozenset()
     response_headers: frozenset[str] = frozenset()
     max_body_bytes: int = 1_048_576
+    opaque: OpaqueRule | None = None
 
 
 @dataclass(frozen=True, slots=True)

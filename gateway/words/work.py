@@ -92,7 +92,15 @@ class Delete:
     condition: str | None = None
 
 
-Work = Read | List | Create | Send | Update | Delete
+@dataclass(frozen=True, slots=True)
+class Download:
+    """One record's bytes, as they are. head: answer without them."""
+
+    to: Forward
+    head: bool = False
+
+
+Work = Read | List | Create | Send | Update | Delete | Download
 
 
 @dataclass(frozen=True, slots=True)

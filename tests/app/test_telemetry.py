@@ -214,6 +214,34 @@ async def test_who_is_not_listed_can_neither_name_a_trace_nor_have_it_kept(tmp_p
         assert collector.spans == []
 
 
+async def test_nobody_is_a_listed_peer_by_what_he_says_of_himself(tmp_path: Path) -> None:
+    """The other way round too: a listed peer is one by its connection, whomever it says that it speaks for."""
+    claims = (
+        "X-Forwarded-For",
+        "X-Real-IP",
+        "True-Client-IP",
+        "Client-IP",
+        "X-Client-IP",
+        "CF-Connecting-IP",
+    )
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with receiving() as collector:
+        kept = {"otlp_endpoint": collector.base, "trace_ratio": 0}
+        async with gateway(tmp_path / "a", **kept, trace_peers="10.0.0.1") as place:
+            for claim in claims:
+                await place.ask("GET", "/echo/customers/1", traceparent=PARENT, **{claim: "10.0.0.1"})
+            await place.ask("GET", "/echo/customers/1", traceparent=PARENT, forwarded="for=10.0.0.1")
+            assert len(place.parents()) == len(claims) + 1
+            assert not any(TRACE in line or line.endswith("-01") for line in place.parents())
+            assert b"10.0.0.1" not in b"".join(place.shelf.heard.requests)
+        assert collector.spans == []
+        async with gateway(tmp_path / "b", **kept, trace_peers="127.0.0.1") as place:
+            await place.ask("GET", "/echo/customers/1", traceparent=PARENT, **{"X-Forwarded-For": "10.0.0.1"})
+            assert [TRACE in line for line in place.parents()] == [True]
+            assert b"10.0.0.1" not in b"".join(place.shelf.heard.requests)
+
+
 async def test_a_request_that_is_not_kept_makes_no_call_of_the_library_and_one_that_is_makes_none_where_it_waits(
     tmp_path: Path,
 ) -> None:

@@ -165,6 +165,18 @@ class Wire:
         body, self.buffer = self.buffer[:length], self.buffer[length:]
         return Answered(status, headers, body)
 
+    def ended(self, seconds: float = 8) -> bool:
+        """Reads until the server ends the connection; True when it does. What it said is in `buffer`."""
+        self.socket.settimeout(seconds)
+        try:
+            while self._more():
+                pass
+        except ConnectionResetError:
+            return True
+        except TimeoutError:
+            return False
+        return True
+
     def closed(self) -> bool:
         """True when the server ends the connection and has said nothing more."""
         self.socket.settimeout(5)

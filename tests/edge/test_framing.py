@@ -227,6 +227,22 @@ def test_a_trailer_is_no_header(house: House) -> None:
     assert names == ["host", "transfer-encoding", "trailer"]
 
 
+@pytest.mark.parametrize("cut", range(1, 22))
+def test_a_first_line_is_read_whole_wherever_it_is_cut(house: House, cut: int) -> None:
+    for first, status in ((b"GET /crm/x HTTP/1.1\r\n", 200), (b"GET /crm/x RTSP/1.0\r\n", 400)):
+        with house.wire() as wire:
+            wire.send(first[:cut])
+            time.sleep(0.01)
+            wire.send(first[cut:] + HOST + b"\r\n")
+            assert wire.answer().status == status
+
+
+def test_a_first_line_of_another_protocol_is_told_as_that(house: House) -> None:
+    for line in (b"GET /crm/x RTSP/1.0", b"POST /crm/x RTSP/1.0", b"OPTIONS /crm/x RTSP/1.1"):
+        answer = house.ask(line + b"\r\n" + HOST + b"\r\n")
+        assert (answer.code, answer.json["params"]) == ("header-malformed", {"header": "request-line"})
+
+
 def test_trailers_are_bounded(house: House) -> None:
     with house.wire() as wire:
         wire.send(b"POST /crm/x HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n")
@@ -393,13 +409,17 @@ def test_nobody_goes_on_waiting_for_a_body_that_was_refused(make_house: Callable
     assert not opened.thread.is_alive()
 
 
-def test_too_many_connections_are_503(hasty: House) -> None:
+def test_too_many_connections_are_503_where_each_is_at_a_request(hasty: House) -> None:
     with hasty.wire() as one, hasty.wire() as two, hasty.wire() as three:
         for wire in (one, two, three):
-            wire.send(b"GET /crm/x HTTP/1.1\r\n" + HOST + b"\r\n")
-            assert wire.answer().status == 200
+            wire.send(b"GET /crm/slow HTTP/1.1\r\n" + HOST + b"\r\n")
+        while len(hasty.corridor.calls) < 3:
+            time.sleep(0.01)
         with hasty.wire() as four:
             assert four.answer().code == "not-ready"
+        hasty.corridor.gate.set()
+        for wire in (one, two, three):
+            assert wire.answer().status == 200
 
 
 def test_a_refusal_to_a_head_request_has_no_content(house: House) -> None:

@@ -218,16 +218,36 @@ def test_after_the_handshake_the_deadline_for_headers_holds(opened: Callable[...
         assert slow.closed()
 
 
-def test_handshakes_count_among_the_connections(opened: Callable[..., Gate]) -> None:
-    gate = opened(max_connections=3, header_seconds=5)
-    slow = [gate.house.wire() for _ in range(3)]
-    time.sleep(0.2)
-    with gate.house.wire() as one_more:
-        assert one_more.closed()
-    assert eventually(lambda: gate.house.strangers == [Code.NOT_READY])
+def test_handshakes_count_among_the_connections_and_the_longest_makes_room(
+    opened: Callable[..., Gate],
+) -> None:
+    gate = opened(max_connections=3, header_seconds=60)
+    slow = []
+    for _ in range(3):
+        slow.append(gate.house.wire())
+        time.sleep(0.1)
+    assert _serves(gate)
+    assert slow[0].closed()
+    assert gate.house.strangers == [Code.TOO_SLOW]
+    slow[2].socket.settimeout(0.3)
+    with pytest.raises(TimeoutError):  # the youngest goes on
+        slow[2].socket.recv(1)
     for each in slow:
         each.socket.close()
-    assert eventually(lambda: _serves(gate))
+
+
+def test_where_each_connection_is_at_a_request_one_more_is_turned_away(opened: Callable[..., Gate]) -> None:
+    gate = opened(max_connections=2, header_seconds=60)
+    with gate.wire() as one, gate.wire() as two:
+        for wire in (one, two):
+            wire.send(ASK.replace(b"/crm/x", b"/crm/slow"))
+        assert eventually(lambda: len(gate.house.corridor.calls) == 2)
+        with gate.house.wire() as one_more:
+            assert one_more.closed()
+        assert eventually(lambda: gate.house.strangers == [Code.NOT_READY])
+        gate.house.corridor.gate.set()
+        for wire in (one, two):
+            assert wire.answer().status == 200
 
 
 def _serves(gate: Gate) -> bool:
@@ -235,6 +255,15 @@ def _serves(gate: Gate) -> bool:
         return gate.ask().status == 200
     except OSError:
         return False
+
+
+def test_an_answer_that_nobody_takes_ends_by_its_time_behind_tls_too(opened: Callable[..., Gate]) -> None:
+    gate = opened(max_body_bytes=4_194_304, answer_seconds=1, answer_bytes_a_second=100_000_000)
+    body = b"x" * 3_000_000
+    with gate.wire() as slow:
+        slow.send(b"POST /crm/x HTTP/1.1\r\nHost: gate.test\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        assert eventually(lambda: gate.house.strangers == [Code.TOO_SLOW])
+    assert _serves(gate)
 
 
 def test_a_stop_does_not_wait_for_handshakes(opened: Callable[..., Gate]) -> None:

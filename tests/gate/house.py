@@ -80,6 +80,7 @@ def route(verb: Verb) -> RouteSpec:
             "update": "PATCH",
             "delete": "DELETE",
             "send": "POST",
+            "download": "GET",
         }[verb.value],
         template=(),
         resource="thing",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent.parent / "gateway"
 MAKES_VIEWS = {"fields/lens.py"}
+# Bytes that nobody reads: who makes them of an upstream's answer, and who puts them into one of ours.
+HANDLES_BYTES = {"Content": {"upstream/content.py"}, "attachment": {"gate.py"}}
 LOOKS_INTO_DRAFTS = {"fields/lens.py", "catalogue/facts.py"}
 
 
@@ -32,6 +34,9 @@ def offenders(source: dict[str, str]) -> set[tuple[str, str]]:
         names = calls(ast.parse(text))
         if "View" in names and name not in MAKES_VIEWS:
             found.add((name, "View"))
+        found |= {
+            (name, word) for word, rooms in HANDLES_BYTES.items() if word in names and name not in rooms
+        }
         if {".inside", "._document"} & set(names) and name not in LOOKS_INTO_DRAFTS | {"words/draft.py"}:
             found.add((name, "inside"))
     return found
@@ -43,6 +48,19 @@ def sources() -> dict[str, str]:
 
 def test_only_the_lens_makes_views_and_only_two_rooms_look_into_drafts() -> None:
     assert offenders(sources()) == set()
+
+
+def test_bytes_that_nobody_reads_have_one_maker_and_one_way_out() -> None:
+    found = {
+        word: {name for name, text in sources().items() if word in calls(ast.parse(text))}
+        for word in HANDLES_BYTES
+    }
+    assert found == HANDLES_BYTES
+    planted = {
+        "a.py": "from gateway.words import answer\nanswer.Content(200, b'x')",
+        "b.py": "reply = attachment(x, y, z)",
+    }
+    assert offenders(planted) == {("a.py", "Content"), ("b.py", "attachment")}
 
 
 def test_the_lens_is_found_doing_both() -> None:

@@ -133,7 +133,7 @@ def answer(head: bytes, body: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def echo(at: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Echo]:
+async def echo(at: Path, monkeypatch: pytest.MonkeyPatch, **more: object) -> AsyncIterator[Echo]:
     decided: list[bytes] = []
     address = Catalogue.address
 
@@ -155,7 +155,7 @@ async def echo(at: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Echo]
             catalogues={"echo": CATALOGUE.format(port=heard.port, values=json.dumps(VALUES))},
             rules=[rule for rule in rules if not unlisted.search(rule)],
         )
-        chosen = settings(at / "home", policies=policies, upstream_hosts=heard.host)
+        chosen = settings(at / "home", policies=policies, upstream_hosts=heard.host, **more)
         async with serving(chosen) as opened:
             yield Echo(opened, heard, decided)
 
