@@ -15,7 +15,6 @@ NOBODYS = [
         b"/v2/keys",
         b"/healthzz",
         b"/health",
-        b"/.well-known/x",
         b"/favicon.ico",
         b"/crm.json",
         b"/cr",
