@@ -146,9 +146,8 @@ class Bundles:
         """Puts a bundle in force by its entry. Raises Unavailable where that could not be recorded; `watch` then tries again."""
         self._unentered = ruled, digest
         await held.activate(ruled, self._activation(digest, before))
-        if (
-            held.now.decider is ruled.decider
-        ):  # else a sibling's came after it in the same moment, and was followed
+        # Else a sibling's came after it in the same moment, and was followed.
+        if held.now.decider is ruled.decider:
             await self._took(ruled, digest)
 
     async def follow(self, after: int, upto: int, enter: Enter) -> Ruled | None:

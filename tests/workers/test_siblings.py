@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from audit import Head
 from gateway import demo
 from gateway.app import House, open_house
 from gateway.settings import ROOT, Settings, read
@@ -163,3 +164,23 @@ async def test_a_key_that_is_revoked_in_between_does_not_hide_an_activation(chos
         await demo.credentials(other, keys=(demo.DemoKey("again", "app:demo-again", frozenset({"service"})),))
         await other.held.catch_up()
         assert decides_by(other) == decides_by(one)
+
+
+async def test_an_activation_that_is_overtaken_at_once_does_not_hide_the_newer_one(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two(chosen) as (one, other):
+        edit(chosen, "# one\n")
+        ruled, digest = await one.bundles._found()
+        head, overtaken = one.log.head, []
+
+        async def late() -> Head:
+            if not overtaken:
+                overtaken.append(True)
+                edit(chosen, "# two\n")
+                await watch(other)
+            return await head()
+
+        monkeypatch.setattr(one.log, "head", late)
+        await one.bundles.enter(one.held, ruled, digest, None)  # as a start does, whoever else is at it
+        assert decides_by(one) == decides_by(other) != digest
