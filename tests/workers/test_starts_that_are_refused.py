@@ -36,7 +36,7 @@ def run(settings: Mapping[str, str], *words: str) -> tuple[int, str]:
         env=plain | {"PYTHONPATH": str(ROOT), "GATEHOUSE_PORT": "0"} | dict(settings),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     return done.returncode, done.stdout + done.stderr
@@ -101,6 +101,7 @@ async def test_a_start_that_is_refused_is_told_once_and_leaves_nobody(
 
 
 @pytest.mark.postgres
+@pytest.mark.timeout(300)
 async def test_it_gives_up_where_nobody_serves_and_no_start_succeeds(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:
