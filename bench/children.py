@@ -39,6 +39,11 @@ class Child:
         return sum(map(_memory_mib, _family(self.process.pid)))
 
 
+def cpu_of_each(child: Child) -> dict[int, float]:
+    """Gives the seconds of the processor that each process of a program had so far, by its number."""
+    return {pid: _cpu_seconds(pid) for pid in _family(child.process.pid)}
+
+
 def _family(pid: int) -> list[int]:
     """Gives a process and all below it."""
     found = [pid]

@@ -18,7 +18,15 @@ import orjson
 
 from bench.ratios import rows, spread
 
-PARTS = (("corridor", "figures"), ("corridor", "memory_mib"), ("appends",), ("start",))
+PARTS = (
+    ("corridor", "figures"),
+    ("corridor", "memory_mib"),
+    ("appends",),
+    ("start",),
+    ("workers", "figures"),
+    ("workers", "memory_mib"),
+    ("strangers", "figures"),
+)
 Figures = dict[tuple[str, ...], list[float]]
 
 

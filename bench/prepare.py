@@ -2,8 +2,9 @@
 
     python -m bench.prepare < '{"home": …, "policies": …, "upstream": PORT, "customers": 200, "rules": 1000}'
 
-rules: how many the policy shall have, null for the shipped one as it is. Prints one JSON line: the supervisor's key, the customers'
-paths, how many rules the policy has. Whoever serves that home afterwards is the ordinary `gatehouse run`.
+rules: how many the policy shall have, null for the shipped one as it is. database: a PostgreSQL for the stores; without it they are files.
+Prints one JSON line: the supervisor's key, all keys by name, the customers' paths, how many rules the policy has. Whoever serves that
+home afterwards is the ordinary `gatehouse run`.
 """
 
 from __future__ import annotations
@@ -84,9 +85,10 @@ def policies(folder: Path, upstream: int, count: int | None = None) -> int:
     return rules_of(policy.read_text())
 
 
-def settings(home: Path, folder: Path, upstream: int) -> dict[str, str]:
+def settings(home: Path, folder: Path, upstream: int, database: str = "") -> dict[str, str]:
     """Gives the settings as environment variables, for here and for `gatehouse run`."""
     return {
+        "GATEHOUSE_DATABASE_URL": database,
         "GATEHOUSE_HOME": str(home),
         "GATEHOUSE_POLICIES": str(folder),
         "GATEHOUSE_UPSTREAM_HOSTS": f"127.0.0.1:{upstream}",
@@ -95,18 +97,19 @@ def settings(home: Path, folder: Path, upstream: int) -> dict[str, str]:
 
 
 async def prepare(
-    home: Path, folder: Path, upstream: int, customers: int, count: int | None
+    home: Path, folder: Path, upstream: int, customers: int, count: int | None, database: str = ""
 ) -> dict[str, Any]:
     """Makes it."""
     rules = policies(folder, upstream, count)
-    made = read(settings(home, folder, upstream))
+    made = read(settings(home, folder, upstream, database))
     demo.prepare(made)
     async with open_house(made) as house:
         keys = await demo.credentials(house)
         loader = demo.Loader(house.gate, home / "bench.json")
         await loader.load(people(customers), lambda _done, _total: None)
     ids = orjson.loads((home / "bench.json").read_bytes())["ids"]
-    return {"key": keys["supervisor"], "rules": rules, "paths": [f"/crm/customers/{i}" for i in ids.values()]}
+    paths = [f"/crm/customers/{i}" for i in ids.values()]
+    return {"key": keys["supervisor"], "keys": dict(keys), "rules": rules, "paths": paths}
 
 
 def main() -> None:
@@ -120,6 +123,7 @@ def main() -> None:
             asked["upstream"],
             asked["customers"],
             asked["rules"],
+            asked.get("database", ""),
         )
     )
     print(orjson.dumps(answer).decode())

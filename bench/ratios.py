@@ -66,6 +66,12 @@ GOALS = (
     Goal("p50 at one connection, added", "p50_ms", ONE, NGINX, sub, at_most=0.8, unit=" ms"),
 )
 START = Goal("start to first answer", "seconds", 0, at_most=1.5, unit=" s")
+SCALING = Goal("requests/s of two workers", "per_second", MANY, "one worker")
+PLAIN_REFUSALS = "plain refusals"
+STRANGERS = ("no credential", "a wrong key", "a badly signed person")
+BESIDE = tuple(
+    Goal(f"p99 of callers beside a flood: {who}", "p99_ms", 0, PLAIN_REFUSALS, at_most=2) for who in STRANGERS
+)
 MEMORY = Goal("resident memory after the rounds", "memory_mib", 0, digits=0, unit=" MiB")
 
 
@@ -122,7 +128,22 @@ def rows(result: Mapping[str, Any]) -> list[Row]:
     if start:
         seconds = start.get("measured policy", {}).get("seconds", ())
         found.append(Row(START, tuple(seconds), "no start with the measured policy"))
+    if by_count := result.get("workers", {}).get("figures"):
+        found.append(Row(SCALING, _pairs(SCALING, by_count, 2, 1), "no figures"))
+    if by_flood := result.get("strangers", {}).get("figures"):
+        found += [
+            Row(goal, _pairs(goal, by_flood, who, PLAIN_REFUSALS), "no figures")
+            for goal, who in zip(BESIDE, STRANGERS, strict=True)
+        ]
     return found
+
+
+def _pairs(goal: Goal, figures: Mapping[Any, Any], ours: int | str, theirs: int | str) -> tuple[float, ...]:
+    """Gives the ratio of each round; names may be numbers still, or have become text in JSON."""
+    one, other = (figures.get(name) or figures.get(str(name)) or () for name in (ours, theirs))
+    return tuple(
+        goal.relation(mine[goal.figure], his[goal.figure]) for mine, his in zip(one, other, strict=True)
+    )
 
 
 def _row(goal: Goal, corridor: Mapping[str, Any]) -> Row:

@@ -8,7 +8,7 @@ import logging
 import math
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ from gateway.corridor.recorder import Recorder, tell
 from gateway.corridor.settle import Settler
 from gateway.corridor.turns import Turns
 from gateway.credentials import Declared, Keys, KeySettlement
-from gateway.edge import Admin, App, Dispatcher, Door, Listener, ListenerTls, Peers, Server
+from gateway.edge import Admin, App, Dispatcher, Door, Inside, Listener, ListenerTls, Peers, Server
 from gateway.exposure import exposed
 from gateway.fetching import fetch
 from gateway.fields import FieldLens
@@ -47,6 +47,7 @@ from gateway.observe import (
     Count,
     Level,
     Metrics,
+    Series,
     Spans,
     Tracer,
     collector,
@@ -56,6 +57,7 @@ from gateway.observe import (
 from gateway.policy import PolicyDecider
 from gateway.records import create_records
 from gateway.settings import Settings
+from gateway.siblings import Siblings
 from gateway.stores import Stores, open_stores
 from gateway.trail import Reading
 from gateway.upstream import Asserting
@@ -67,6 +69,7 @@ from gateway.words.errors import Code
 from gateway.words.ids import new_id
 from gateway.words.record import Alarm, AlarmKind, ClosedRecord
 from gateway.words.resource import ResourceSpec
+from gateway.worker import Worker
 
 Clock = Callable[[], datetime]
 SWEEP_SECONDS = 600.0
@@ -111,8 +114,8 @@ class House:
         """The log."""
         return self.stores.log
 
-    def doors(self) -> tuple[Dispatcher, Admin]:
-        """Gives what answers on the data port, control plane and data plane, and what answers on the admin port."""
+    def doors(self) -> tuple[Dispatcher, Inside]:
+        """Gives what answers on the data port, control plane and data plane, and what the admin port shows."""
         deps = ControlDeps(
             identity=self.identity,
             keys=self.keys,
@@ -126,7 +129,11 @@ class House:
         )
         readiness = Readiness(deps)
         control = cast(App, create_control(deps, readiness))  # the same shape in Litestar's own types
-        return Dispatcher(self.door, control, self.prefixes), Admin(self.metrics, readiness.standing)
+        return Dispatcher(self.door, control, self.prefixes), Inside(self.collected, readiness.standing)
+
+    async def collected(self) -> Sequence[Series]:
+        """Gives every instrument as it stands now."""
+        return self.metrics.collect()
 
     def prefixes(self) -> tuple[tuple[str, ...], ...]:
         """Gives the mounts of the catalogue in force, as segments; worked out once a bundle."""
@@ -188,9 +195,11 @@ async def open_house(
     clock: Clock = utc_now,
     issuers: tuple[Issuer, ...] = (),
     environment: Mapping[str, str] = os.environ,
+    run: str | None = None,
 ) -> AsyncIterator[House]:
     """Opens the stores, loads keys, credentials and the bundle, puts it in force and settles what the last run left open.
 
+    run: the id of a start that has several workers, of which this process is one.
     Raises Misconfigured with what to do. Promises: nothing is served before every open intent that can be settled is.
     """
     async with AsyncExitStack() as stack:
@@ -224,6 +233,7 @@ async def open_house(
         evidence = KeyedEvidence(keyring)
         repeats = IdempotencyKeys(stores.state, keyring, limit=settings.idempotency_keys, clock=clock)
         facts = FactRoom(catalogue.of_record, catalogue.of_draft)
+        siblings = None if run is None else Siblings(stores.log, stores.state.alone, run)
         bundles = Bundles(
             settings.policies,
             settings.upstream_hosts,
@@ -235,6 +245,7 @@ async def open_house(
             metrics=metrics,
             asserting=Asserting(AssertionKey(keyring), settings.assertion_issuer, clock),
             max_opaque_bytes=settings.max_opaque_bytes,
+            siblings=siblings,
         )
         stack.push_async_callback(bundles.close)
 
@@ -245,7 +256,7 @@ async def open_house(
         first = await bundles.first()
         await reload()
         await identity.update_issuers()
-        held = InForce(stores.log, reload, first)
+        held = InForce(stores.log, reload, first, None if siblings is None else bundles.follow)
         gate = Gate(
             identifier=identity,
             facts=facts,
@@ -323,13 +334,24 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-async def serve(house: House, *, started: Callable[[Server], None], tls: ListenerTls | None = None) -> None:
-    """Serves until a signal, then finishes what is under way, sums up and returns. tls: of the port, None for plain HTTP."""
+async def serve(
+    house: House,
+    *,
+    started: Callable[[Server], None],
+    tls: ListenerTls | None = None,
+    worker: Worker | None = None,
+) -> None:
+    """Serves until a signal, then finishes what is under way, sums up and returns. tls: of the port, None for plain HTTP.
+
+    worker: where this process is one of several: it serves on their port, and its parent has the admin port and may ask it to stop.
+    """
     settings = house.settings
     limits = limits_of(settings)
-    dispatcher, admin = house.doors()
-    listeners = [Listener(settings.host, settings.port, dispatcher, tls=tls)]
-    if settings.admin_port is not None:
+    dispatcher, inside = house.doors()
+    bound = None if worker is None else worker.bound
+    listeners = [Listener(settings.host, settings.port, dispatcher, tls=tls, bound=bound)]
+    if settings.admin_port is not None and worker is None:
+        admin = Admin(inside)
         listeners.append(
             Listener(settings.admin_host, settings.admin_port, admin, setting="GATEHOUSE_ADMIN_PORT")
         )
@@ -348,6 +370,12 @@ async def serve(house: House, *, started: Callable[[Server], None], tls: Listene
     warn = timedelta(days=settings.tls_warn_days)
     certificates = Certificates(house.alarms, warn, utc_now, listener=tls, upstreams=house.bundles.look)
     loops.every(settings.watch_seconds, "certificates", certificates.watch)
+
+    def begun() -> None:
+        if worker is not None:
+            worker.serves(inside, server.stop)
+        started(server)
+
     gc.collect()
     gc.freeze()  # what was loaded stays: a collection never walks through the policy again
     gc.set_threshold(*_COLLECTED)
@@ -359,7 +387,7 @@ async def serve(house: House, *, started: Callable[[Server], None], tls: Listene
                 loops.every(settings.otlp_seconds, "telemetry", lambda: _push(telemetry))
             if settings.socket and not settings.database_url:
                 await stack.enter_async_context(local.listening(settings.home, local.operations(reading)))
-            await server.serve(started=lambda: started(server))
+            await server.serve(started=begun)
     finally:
         await loops.stop()
         try:

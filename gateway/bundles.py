@@ -12,15 +12,16 @@ from pathlib import Path
 from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, RecordPart
 from gateway import catalogue, policy
 from gateway.catalogue import Catalogue
-from gateway.corridor.inforce import InForce
+from gateway.corridor.inforce import Enter, InForce
 from gateway.corridor.lists import Lister
 from gateway.corridor.walk import Ruled
 from gateway.fields import shape_of
 from gateway.observe import Metrics, event
 from gateway.policy import Bundle, PolicyDecider
 from gateway.rooms import FactSource, Lens, Seals
+from gateway.siblings import ACTIVATE, RUN, Siblings
 from gateway.upstream import Adapter, AllowedHosts, AsgiApp, AsgiTransport, Asserting, Look, Places
-from gateway.words.errors import Misconfigured
+from gateway.words.errors import Code, Misconfigured, Unavailable
 from gateway.words.ids import new_id
 from gateway.words.resource import MAX_OPAQUE_BYTES
 
@@ -101,7 +102,10 @@ def look_at_upstreams(found: Catalogue, hosts: frozenset[str], environment: Mapp
 
 
 class Bundles:
-    """Keeps one bundle in force and watches its folder. The rooms that do not change with a bundle are given once."""
+    """Keeps one bundle in force and watches its folder. The rooms that do not change with a bundle are given once.
+
+    siblings: the workers beside this one, which look at the same folder; None where this process is alone.
+    """
 
     def __init__(
         self,
@@ -116,9 +120,12 @@ class Bundles:
         metrics: Metrics | None = None,
         asserting: Asserting | None = None,
         max_opaque_bytes: int = MAX_OPAQUE_BYTES,
+        siblings: Siblings | None = None,
     ) -> None:
         self._folder = folder
         self._max_opaque_bytes = max_opaque_bytes
+        self._siblings = siblings
+        self._unfit: object = None
         self._hosts = hosts
         self._embedded = embedded
         self._environment = environment
@@ -142,7 +149,46 @@ class Bundles:
     async def enter(self, held: InForce, ruled: Ruled, digest: str, before: str | None) -> None:
         """Puts a bundle in force by its entry. Raises Unavailable where that could not be recorded; `watch` then tries again."""
         self._unentered = ruled, digest
-        await held.activate(ruled, _event("bundle:activate", digest, before))
+        await held.activate(ruled, self._activation(digest, before))
+        # Else a sibling's came after it in the same moment, and was followed.
+        if held.now.decider is ruled.decider:
+            await self._took(ruled, digest)
+
+    async def follow(self, after: int, upto: int, enter: Enter) -> Ruled | None:
+        """Gives what a sibling put in force; fits `inforce.Follow`.
+
+        Where the folder was edited once more since, that edit is put in force instead. Raises Unavailable where the folder no longer
+        holds anything that loads: what the sibling has is not to be had here, and what was in force before no longer is.
+        """
+        if self._siblings is None:
+            return None
+        digest = await self._siblings.put_in_force(after, upto)
+        if digest is None or digest == self.digest:
+            return None
+        if self._unentered is None or self._unentered[1] != digest:
+            self._unentered = await self._found()
+        ruled, found = self._unentered
+        if found != digest:
+            await enter(ruled, self._activation(found, digest))
+        await self._took(ruled, found)
+        return ruled if found == digest else None
+
+    async def _found(self) -> tuple[Ruled, str]:
+        """Gives what lies in the folder now, in force or not. Raises Unavailable; a state that did not load is not read again."""
+        now = await asyncio.to_thread(_look, self._folder)
+        if now != self._unfit:
+            try:
+                loaded = await asyncio.to_thread(read, self._folder, self._hosts)
+                found = self._ruled(loaded), loaded.bundle.digest
+            except Misconfigured as error:
+                self._unfit, self.refused = now, error.problems
+                _tell(error.problems, self.digest)
+                raise Unavailable(Code.NOT_READY) from error
+            self._seen = now
+            return found
+        raise Unavailable(Code.NOT_READY)
+
+    async def _took(self, ruled: Ruled, digest: str) -> None:
         if isinstance(ruled.addresser, Catalogue):
             self.mounts = tuple(tuple(p.strip("/").split("/")) for p in ruled.addresser.prefixes)
         self._unentered = None
@@ -151,12 +197,29 @@ class Bundles:
         while len(self._places) > _KEPT:
             await self._places.pop(0).close()
 
+    async def _put(self, held: InForce, ruled: Ruled, digest: str) -> None:
+        """Puts it in force, unless a sibling is at it or did: one entry says it for all of them."""
+        if self._siblings is None:
+            await self.enter(held, ruled, digest, self.digest)
+            return
+        self._unentered = ruled, digest
+        async with self._siblings.alone("bundle") as mine:
+            if not mine:
+                return  # the next round finds it done, or does it
+            await held.catch_up()
+            if self._unentered is not None:
+                await self.enter(held, *self._unentered, self.digest)
+
+    def _activation(self, digest: str, before: str | None) -> AuditEvent:
+        ours = {} if self._siblings is None else {RUN: self._siblings.run}
+        return _event(ACTIVATE, digest, before, **ours)
+
     async def watch(self, held: InForce, log: Log) -> None:
         """Looks at the folder once; loads it when it changed. A refusal is an entry, and the running bundle goes on."""
         now = await asyncio.to_thread(_look, self._folder)
         if now == self._seen:
             if self._unentered is not None:
-                await self.enter(held, *self._unentered, self.digest)
+                await self._put(held, *self._unentered)
             return
         self._seen = now
         try:
@@ -176,7 +239,7 @@ class Bundles:
                 raise
             _tell(error.problems, self.digest)
             return
-        await self.enter(held, ruled, digest, self.digest)
+        await self._put(held, ruled, digest)
 
     async def look(self) -> Iterable[Look]:
         """Looks at the upstreams' certificate files; those of bundles that were in force before too, whose requests may still run."""
@@ -216,16 +279,16 @@ def _tell(problems: tuple[str, ...], kept: str) -> None:
     event("bundle-kept", logging.WARNING, bundle=kept)
 
 
-def _event(action: str, digest: str, before: str | None, **said: int) -> AuditEvent:
+def _event(action: str, digest: str, before: str | None, **said: int | str) -> AuditEvent:
     verdict = {
-        "allowed": action == "bundle:activate",
+        "allowed": action == ACTIVATE,
         "reason": action,
         "by": "process",
         "rule": None,
         "bundle": digest,
     }
     return AuditEvent(
-        kind=Kind.CHANGE if action == "bundle:activate" else Kind.NOTE,
+        kind=Kind.CHANGE if action == ACTIVATE else Kind.NOTE,
         request=new_id("req"),
         principal=SYSTEM,
         action=action,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 import orjson
@@ -26,11 +26,12 @@ from gateway import __version__, settings_page
 from gateway.keys import AssertionKey, Keyring, create_key_file, from_file
 from gateway.machine import make_home
 from gateway.observe import configure
-from gateway.settings import CONFIG, Settings, given, read, table
+from gateway.settings import CONFIG, MOST_WORKERS, Settings, given, read, table
 from gateway.stores import LOG_FILE, prepare_stores
 from gateway.text import Language, place, text
 from gateway.words.errors import GatehouseError, Misconfigured
 
+T = TypeVar("T")
 FOUND_WANTING, NOT_DONE = 1, 2
 # What a start loads stays; looking through it for garbage every 700 objects took a tenth of the start. `serve` sets its own.
 _WHILE_LOADING = 100_000
@@ -97,11 +98,14 @@ def as_json(value: Any) -> None:
     click.echo(orjson.dumps(value).decode())
 
 
-def running(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Runs a command's coroutine on uvloop where it is there. A signal before it serves ends it with 128 and its number."""
+def running(work: Callable[[], Coroutine[Any, Any, T]], *, told: bool = True) -> T:
+    """Gives what a command's coroutine gives, on uvloop where it is there. A signal before it serves ends it with 128 and its number.
+
+    told: and says so; a worker leaves that to its parent.
+    """
     taken = [signal.SIGINT]
 
-    async def interruptible() -> None:
+    async def interruptible() -> T:
         # As the loop takes Ctrl-C: the work is cancelled and closes what it opened. Serving sets handlers of its own.
         as_keyboard = signal.getsignal(signal.SIGINT)
 
@@ -113,22 +117,22 @@ def running(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, ended)
-        await work()
+        return await work()
 
     try:
-        _on_a_loop(interruptible())
+        return _on_a_loop(interruptible())
     except KeyboardInterrupt:
-        click.echo(text("cli.ended", language()), err=True)
+        if told:
+            click.echo(text("cli.ended", language()), err=True)
         raise click.exceptions.Exit(128 + taken[0]) from None
 
 
-def _on_a_loop(work: Coroutine[Any, Any, None]) -> None:
+def _on_a_loop(work: Coroutine[Any, Any, T]) -> T:
     try:
         import uvloop  # noqa: PLC0415 - the one optional accelerator; absent on some machines
     except ImportError:
-        asyncio.run(work)
-        return
-    uvloop.run(work)
+        return asyncio.run(work)
+    return uvloop.run(work)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -147,12 +151,47 @@ def group(config: Path | None) -> None:
 
 
 @group.command()
-def run() -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(1, MOST_WORKERS),
+    help="How many processes serve on the one port, on PostgreSQL; without it, what GATEHOUSE_WORKERS says.",
+)
+@click.option("--worker", hidden=True)
+def run(workers: int | None, worker: str | None) -> None:
     """Serve. Refuses to start, saying why, where anything that it promises cannot be kept."""
+    if worker is not None:
+        _run_worker(worker)
+        return
+    configure()
+    chosen = settings()
+    count = workers or chosen.workers
+    if count > 1:
+        _run_workers(chosen, count)
+        return
     from gateway.serving import serve_forever  # noqa: PLC0415 - other commands start without loading the whole house
 
-    configure()
-    running(lambda: serve_forever(settings()))
+    running(lambda: serve_forever(chosen))
+
+
+def _run_workers(chosen: Settings, count: int) -> None:
+    if not chosen.database_url:
+        raise Misconfigured(text("cli.workers.need-postgres", language()))
+    from gateway.supervising import Ending, supervise  # noqa: PLC0415 - as in run; a parent loads no house at all
+
+    ending = running(lambda: supervise(chosen, count))
+    if ending is Ending.GAVE_UP:
+        click.echo(text("cli.workers.gave-up", language()), err=True)
+    if ending is not Ending.STOPPED:
+        raise click.exceptions.Exit(NOT_DONE)
+
+
+def _run_worker(handed: str) -> None:
+    from gateway.serving import serve_worker  # noqa: PLC0415 - as in run
+    from gateway.worker import Handed, Worker  # noqa: PLC0415 - as in run
+
+    worker = Worker(Handed.read(handed))
+    configure(worker=worker.number)
+    running(lambda: serve_worker(settings(), worker), told=False)
 
 
 @group.command()

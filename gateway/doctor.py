@@ -23,7 +23,7 @@ from gateway.local import SOCKET
 from gateway.observe import can_collect, keep_memory_private
 from gateway.settings import Settings
 from gateway.store import OwnerLock, try_folder
-from gateway.stores import OWNER_LOCK, inspect_stores, refuse_open_home
+from gateway.stores import OWNER_LOCK, WORKERS_LOCK, inspect_stores, refuse_open_home
 from gateway.text import Language, text
 from gateway.words.errors import Misconfigured, Unavailable
 
@@ -95,6 +95,8 @@ def _checks(settings: Settings, environment: Mapping[str, str], say: Say) -> Ite
             say("doctor.issuers"),
             lambda: look_at_issuers(read_issuers(path, settings.audience), fetch, ours),
         )
+    if settings.workers > 1:
+        yield say("doctor.workers"), lambda: _workers(settings, say)
     yield say("doctor.address"), lambda: check_address(settings)
     if settings.tls_certificate_file or settings.tls_key_file or settings.client_certificates_file:
         yield say("doctor.certificate"), lambda: _certificate(settings, say)
@@ -158,6 +160,11 @@ def _stores(settings: Settings) -> None:
     machine.clock_after(datetime.now(UTC), head.time if head else "", settings.clock_back_seconds)
 
 
+def _workers(settings: Settings, say: Say) -> None:
+    if not settings.database_url:
+        raise Misconfigured(say("cli.workers.need-postgres"))
+
+
 def _socket(settings: Settings, say: Say) -> None:
     if len(str(Path(settings.home / SOCKET)).encode()) > MOST_OF_A_SOCKET:
         raise Misconfigured(say("doctor.long-path"))
@@ -167,6 +174,6 @@ def _port(home: Path, host: str, port: int, setting: str, say: Say) -> None:
     try:
         probe(host, port)
     except Misconfigured as error:
-        if OwnerLock.holder(home / OWNER_LOCK) is not None:
+        if any(OwnerLock.holder(home / name) is not None for name in (OWNER_LOCK, WORKERS_LOCK)):
             return  # the gateway of this home, which is where it belongs
         raise Misconfigured(say("doctor.port-taken", host=host, port=port, setting=setting)) from error

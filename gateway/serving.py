@@ -24,12 +24,13 @@ from gateway.settings import PREFIX, Settings
 from gateway.stores import any_store, refuse_open_home
 from gateway.text import place
 from gateway.words.errors import Misconfigured
+from gateway.worker import Worker
 
 Say = Callable[..., None]
 
 
-async def serve_forever(settings: Settings) -> None:
-    """Serves with what is configured; makes nothing that an operator should have made.
+async def serve_forever(settings: Settings, worker: Worker | None = None) -> None:
+    """Serves with what is configured; makes nothing that an operator should have made. worker: as `app.serve` takes it.
 
     Raises Misconfigured, and nothing has listened: what open_house raises, and off this machine where it would serve in clear or
     take a credential of the demonstration.
@@ -40,10 +41,17 @@ async def serve_forever(settings: Settings) -> None:
         raise _no_keys(settings)
     check_address(settings)
     tls = listener_tls(settings, utc_now)
-    _probe(settings)
-    async with open_house(settings) as house:
+    _probe(settings, worker is None)
+    run = None if worker is None else worker.run
+    async with open_house(settings, run=run) as house:
         check_credentials(settings, await house.stores.state.scan(all_keys), utc_now())
-        await serve(house, started=lambda _: None, tls=tls)
+        await serve(house, started=lambda _: None, tls=tls, worker=worker)
+
+
+async def serve_worker(settings: Settings, worker: Worker) -> None:
+    """Serves as one of several, until its parent says so or is gone. Raises what serve_forever does."""
+    async with worker.attending():
+        await serve_forever(settings, worker)
 
 
 async def serve_demo(settings: Settings, say: Say, customers: int = demo.MOST) -> None:
@@ -69,10 +77,12 @@ async def serve_demo(settings: Settings, say: Say, customers: int = demo.MOST) -
         )
 
 
-def _probe(settings: Settings) -> None:
-    """Looks at what would refuse a start after its long work. Raises Misconfigured."""
+def _probe(settings: Settings, ports: bool = True) -> None:
+    """Looks at what would refuse a start after its long work. ports: not where a parent has them. Raises Misconfigured."""
     if settings.otlp_endpoint:
         can_collect()
+    if not ports:
+        return
     probe(settings.host, settings.port)
     if settings.admin_port is not None:
         probe(settings.admin_host, settings.admin_port, "GATEHOUSE_ADMIN_PORT")

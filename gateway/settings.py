@@ -26,6 +26,8 @@ CONFIG = "GATEHOUSE_CONFIG"
 """Names the settings file. Not in the table: it says where the table's values are read from. Empty: none is read."""
 DEFAULT = "default"
 """The origin of what nobody set."""
+MOST_WORKERS = 64
+"""Far more than one log's head row keeps busy."""
 # Read by tests, campaigns and benchmarks, not by the product; allowed to stand in the environment.
 NOT_OURS = frozenset({"PROOF", "BENCH", "TEST_SEED"})
 
@@ -155,6 +157,16 @@ def _count(text: str) -> int:
     number = int(text)
     if number <= 0:
         raise ValueError("a count is a whole number above 0")
+    return number
+
+
+@_takes(f"whole, 1 to {MOST_WORKERS}")
+def _workers(text: str) -> int:
+    number = 0
+    with suppress(ValueError):  # its text would repeat the value
+        number = int(text)
+    if not 1 <= number <= MOST_WORKERS:
+        raise ValueError(f"workers are a whole number from 1 to {MOST_WORKERS}")
     return number
 
 
@@ -313,6 +325,12 @@ class Settings:
         "gatehouse",
         _text,
         "What `iss` says in the signed header that upstreams get which the catalogue gives one: this installation's name.",
+    )
+    workers: int = _setting(
+        "1",
+        _workers,
+        "How many processes `gatehouse run` serves with on the one port; more than one needs PostgreSQL. `run --workers` wins over it.",
+        "processes",
     )
     socket: bool = _setting(
         "on", _switch, "Whether commands may talk to the running process over a socket (0600)."

@@ -30,6 +30,8 @@ BEGINNING = "beginning"
 """Lies in the home folder from the first moment of the first start until all three stores are there, so that a kill in between
 is a beginning that goes on and not a loss."""
 OWNER_LOCK = "owner.lock"
+WORKERS_LOCK = "workers.lock"
+"""Held while a parent of workers runs: by it `gatehouse doctor` knows whose port it finds taken. Nothing else hangs on it."""
 LOG_FILE, STATE_FILE, RECORDS_FILE = "audit.sqlite", "state.sqlite", "records.sqlite"
 
 

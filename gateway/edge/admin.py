@@ -7,7 +7,7 @@ port never answers `/metrics`. Its own requests are not counted: a scrape is nob
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ import orjson
 
 from gateway.edge.answer import Answer, answered
 from gateway.edge.asgi import Receive, Scope, Send, send_answer
-from gateway.observe import MEDIA_TYPE, Metrics, event, place_of, render
+from gateway.observe import MEDIA_TYPE, Series, event, place_of, render
 from gateway.text import Language
 from gateway.text.problems import problem
 from gateway.wire.target import Target
@@ -24,7 +24,17 @@ from gateway.words.ids import new_id
 
 Standing = Callable[[], Awaitable[tuple[bool, Mapping[str, Any]]]]
 """Gives whether everything that serving needs is there, and the document that says it piece by piece."""
+Collected = Callable[[], Awaitable[Sequence[Series]]]
+"""Gives every instrument as it stands now."""
 _METHODS: Final = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What there is to see of a process, or of several that serve as one."""
+
+    collected: Collected
+    standing: Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +49,8 @@ class _Said:
 class Admin:
     """The ASGI callable of the admin listener, behind the same protocol as every listener."""
 
-    def __init__(self, metrics: Metrics, standing: Standing) -> None:
-        self._metrics = metrics
-        self._standing = standing
+    def __init__(self, inside: Inside) -> None:
+        self._inside = inside
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP request, or the server's start and stop."""
@@ -70,10 +79,10 @@ class Admin:
         if target.query:
             raise Refused(Code.PARAMETER_UNKNOWN)
         if target.path == "/metrics":
-            return _Said(200, (("content-type", MEDIA_TYPE),), render(self._metrics.collect()))
+            return _Said(200, (("content-type", MEDIA_TYPE),), render(await self._inside.collected()))
         if target.path == "/healthz":
             return _json(200, {"alive": True})
-        ready, document = await self._standing()
+        ready, document = await self._inside.standing()
         return _json(200 if ready else 503, document)
 
 

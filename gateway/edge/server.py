@@ -37,7 +37,7 @@ _NOT_STARTED = 3  # as uvicorn says it
 class Listener:
     """One address and the application that answers there. Port 0 takes a free one.
 
-    tls: None where it speaks plain HTTP. setting: what an operator would change.
+    tls: None where it speaks plain HTTP. setting: what an operator would change. bound: the socket where a parent took the address.
     """
 
     host: str
@@ -45,6 +45,7 @@ class Listener:
     app: App
     tls: ListenerTls | None = None
     setting: str = "GATEHOUSE_PORT"
+    bound: socket.socket | None = None
 
 
 class _Uvicorn(uvicorn.Server):
@@ -90,7 +91,8 @@ class _Secure(_Uvicorn):
             return self._protocol(self.config, self.server_state, self.lifespan.state)
 
         done = cast(set[EdgeProtocol], self.server_state.connections)
-        acceptors = [Acceptor(bound, tls, made, self._rules, done) for bound in sockets or ()]
+        shared = self._listener.bound is not None
+        acceptors = [Acceptor(bound, tls, made, self._rules, done, shared=shared) for bound in sockets or ()]
         self.servers = cast(list[asyncio.base_events.Server], acceptors)  # `close` and `wait_closed` are all
         self.started = True
 
@@ -99,6 +101,7 @@ class Server:
     """Serves the listeners until it is stopped. `addresses` are known once it is made: binding happens here, or nothing starts.
 
     settled: awaited after the last connection closed, so that what the corridor began is finished and recorded.
+    part: it is a part of something that takes the process's signals itself and tells of its stop.
     Raises Misconfigured where an address cannot be bound.
     """
 
@@ -109,12 +112,15 @@ class Server:
         limits: Limits = DEFAULT_LIMITS,
         refused: Callable[[Code], None] = lambda _: None,
         settled: Callable[[], Awaitable[None]] | None = None,
+        part: bool = False,
     ) -> None:
         self._settled = settled
+        self._part = part
         self._sockets: list[socket.socket] = []
         try:
             for listener in listeners:
-                self._sockets.append(_bind(listener.host, listener.port, listener.setting))
+                self._sockets.append(listener.bound or bind(listener.host, listener.port, listener.setting))
+                _listen(self._sockets[-1], listener.setting)
         except Misconfigured:
             self.close()
             raise
@@ -126,12 +132,13 @@ class Server:
         return tuple((name[0], name[1]) for name in (bound.getsockname() for bound in self._sockets))
 
     async def serve(self, *, started: Callable[[], None] = lambda: None) -> None:
-        """Runs until `stop` or, on the main thread, SIGINT, SIGTERM or SIGHUP. Returns after a graceful stop; calls `started` once.
+        """Runs until `stop` or, on the main thread, SIGINT, SIGTERM or SIGHUP (a part: until `stop`). Returns after a graceful stop;
+        calls `started` once.
 
         A second signal ends the process at once with 128 and its number (130, 143), as a shell says of a process that it ended.
         """
         loop = asyncio.get_running_loop()
-        with _signals(loop, self.stop):
+        with contextlib.nullcontext() if self._part else stopping_signals(loop, self.stop):
             tasks = [
                 asyncio.ensure_future(server.serve(sockets=[bound]))
                 for server, bound in zip(self._servers, self._sockets, strict=True)
@@ -145,11 +152,12 @@ class Server:
                 if self._settled is not None:
                     await self._settled()
                 self.close()
-                event("stopped")
+                if not self._part:
+                    event("stopped")
 
     def stop(self) -> None:
         """Asks every listener to take no new connection, finish what is under way and end."""
-        if not all(server.should_exit for server in self._servers):
+        if not self._part and not all(server.should_exit for server in self._servers):
             event("stopping")
         for server in self._servers:
             server.should_exit = True
@@ -180,24 +188,42 @@ def _server(listener: Listener, limits: Limits, refused: Callable[[Code], None])
 
 def probe(host: str, port: int, setting: str = "GATEHOUSE_PORT") -> None:
     """Raises Misconfigured where that address could not be bound now. Nothing stays bound: a start asks before its long work."""
-    _bind(host, port, setting).close()
+    with bind(host, port, setting) as bound:
+        _listen(bound, setting)
 
 
-def _bind(host: str, port: int, setting: str) -> socket.socket:
+def bind(host: str, port: int, setting: str) -> socket.socket:
+    """Gives a socket that has that address and takes no connection yet: until it is listened on, whoever connects is refused.
+
+    Raises Misconfigured.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
-        bound.listen(_BACKLOG)
     except OSError as error:
         bound.close()
-        raise Misconfigured(
-            f"cannot listen on {host}:{port} ({error.strerror}): "
-            f"stop what uses port {port}, or set {setting} to another"
-        ) from error
+        raise _taken(host, port, setting, error) from error
     bound.setblocking(False)
     return bound
+
+
+def _listen(bound: socket.socket, setting: str) -> None:
+    """Takes connections from here on. Two that are bound can both be there; that one of them listens already shows only now."""
+    try:
+        bound.listen(_BACKLOG)
+    except OSError as error:
+        host, port = bound.getsockname()[:2]
+        bound.close()
+        raise _taken(host, port, setting, error) from error
+
+
+def _taken(host: str, port: int, setting: str, error: OSError) -> Misconfigured:
+    return Misconfigured(
+        f"cannot listen on {host}:{port} ({error.strerror}): "
+        f"stop what uses port {port}, or set {setting} to another"
+    )
 
 
 def _config(listener: Listener, limits: Limits, protocol: type[asyncio.Protocol]) -> uvicorn.Config:
@@ -226,15 +252,25 @@ def _stops() -> tuple[signal.Signals, ...]:
 
 
 @contextlib.contextmanager
-def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterator[None]:
+def stopping_signals(
+    loop: asyncio.AbstractEventLoop,
+    stop: Callable[[], None],
+    at_once: Callable[[], None] = lambda: None,
+) -> Iterator[None]:
+    """While inside, the first SIGINT, SIGTERM or SIGHUP calls `stop`; a second one calls `at_once` and ends the process."""
     taken: list[signal.Signals] = []
+
+    def second(number: int, _frame: FrameType | None) -> None:
+        """Somebody will not wait. Like a kill: what was begun and not recorded is settled at the next start."""
+        at_once()
+        os._exit(128 + number)
 
     def first() -> None:
         # From now on a signal ends the process at once, whatever the loop is busy with; its default would do nothing to a
         # container's first process.
         for number in taken:
             loop.remove_signal_handler(number)
-            signal.signal(number, _end_at_once)
+            signal.signal(number, second)
         stop()
 
     for number in _stops():
@@ -247,8 +283,3 @@ def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Itera
     finally:
         for number in taken:
             loop.remove_signal_handler(number)
-
-
-def _end_at_once(number: int, _frame: FrameType | None) -> None:
-    """A second signal: somebody will not wait. Like a kill: what was begun and not recorded is settled at the next start."""
-    os._exit(128 + number)

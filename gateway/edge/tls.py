@@ -139,6 +139,7 @@ class Acceptor:
     """Accepts a listener's connections and shakes hands. Fits what uvicorn asks of a server: `close`, `wait_closed`.
 
     protocol: makes HTTP's protocol; it is told of a connection once its handshake is done. done: the connections that are HTTP's.
+    shared: other processes accept on this socket too: one at a time, so that whoever is free takes the next.
     Promises: a handshake ends within `header_seconds` or the connection does; those that shake hands and those that are done are
     together never more than `max_connections`: for one more the longest handshake ends, or a connection that only waits.
     """
@@ -150,8 +151,11 @@ class Acceptor:
         protocol: Callable[[], asyncio.Protocol],
         rules: Rules,
         done: Collection[Watched],
+        *,
+        shared: bool = False,
     ) -> None:
         self._bound = bound
+        self._at_once = 1 if shared else _AT_ONCE
         self._tls = tls
         self._protocol = protocol
         self._rules = rules
@@ -176,7 +180,7 @@ class Acceptor:
         await asyncio.gather(*self._shaking, return_exceptions=True)
 
     def _accept(self) -> None:
-        for _ in range(_AT_ONCE):
+        for _ in range(self._at_once):
             try:
                 accepted, _address = self._bound.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):

@@ -84,6 +84,7 @@ class Persons:
             issuer.issuer: self._source(number, issuer, fetch) for number, issuer in enumerate(issuers, 1)
         }
         self._remembered: OrderedDict[tuple[bytes, str], Proven] = OrderedDict()
+        self._forged: OrderedDict[bytes, None] = OrderedDict()
         self._forgotten = 0
 
     def _source(self, number: int, issuer: Issuer, fetch: Fetch | None) -> KeySource:
@@ -133,8 +134,9 @@ class Persons:
         await asyncio.gather(*(address.keep_fresh(now) for address in self._addresses))
 
     def forget(self) -> None:
-        """Drops all remembered tokens: each is verified again."""
+        """Drops all remembered tokens, good ones and forged ones: each is verified again."""
         self._remembered.clear()
+        self._forged.clear()
         self._forgotten += 1
 
     @property
@@ -149,14 +151,25 @@ class Persons:
 
     async def prove(self, token: str, application: str, now: datetime) -> Proven:
         """Gives the person whom the token names. Raises Unproven."""
-        mark = (hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest(), application)
+        digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+        mark = (digest, application)
         seconds = now.timestamp()
         known = self._remembered.get(mark)
         if known is not None and seconds < known.until:
             self._remembered.move_to_end(mark)
             return known
+        if digest in self._forged:
+            raise Unproven(Stranger.SIGNATURE_WRONG)
         forgotten = self._forgotten
-        proven = await self._verify(token, application, now)
+        try:
+            proven = await self._verify(token, application, now)
+        except Unproven as error:
+            if error.reason is Stranger.SIGNATURE_WRONG and forgotten == self._forgotten:
+                # Under these keys it will never be right, and to find that out costs more than all else about a refusal.
+                self._forged[digest] = None
+                if len(self._forged) > MAX_REMEMBERED:
+                    self._forged.popitem(last=False)
+            raise
         if forgotten != self._forgotten:
             # Keys changed while this one was verified, maybe by a key that is gone: the next time it is looked at again.
             return proven

@@ -16,7 +16,8 @@ from gateway.observe.instruments import (
 )
 from gateway.observe.logs import configure, event, place_of
 from gateway.observe.memory import keep_memory_private
-from gateway.observe.metrics import Metrics
+from gateway.observe.metrics import Metrics, Series
+from gateway.observe.several import joined, packed, unpacked
 from gateway.observe.tracing import Kind as SpanKind
 from gateway.observe.tracing import Span, Spans, Traced, Tracer, end, here, lines_of
 
@@ -32,6 +33,7 @@ __all__ = [
     "Metrics",
     "Outcome",
     "RecentAlarm",
+    "Series",
     "Shown",
     "Span",
     "SpanKind",
@@ -47,9 +49,12 @@ __all__ = [
     "end",
     "event",
     "here",
+    "joined",
     "keep_memory_private",
     "lines_of",
+    "packed",
     "place_of",
     "prometheus_name",
     "render",
+    "unpacked",
 ]

@@ -39,6 +39,7 @@ class Level(StrEnum):
     INTENTS_OLDEST = "gatehouse.intents.oldest"
     LOG_WAITING = "gatehouse.log.waiting"
     BUNDLE_REFUSED = "gatehouse.bundle.refused"
+    WORKERS_MISSING = "gatehouse.workers.missing"
 
 
 class Spread(StrEnum):
@@ -172,6 +173,9 @@ TABLE: Final[Mapping[Count | Level | Spread, Instrument]] = {
     Level.INTENTS_OLDEST: Instrument("Age of the oldest change whose outcome is not recorded.", unit="s"),
     Level.LOG_WAITING: Instrument("Entries waiting for the log's writer, or being written."),
     Level.BUNDLE_REFUSED: Instrument("1 while the policy folder holds an edit that was refused, else 0."),
+    Level.WORKERS_MISSING: Instrument(
+        "Workers that do not serve, of those that `run --workers` was asked for."
+    ),
     Spread.ANSWER: Instrument(
         "Time from a request's head to its answer, by class of status.",
         "outcome",

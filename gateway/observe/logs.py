@@ -50,6 +50,7 @@ _FIELDS: Final[Mapping[str, re.Pattern[str]]] = {
     "seconds": _WORD,
     "seq": _WORD,
     "fence": _WORD,
+    "worker": _WORD,
 }
 _UNFIT: Final = "unfit"
 _SILENT: Final = ("casbin", "casbin.enforcer", "casbin.policy", "casbin.role", "uvicorn.access")
@@ -102,7 +103,14 @@ def _short(filename: str) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """One record → one line of JSON. Knows our own fields and nothing of anybody's message or arguments."""
+    """One record → one line of JSON. Knows our own fields and nothing of anybody's message or arguments.
+
+    worker: this process's number, where it is one of several.
+    """
+
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._worker = worker
 
     def format(self, record: logging.LogRecord) -> str:
         """Gives the line, without its line end."""
@@ -110,6 +118,8 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
             "level": record.levelname.lower(),
         }
+        if self._worker is not None:
+            line["worker"] = self._worker
         if (traced := here.get()) is not None:
             line |= {"trace": traced.id, "request": traced.request}
         fields = getattr(record, _ATTRIBUTE, None)
@@ -135,14 +145,16 @@ def _never(_: logging.LogRecord) -> bool:
     return False
 
 
-def configure(level: int = logging.INFO, stream: TextIO | None = None) -> Callable[[], None]:
-    """Makes every log line of this process, and every uncaught exception, pass through the formatter above.
+def configure(
+    level: int = logging.INFO, stream: TextIO | None = None, *, worker: int | None = None
+) -> Callable[[], None]:
+    """Makes every log line of this process, and every uncaught exception, pass through the formatter above. worker: as there.
 
     Called once by app.py and cli.py, before anything else is built. pycasbin logs each request tuple and sets its own handlers
     up when asked to; a filter on its loggers survives that, a level does not. Gives a function that puts everything back.
     """
     handler = _Handler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(JsonFormatter(worker))
     root = logging.getLogger()
     before = (root.handlers[:], root.level, sys.excepthook, threading.excepthook, sys.unraisablehook)
     root.handlers[:] = [handler]

@@ -57,6 +57,7 @@ class AlarmKind(StrEnum):
     CERTIFICATE_REFUSED = "certificate-refused"  # changed files cannot be used; what was in use stays
     ISSUER_SILENT = "issuer-silent"  # a persons' issuer does not answer with its keys
     INTENT_STUCK = "intent-stuck"  # nothing here can tell what became of a change: a person must look
+    WORKER_ENDED = "worker-ended"  # one of several processes ended that nobody asked to; another is started
 
 
 @dataclass(frozen=True, slots=True)

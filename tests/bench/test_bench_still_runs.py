@@ -25,6 +25,16 @@ def test_the_load_asks_as_often_as_it_was_told_and_counts_what_came_back() -> No
         assert (said["answers"], said["statuses"]) == (40, {"404": 40})
 
 
+def test_a_flood_asks_as_often_as_it_was_told_whatever_the_answers_take() -> None:
+    with serving([sys.executable, "-m", "bench.upstream"], cores=set(CORES)) as upstream:
+        requests = [["/nothing/there", {}], ["/nor/there", {"x-one": "1"}]]
+        question = {"port": upstream.port, "requests": requests, "connections": 3}
+        said = asked("bench.paced", {**question, "rate": 100, "seconds": 0.5})
+    assert said["statuses"] == {"404": 50}
+    assert said["seconds"] >= 0.45
+    assert said["p50_ms"] <= said["p99_ms"]
+
+
 def test_appends_are_measured_and_all_of_them_stand_in_the_log(tmp_path: Path) -> None:
     found = asked("bench.appends", {"place": str(tmp_path / "log.sqlite"), "waiters": 8, "events": 100})
     assert found["per_second"] > 0

@@ -225,3 +225,20 @@ def test_a_policy_that_is_larger_than_asked_is_not_cut() -> None:
 
 def test_the_hand_made_stack_gets_as_many_rules() -> None:
     assert rules_of(handmade_rules(RULES)) == RULES
+
+
+def test_workers_and_strangers_are_ratios_of_one_round_too() -> None:
+    found = result({})
+    found["workers"] = {"figures": {1: [round_of(100), round_of(50)], 2: [round_of(150), round_of(100)]}}
+    floods = {
+        "no flood": 1.0,
+        "plain refusals": 2.0,
+        "no credential": 3.0,
+        "a wrong key": 4.0,
+        "a badly signed person": 5.0,
+    }
+    found["strangers"] = {"figures": {name: [{"p99_ms": p99}] for name, p99 in floods.items()}}
+    for read in (found, orjson.loads(orjson.dumps(found, option=orjson.OPT_NON_STR_KEYS))):
+        assert row(read, "one worker", "requests/s of two").values == pytest.approx((1.5, 2.0))
+        said = [(r.values, r.verdict) for r in rows(read) if r.goal.beside == "plain refusals"]
+        assert said == [((1.5,), "yes"), ((2.0,), "yes"), ((2.5,), "no")]

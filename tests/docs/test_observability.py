@@ -31,8 +31,8 @@ for _name, _instrument in TABLE.items():
         SERIES[prometheus_name(_name) + _suffix] = (_instrument.label, _words)
 _SELECTOR = re.compile(r"([a-z_]+)(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'([a-z]+)(=~|!~|!=|=)"([^"]*)"')
-# Given by Prometheus itself, or by the dashboard's own variable.
-_NOT_OURS = frozenset({"le", "instance", "job"})
+# Given by Prometheus itself, by the dashboard's own variable, or by a parent of several processes.
+_NOT_OURS = frozenset({"le", "instance", "job", "worker"})
 
 
 def expressions() -> Iterator[tuple[str, str]]:

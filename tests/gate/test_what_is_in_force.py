@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from audit import AuditEvent, Kind
-from gateway.corridor.inforce import InForce
+from gateway.corridor.inforce import Enter, InForce
 from gateway.corridor.walk import Ruled
 from gateway.words.errors import Code, Unavailable
 from tests.gate.house import House, build
 
+ROOMS = [object()] * 4
 CHANGE = AuditEvent(Kind.CHANGE, "req_x", {"application": "system:test"}, "bundle:activate")
 
 
@@ -87,4 +88,55 @@ async def test_a_bundle_and_its_fence_come_together(house: House) -> None:
     receipt = await held.activate(new, CHANGE)
     assert held.now.fence == receipt.fence == 1
     assert held.now.decider is new.decider
+    await house.close()
+
+
+class Following:
+    """What another process puts in force, and what was asked for it."""
+
+    def __init__(self, ruled: Ruled | None = None) -> None:
+        self.ruled = ruled
+        self.asked: list[tuple[int, int]] = []
+        self.away = False
+
+    async def __call__(self, after: int, upto: int, enter: Enter) -> Ruled | None:
+        self.asked.append((after, upto))
+        if self.away:
+            raise Unavailable(Code.NOT_READY)
+        return self.ruled
+
+
+async def test_what_another_puts_in_force_is_taken_before_the_fence_that_it_raised(house: House) -> None:
+    new, reading = Ruled(0, *ROOMS), Reading()  # type: ignore[arg-type]  # which rooms is not looked at
+    following = Following(new)
+    held = InForce(house.log, reading, house.keys.now, following)
+    receipt = await house.log.append(CHANGE, raises_fence=True)
+    following.away = True
+    with pytest.raises(Unavailable):
+        await held.refresh()
+    assert (held.now.fence, held.now.decider) == (
+        0,
+        house.keys.now.decider,
+    )  # refused as stale until it can be had
+    following.away = False
+    await held.refresh()
+    assert (held.now.fence, held.now.decider) == (receipt.fence, new.decider)
+    assert following.asked == [(0, receipt.seq)] * 2
+    await house.close()
+
+
+async def test_each_entry_is_looked_at_once_and_none_while_the_fence_stands(house: House) -> None:
+    following = Following()
+    held = InForce(house.log, Reading(), house.keys.now, following)
+    first = await held.activate(Ruled(0, *ROOMS), CHANGE)  # type: ignore[arg-type]  # as above
+    assert following.asked == []  # what others entered before it is over
+    note = AuditEvent(Kind.NOTE, "req_x", {"application": "system:test"}, "test:note")
+    for _ in range(3):
+        last = await house.log.append(note)
+        await held.catch_up()
+    assert following.asked == []
+    raised = await house.log.append(CHANGE, raises_fence=True)
+    await held.catch_up()
+    assert following.asked == [(last.seq, raised.seq)]
+    assert first.seq < last.seq
     await house.close()

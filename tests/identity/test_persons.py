@@ -17,6 +17,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from gateway.identity import Identity
+from gateway.identity import persons as persons_page
 from gateway.identity.demo import ISSUER
 from gateway.identity.issuers import Issuer
 from gateway.identity.persons import Persons
@@ -373,3 +374,41 @@ async def test_counts_that_could_not_be_recorded_are_in_the_next_summary(house: 
     assert identity.strangers.take() == {}
     identity.strangers.give_back(taken)
     assert identity.strangers.take() == {"token-malformed": 2}
+
+
+async def test_a_forged_token_is_verified_once_and_again_when_keys_change(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified = []
+    signed = persons_page._signed
+
+    def counted(*given: Any) -> bool:
+        verified.append(given)
+        return signed(*given)
+
+    monkeypatch.setattr(persons_page, "_signed", counted)
+    persons = Persons((issuer,), None)
+    persons.take(persons.read())
+    forged = token(key=KEYS["other"])  # by a key of somebody else's under a name that is known
+    for application in ("app:desk", "app:other", "app:desk"):
+        with pytest.raises(Unproven) as refusal:
+            await persons.prove(forged, application, NOW)
+        assert refusal.value.reason == "signature-wrong"
+    assert len(verified) == 1
+    assert isinstance(issuer.jwks, Path)
+    good = {**KEYS["other"].as_dict(private=False), "kid": "ed"}
+    issuer.jwks.write_text(json.dumps({"keys": [good]}))
+    persons.take(persons.read())
+    assert (await persons.prove(forged, "app:desk", NOW)).party.id.endswith("#li.wei")
+
+
+async def test_forged_tokens_that_are_remembered_are_bounded(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(persons_page, "MAX_REMEMBERED", 3)
+    persons = Persons((issuer,), None)
+    persons.take(persons.read())
+    for number in range(8):
+        with pytest.raises(Unproven):
+            await persons.prove(token(without(jti=str(number)), key=KEYS["other"]), "app:desk", NOW)
+    assert len(persons._forged) == 3

@@ -190,3 +190,15 @@ def test_configuring_can_be_taken_back() -> None:
     before = (sys.excepthook, threading.excepthook, sys.unraisablehook, logging.getLogger().handlers[:])
     configure(logging.INFO, io.StringIO())()
     assert before == (sys.excepthook, threading.excepthook, sys.unraisablehook, logging.getLogger().handlers)
+
+
+def test_a_worker_says_its_number_on_each_of_its_lines() -> None:
+    written = io.StringIO()
+    restore = configure(logging.INFO, written, worker=3)
+    try:
+        event("stopping")
+        logging.getLogger("somebody").warning("said")
+    finally:
+        restore()
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [(line["event"], line["worker"]) for line in lines] == [("stopping", 3), ("library", 3)]

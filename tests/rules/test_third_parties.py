@@ -80,6 +80,7 @@ def test_settings_stop_at_the_root() -> None:
         "bundles",
         "stores",
         "serving",
+        "supervising",
         "demo",
         "doctor",
         "exposure",
