@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from gateway.identity import ApiKey, Identity, insert_key, keyed_hash, keytext
 from gateway.identity.store import confirm_key
@@ -31,7 +32,7 @@ from tests.campaign.secrecy.timing import THRESHOLD, Pair, told_apart
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 KEYRING = Keyring(Material(b"r" * 32, (Kek(1, "", b"k" * 32),), "test"))
-KEYS = 256
+KEYS = count(16, 256)
 PAIRS = 100_000
 OURS = ("gateway/identity/", "gateway/keys/", Path(__file__).name)  # what is planted stands here
 
@@ -78,13 +79,18 @@ async def door(folder: Path, hashing: Any = None) -> Door:
         await migrate(store, Tree.of("state"))
         hashing = hashing or keyed_hash(KEYRING)
         keys = tuple(Issued(new_id("key"), dice(f"key {n}").randbytes(32)) for n in range(KEYS))
-        for number, key in enumerate(keys):
-            _, text = keytext.write(key.id, key.secret)
-            row = ApiKey(
-                id=key.id, digest=hashing(text.id, text.secret), application="app:desk", roles=frozenset(),
-                purposes=frozenset({"service"}), created=NOW, not_after=NOW + timedelta(days=1), intent=number,
-            )  # fmt: skip
-            await store.write(lambda c, row=row: (insert_key(c, row), confirm_key(c, row.id, NOW)))  # type: ignore[misc]
+
+        def issue(connection: Connection) -> None:
+            for number, key in enumerate(keys):
+                _, text = keytext.write(key.id, key.secret)
+                row = ApiKey(
+                    id=key.id, digest=hashing(text.id, text.secret), application="app:desk", roles=frozenset(),
+                    purposes=frozenset({"service"}), created=NOW, not_after=NOW + timedelta(days=1), intent=number,
+                )  # fmt: skip
+                insert_key(connection, row)
+                confirm_key(connection, row.id, NOW)
+
+        await store.write(issue)
         identity = Identity(store=store, keyed_hash=hashing, issuers=(), clock=lambda: NOW)
         await identity.load()
     finally:
