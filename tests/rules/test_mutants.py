@@ -128,7 +128,7 @@ from tools.mutants.trying import attempt
 root, wanted = Path(sys.argv[1]), json.loads(sys.argv[2])
 source = Source((root / "tiny.py").read_text(), str(root / "tiny.py"))
 bench = Bench("tiny.py", ["test_tiny.py"], root, margin=1.5)
-found = bench.baseline(source.code(None))
+found = bench.baselines(source.code(None), ["tiny.py"])["tiny.py"]
 said = {m.name: attempt(bench, source, m, found, Counter(), 10.0) for m in source.mutants if m.name in wanted}
 print(json.dumps({name: [one.outcome, one.by] for name, one in said.items()}))
 """

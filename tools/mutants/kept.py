@@ -99,7 +99,7 @@ def baseline(module: Module) -> Baseline | None:
     if said["of"] != [module.digest(), module.tests_digest()]:
         return None
     lines = {test: set(numbers) for test, numbers in said["lines"].items()}
-    return Baseline(lines, set(said["loading"]), said["seconds"])
+    return Baseline(lines, said["seconds"])
 
 
 def keep_baseline(module: Module, found: Baseline) -> None:
@@ -108,7 +108,6 @@ def keep_baseline(module: Module, found: Baseline) -> None:
     said = {
         "of": [module.digest(), module.tests_digest()],
         "lines": {test: sorted(numbers) for test, numbers in found.lines.items()},
-        "loading": sorted(found.loading),
         "seconds": found.seconds,
     }
     _place(module).with_suffix(".baseline.json").write_text(json.dumps(said))

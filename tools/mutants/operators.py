@@ -102,6 +102,8 @@ class Source:
         self._tree = ast.parse(text)
         self._edits: dict[str, Edit] = {}
         self.mutants: list[Mutant] = []
+        self.loading = frozenset(_loading(self._tree.body))
+        """The lines that run as the module is imported: every test runs them, and none by itself."""
         seen: Counter[tuple[str, str]] = Counter()
         for site in _of_body(self._tree.body, "<module>"):
             seen[site.where, site.what] += 1
@@ -131,6 +133,16 @@ def _lines(statement: ast.stmt) -> tuple[int, int]:
     if isinstance(body, list) and body:
         return statement.lineno, max(statement.lineno, body[0].lineno - 1)
     return statement.lineno, statement.end_lineno or statement.lineno
+
+
+def _loading(body: list[ast.stmt]) -> Iterator[int]:
+    for statement in body:
+        if isinstance(statement, ast.ClassDef):
+            yield from _loading(statement.body)
+        else:
+            first, last = _lines(statement)
+            whole = not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
+            yield from range(first, ((statement.end_lineno or last) if whole else last) + 1)
 
 
 def _said(node: ast.AST) -> str:

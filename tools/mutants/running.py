@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,6 +49,8 @@ Also how long, by the clock, a program may do next to nothing before it is taken
 PATIENCE = 10
 """How many times slower than the processor's time the clock's may be; no machine is busier than that."""
 IDLE = 0.02
+LOOKED_AT = 500
+"""How many runs of a function are looked at in one test: what the next ones run, one of these has run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +70,30 @@ class Result:
 
 @dataclass
 class Baseline:
-    """What the tests do to the module as it is. lines: by test; loading: those that run as it is imported; seconds: by test."""
+    """What the tests do to a module as it is. lines: those that each test runs; seconds: the processor's time of each."""
 
     lines: dict[str, set[int]]
-    loading: set[int]
     seconds: dict[str, float]
 
-    def asked(self, first: int, last: int) -> list[str]:
-        """Gives the tests that run any of these lines, the cheap ones first."""
+    def asked(self, first: int, last: int, loading: frozenset[int]) -> list[str]:
+        """Gives the tests that run any of these lines, the cheap ones first; all of them where they run as the module is loaded."""
         wanted = set(range(first, last + 1))
-        every = bool(wanted & self.loading)
+        every = bool(wanted & loading)
         found = [test for test, lines in self.lines.items() if every or wanted & lines]
         return sorted(found, key=lambda test: (self.seconds.get(test, 0.0), test))
 
 
 @dataclass(eq=False)  # pytest keeps its plugins in a set
 class Watch:
-    """A plugin: picks the tests and their order, notes durations and the first failure, and which lines each test ran."""
+    """A plugin: picks the tests and their order, notes durations and the first failure, and which lines of some files each test ran."""
 
-    path: str
     chosen: Sequence[str] | None
-    tracing: bool
-    lines: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    traced: frozenset[str]
+    lines: dict[str, dict[str, set[int]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(set))
+    )
     seconds: dict[str, float] = field(default_factory=dict)
+    entered: Counter[tuple[str, CodeType]] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
     broken: bool = False
     now: str = ""
@@ -103,7 +106,7 @@ class Watch:
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         self.now = item.nodeid
-        if self.tracing:
+        if self.traced:
             self.trace()  # anew for each: a test, or a library that it uses, may have taken it away
         started = time.process_time()
         yield
@@ -123,13 +126,15 @@ class Watch:
         sys.settrace(self._called)
 
     def _called(self, frame: FrameType, _event: str, _argument: object) -> Any:
-        if frame.f_code.co_filename != self.path:
+        path = frame.f_code.co_filename
+        if path not in self.traced:
             return None
-        self.lines[self.now].add(frame.f_lineno)
-        return self._ran
+        self.lines[path][self.now].add(frame.f_lineno)
+        self.entered[self.now, frame.f_code] += 1
+        return self._ran if self.entered[self.now, frame.f_code] <= LOOKED_AT else None
 
     def _ran(self, frame: FrameType, _event: str, _argument: object) -> Any:
-        self.lines[self.now].add(frame.f_lineno)
+        self.lines[frame.f_code.co_filename][self.now].add(frame.f_lineno)
         return self._ran
 
 
@@ -184,20 +189,24 @@ class Bench:
         if self.name in sys.modules:
             raise AssertionError(f"{self.name} was imported before it could be changed")
 
-    def baseline(self, code: CodeType) -> Baseline:
-        """Runs every test once on the module as it is, seeing which lines each runs. Tests that fail so are left out."""
-        said = self._forked(code, None, tracing=True, limit=1800.0)
+    def baselines(self, code: CodeType, sources: Sequence[str]) -> dict[str, Baseline]:
+        """Runs every test once on the module as it is, seeing which lines of these modules each runs. One that fails so is left out."""
+        traced = {str(self.root / source): source for source in sources}
+        said = self._forked(code, None, frozenset(traced), limit=1800.0)
         if said in (None, LATE) or said["broken"]:
-            raise AssertionError(f"the tests of {self.source} cannot be run as they are: {said}")
-        lines = {test: set(numbers) for test, numbers in said["lines"].items()}
-        loading = lines.pop("", set())
-        good = {test: ran for test, ran in lines.items() if test not in said["failed"]}
-        return Baseline(good, loading, said["seconds"])
+            raise AssertionError(f"the tests of {self.source} cannot be run as they are")
+        good = [test for test in said["seconds"] if test not in said["failed"]]
+        return {
+            source: Baseline(
+                {test: set(said["lines"].get(path, {}).get(test, ())) for test in good}, said["seconds"]
+            )
+            for path, source in traced.items()
+        }
 
     def run(self, code: CodeType, tests: Sequence[str], expected: float) -> Result:
         """Runs these tests, in this order, on that code."""
         started = time.monotonic()
-        said = self._forked(code, tests, tracing=False, limit=self.margin + 6 * expected)
+        said = self._forked(code, tests, frozenset(), limit=self.margin + 6 * expected)
         seconds = time.monotonic() - started
         if said == LATE:
             return Result(None, broken=False, late=True, seconds=seconds)
@@ -206,18 +215,20 @@ class Bench:
         failed = said["failed"][0] if said["failed"] else None
         return Result(failed, said["broken"], late=False, seconds=seconds)
 
-    def _forked(self, code: CodeType, tests: Sequence[str] | None, *, tracing: bool, limit: float) -> Any:
+    def _forked(
+        self, code: CodeType, tests: Sequence[str] | None, traced: frozenset[str], *, limit: float
+    ) -> Any:
         """Gives what a child said of its run; LATE where it did not end, None where it ended without a word. limit: processor's seconds."""
         folder = tempfile.mkdtemp(prefix="gh-mutant-")
         mine, its = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(mine)
-            self._child(its, code, tests, tracing, folder)
+            self._child(its, code, tests, traced, folder)
         os.close(its)
         try:
             said = _read(mine, child, limit, self.margin)
-            if tracing and (said in (None, LATE) or said["broken"]):
+            if traced and (said in (None, LATE) or said["broken"]):
                 print(Path(folder, "said").read_text()[-3000:], file=sys.stderr)
             return said
         finally:
@@ -231,26 +242,24 @@ class Bench:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _child(
-        self, pipe: int, code: CodeType, tests: Sequence[str] | None, tracing: bool, folder: str
+        self, pipe: int, code: CodeType, tests: Sequence[str] | None, traced: frozenset[str], folder: str
     ) -> None:
         os.setsid()
         # Where a mistake ends the process itself, nothing is said: that was noticed too.
         try:
             with _silent(folder):
-                said = self._told(code, tests, tracing, folder)
+                said = self._told(code, tests, traced, folder)
             with os.fdopen(pipe, "wb") as out:
                 out.write(json.dumps(said).encode() + b"\n")
         finally:
             os._exit(0)
 
-    def _told(self, code: CodeType, tests: Sequence[str] | None, tracing: bool, folder: str) -> Any:
+    def _told(self, code: CodeType, tests: Sequence[str] | None, traced: frozenset[str], folder: str) -> Any:
         path = str(self.root / self.source)
         sys.meta_path.insert(0, Finder(self.name, path, code))
         _same_dice()
-        watch = Watch(path, tests, tracing)
+        watch = Watch(tests, traced)
         files = list(dict.fromkeys(t.partition("::")[0] for t in tests)) if tests else list(self.tests)
-        if tracing:
-            watch.trace()
         # The baseline runs on after a failure, to know every test.
         stop = ["--maxfail=0"] if tests is None else []
         os.chdir(self.root)
@@ -258,7 +267,7 @@ class Bench:
         result = pytest.main([*ARGUMENTS, *stop, *places, *files], plugins=[watch])
         sys.settrace(None)
         broken = watch.broken or result not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-        lines = {test: sorted(numbers) for test, numbers in watch.lines.items()}
+        lines = {file: {t: sorted(ran) for t, ran in tests.items()} for file, tests in watch.lines.items()}
         return {"failed": watch.failed, "broken": broken, "lines": lines, "seconds": dict(watch.seconds)}
 
 

@@ -26,7 +26,7 @@ def attempt(
     bench: Bench, source: Source, mutant: Mutant, found: Baseline, noticing: Counter[str], seconds: float
 ) -> Attempt:
     """Runs the tests that run the mistake's lines, up to so many seconds of them; `noticing` counts what each test noticed."""
-    tests = found.asked(mutant.first, mutant.last)
+    tests = found.asked(mutant.first, mutant.last, source.loading)
     if not tests:
         return Attempt(UNREACHED, "", 0.0)
     best = [test for test, _ in noticing.most_common() if test in set(tests)][:FIRST_ASKED]

@@ -99,7 +99,7 @@ def ask(home: Home, examples: int, phases: str, program: str = GUARDED, *words: 
 @pytest.mark.campaign
 async def test_every_described_operation_keeps_to_its_description(tmp_path: Path) -> None:
     phases = "examples,coverage" + count(0, 1) * ",fuzzing,stateful"
-    run = ask(await prepared(tmp_path), count(1, 2000), phases)
+    run = ask(await prepared(tmp_path), count(1, 1000), phases)
     assert (run.code, run.failures) == (0, set()), run.said
     described = {
         f"{method.upper()} {path}": operation["responses"]
