@@ -2,6 +2,7 @@
 
 --sample N     at most N of each module        --minutes M   ends after that, with what it has
 --seconds S    how long the tests of one mutant may be, as they are   --page   only writes the page   --list   only counts
+--by FILE      asks that file's tests alone, of the mistakes that were tried and not noticed yet; what it does not notice stays as it was
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tools.mutants import kept, page
 from tools.mutants.kept import Kept, Module
 from tools.mutants.operators import Source
 from tools.mutants.running import ROOT, Bench
-from tools.mutants.trying import SURVIVED, UNREACHED, attempt
+from tools.mutants.trying import SURVIVED, UNREACHED, attempt, attempt_by
 
 SEED = os.environ.get("GATEHOUSE_TEST_SEED", "20261121")
 
@@ -45,6 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, default=sys.maxsize)
     parser.add_argument("--minutes", type=float, default=24 * 60)
     parser.add_argument("--seconds", type=float, default=12)
+    parser.add_argument("--by")
     parser.add_argument("--page", action="store_true")
     parser.add_argument("--list", action="store_true")
     return parser.parse_args()
@@ -70,6 +72,9 @@ def _apart(module: Module, asked: argparse.Namespace, ends: float) -> int:
 def _try_all(module: Module, asked: argparse.Namespace, ends: float) -> None:
     path = str(ROOT / module.source)
     source = Source((ROOT / module.source).read_text(), path)
+    if asked.by:
+        _ask_again(module, source, asked)
+        return
     known = kept.load(module)
     order = list(source.mutants)
     random.Random(f"{SEED}:{module.source}").shuffle(order)
@@ -98,6 +103,22 @@ def _try_all(module: Module, asked: argparse.Namespace, ends: float) -> None:
         kept.keep(module, one)
         if one.outcome in (SURVIVED, UNREACHED):
             print(f"  {at}/{len(left)} {one.outcome} {module.source}:{mutant.line} {mutant.name}", flush=True)
+
+
+def _ask_again(module: Module, source: Source, asked: argparse.Namespace) -> None:
+    missed = {one.name for one in kept.every(module).values() if one.outcome in (SURVIVED, UNREACHED)}
+    bench = Bench(module.source, [asked.by])
+    bench.warm()
+    for mutant in source.mutants:
+        if mutant.name not in missed:
+            continue
+        came = attempt_by(bench, source, mutant, Counter(), asked.seconds)
+        outcome, by, of = SURVIVED, "", module.tests_digest()
+        if came.outcome != SURVIVED:
+            outcome, by = came.outcome, came.by
+            of = kept.file_digest(by) if by else of
+        kept.keep(module, Kept(mutant.name, outcome, by, module.digest(), of, came.seconds))
+        print(f"  {outcome} {module.source}:{mutant.line} {mutant.name}", flush=True)
 
 
 if __name__ == "__main__":

@@ -65,21 +65,22 @@ def listed() -> list[Module]:
     ]
 
 
-def load(module: Module) -> dict[str, Kept]:
-    """Gives what still holds, by the mutant's name."""
+def every(module: Module) -> dict[str, Kept]:
+    """Gives the last that is known of each mutant of the module as it is now, whatever became of its tests since."""
     path = _place(module)
     lines = path.read_text().splitlines() if path.exists() else []
-    text, tests = module.digest(), module.tests_digest()
+    said = (Kept(**json.loads(line)) for line in lines)
+    return {one.name: one for one in said if one.module == module.digest()}
+
+
+def load(module: Module) -> dict[str, Kept]:
+    """Gives what still holds, by the mutant's name."""
+    tests = module.tests_digest()
     found: dict[str, Kept] = {}
-    for line in lines:
-        one = Kept(**json.loads(line))
-        if one.module != text:
-            continue
+    for one in every(module).values():
         holds = one.of == (file_digest(one.by) if one.by else tests)
         if holds or (one.outcome in (KILLED, LATE) and not one.by):
             found[one.name] = one
-        else:
-            found.pop(one.name, None)
     return found
 
 

@@ -203,8 +203,8 @@ class Bench:
             for path, source in traced.items()
         }
 
-    def run(self, code: CodeType, tests: Sequence[str], expected: float) -> Result:
-        """Runs these tests, in this order, on that code."""
+    def run(self, code: CodeType, tests: Sequence[str] | None, expected: float) -> Result:
+        """Runs these tests, in this order, on that code; None: all there are."""
         started = time.monotonic()
         said = self._forked(code, tests, frozenset(), limit=self.margin + 6 * expected)
         seconds = time.monotonic() - started
@@ -261,7 +261,7 @@ class Bench:
         watch = Watch(tests, traced)
         files = list(dict.fromkeys(t.partition("::")[0] for t in tests)) if tests else list(self.tests)
         # The baseline runs on after a failure, to know every test.
-        stop = ["--maxfail=0"] if tests is None else []
+        stop = ["--maxfail=0"] if traced else []
         os.chdir(self.root)
         places = [f"--rootdir={self.root}", f"--basetemp={folder}/t"]
         result = pytest.main([*ARGUMENTS, *stop, *places, *files], plugins=[watch])

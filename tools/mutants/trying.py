@@ -37,6 +37,24 @@ def attempt(
         if chosen and cost > seconds:
             break
         chosen.append(test)
+    return _came(bench, source, mutant, chosen, cost, noticing)
+
+
+def attempt_by(
+    bench: Bench, source: Source, mutant: Mutant, noticing: Counter[str], seconds: float
+) -> Attempt:
+    """Runs every test that the bench has, without asking which of them runs the mistake's lines: for a few tests that were just written."""
+    return _came(bench, source, mutant, None, seconds, noticing)
+
+
+def _came(
+    bench: Bench,
+    source: Source,
+    mutant: Mutant,
+    chosen: list[str] | None,
+    cost: float,
+    noticing: Counter[str],
+) -> Attempt:
     try:
         code = source.code(mutant)
     except (SyntaxError, ValueError):  # no program at all
