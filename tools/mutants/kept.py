@@ -65,12 +65,18 @@ def listed() -> list[Module]:
     ]
 
 
-def every(module: Module) -> dict[str, Kept]:
-    """Gives the last that is known of each mutant of the module as it is now, whatever became of its tests since."""
+def history(module: Module) -> list[Kept]:
+    """Gives all that was ever said of the module as it is now, in order."""
     path = _place(module)
     lines = path.read_text().splitlines() if path.exists() else []
     said = (Kept(**json.loads(line)) for line in lines)
-    return {one.name: one for one in said if one.module == module.digest()}
+    text = module.digest()
+    return [one for one in said if one.module == text]
+
+
+def every(module: Module) -> dict[str, Kept]:
+    """Gives the last that is known of each mutant, whatever became of its tests since."""
+    return {one.name: one for one in history(module)}
 
 
 def load(module: Module) -> dict[str, Kept]:

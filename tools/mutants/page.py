@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections import Counter
 
-from tools.mutants.kept import Kept, Module, listed, load
+from tools.mutants.kept import Kept, Module, history, listed, load
 from tools.mutants.operators import Mutant, Source
 from tools.mutants.running import LATE, ROOT
 from tools.mutants.trying import KILLED, SURVIVED, UNREACHED
@@ -26,8 +26,15 @@ nothing. A mistake that no test notices **survives**: it changes nothing that ma
 
 Written at commit `{commit}`, {day}. Which modules and tests, and what is said of survivors: `tools/mutants/modules.toml`.
 
-| part | module | mistakes | tried | noticed | late | survived | not reached | equivalent | open |
+| part | module | mistakes | tried | noticed | late | survived | not reached | judged | open |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+GAPS = """## Gaps that were found so, and the test that closed each
+
+| module | in | mistake | noticed now by |
+| --- | --- | --- | --- |
 """
 
 
@@ -39,6 +46,7 @@ def write(budget: float, seed: str) -> None:
     day = time.strftime("%Y-%m-%d", time.gmtime())
     text = HEAD.format(budget=f"{budget:.0f}", seed=seed, commit=commit, day=day)
     sections = []
+    gaps: list[str] = []
     for module in listed():
         source = Source((ROOT / module.source).read_text(), module.source)
         known = load(module)
@@ -47,7 +55,21 @@ def write(budget: float, seed: str) -> None:
         text += row(module, len(source.mutants), tried)
         if left:
             sections.append(section(module, left))
-    PAGE.write_text(text + "\n" + "\n".join(sections))
+        missed = {one.name for one in history(module) if one.outcome in (SURVIVED, UNREACHED)}
+        gaps += [closed(module, mutant, one.by) for mutant, one in tried if one.by and mutant.name in missed]
+    found = [GAPS + "".join(gaps)] if gaps else []
+    PAGE.write_text(text + "\n" + "\n".join(sections + found))
+
+
+def closed(module: Module, mutant: Mutant, by: str) -> str:
+    """Gives the line of a mistake that survived once."""
+    test = by.partition("::")[2].partition("[")[0]
+    return f"| `{module.source}` | `{mutant.where}` | `{code(mutant.what)}` | `{test}` |\n"
+
+
+def code(what: str) -> str:
+    """Gives a mistake as it may stand in a table: code that indexes and calls is no link."""
+    return what.replace("`", "").replace("|", "\\|").replace("](", "] (")
 
 
 def row(module: Module, mutants: int, tried: list[tuple[Mutant, Kept]]) -> str:
@@ -72,6 +94,5 @@ def section(module: Module, left: list[tuple[Mutant, Kept]]) -> str:
         why = module.judged.get(mutant.name, "open")
         reached = "" if one.outcome == SURVIVED else " (not reached)"
         number = f" ({mutant.nth})" if mutant.nth > 1 else ""
-        what = mutant.what.replace("`", "").replace("|", "\\|")
-        lines.append(f"| {mutant.line} | `{mutant.where}` | `{what}`{number}{reached} | {why} |")
-    return "\n".join(lines).replace("](", "] (") + "\n"  # code that indexes and calls is no link
+        lines.append(f"| {mutant.line} | `{mutant.where}` | `{code(mutant.what)}`{number}{reached} | {why} |")
+    return "\n".join(lines) + "\n"
