@@ -6,7 +6,7 @@ VENV := var/venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test proof bench bench-compare lock release format example-roundup clean
+.PHONY: help run test proof mutants bench bench-compare lock release format example-roundup clean
 
 help: ## what can be made here
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -38,6 +38,9 @@ test: $(BIN)/.test ## set up and run the gate: format, lint, types, import contr
 
 proof: $(BIN)/.test ## the full counts, resumable; writes docs/proof.md (ONLY=part of a name, JOBS=n)
 	@$(BIN)/python tools/proof.py $(JOBS)
+
+mutants: $(BIN)/.test ## plant small mistakes where none may be, see which no test notices; resumable; writes docs/mutants.md (OF="gate.py …")
+	@$(BIN)/python -m tools.mutants $(OF)
 
 bench: $(BIN)/.test ## measure; prints a table and writes var/bench/*.json
 	@$(BIN)/python -m bench

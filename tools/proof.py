@@ -116,7 +116,8 @@ def environment() -> dict[str, str]:
 def collect() -> list[str]:
     """Gives the test functions marked as campaigns, parametrised ones once a parameter."""
     found = subprocess.run(
-        [BIN / "pytest", "-o", "addopts=", "-m", "campaign", "--collect-only", "-q", "-p", "no:randomly", "-p", "no:xdist"],
+        [BIN / "pytest", "-o", "addopts=", "-m", "campaign", "--collect-only", "-q", "-p", "no:randomly", "-p", "no:xdist",
+         "-p", "no:schemathesis"],
         cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     if found.returncode:
@@ -128,7 +129,8 @@ def run(piece: str) -> dict[str, object]:
     """Runs one piece to its end, without the gate's time limit, and gives what came of it."""
     started = time.monotonic()
     done = subprocess.run(
-        [BIN / "pytest", piece, "-o", "addopts=", "-q", "-rA", "-p", "no:randomly", "-p", "no:xdist", "-o", "timeout=0"],
+        [BIN / "pytest", piece, "-o", "addopts=", "-q", "-rA", "-p", "no:randomly", "-p", "no:xdist", "-p", "no:schemathesis",
+         "-o", "timeout=0"],
         cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     said = [line.removeprefix("proof: ") for line in done.stdout.splitlines() if line.startswith("proof: ")]

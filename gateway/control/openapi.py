@@ -33,6 +33,8 @@ SHAPES = (
     shapes.TokenWanted,
 )
 
+# What keytext.is_id takes.
+_KEY_ID = {"type": "string", "pattern": "^key_[0-9a-hjkmnp-tv-z]{26}$"}
 _KEY: list[dict[str, list[str]]] = [{"apiKey": []}, {"apiKey": [], "personToken": []}]
 # At every address: what cannot be read in one way, a parameter that is none of its, another method than those listed (with `Allow`).
 _ANYWHERE = (
@@ -135,7 +137,7 @@ def _paths() -> dict[str, Any]:
                 (*refused, *_DECIDED, Code.NOT_FOUND, no_change),
                 status=204,
             )
-            | {"parameters": [_path("key_id", "The key's public id, `key_…`."), _purpose()]},
+            | {"parameters": [_path("key_id", "The key's public id, `key_…`.", _KEY_ID), _purpose()]},
         },
         "/v1/clients": {
             "post": _operation(
@@ -262,13 +264,13 @@ def _content(shape: str, media: str = JSON) -> dict[str, Any]:
 
 def _audit_ref() -> dict[str, Any]:
     return {
+        "required": True,
         "description": "Where the request's entry stands in the log: its number and hash.",
         "schema": {"type": "string", "pattern": "^[0-9]+:[0-9a-f]{64}$"},
     }
 
 
-def _path(name: str, description: str) -> dict[str, Any]:
-    schema = {"type": "string"}
+def _path(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
 
@@ -278,6 +280,7 @@ def _purpose() -> dict[str, Any]:
         "in": "header",
         "description": "One of the purposes that the key holds; a key with one purpose implies it.",
         "schema": {"type": "string"},
+        "example": "service",
     }
 
 
@@ -289,6 +292,6 @@ def _paging() -> list[dict[str, Any]]:
             "name": "after",
             "in": "query",
             "description": "`next` of the page before.",
-            "schema": {"type": "string"},
+            "schema": _KEY_ID,
         },
     ]

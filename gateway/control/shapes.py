@@ -29,7 +29,7 @@ class KeyWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     application: Annotated[str, Meta(examples=["app:desk"])]
     roles: list[Role]
-    purposes: list[str]
+    purposes: Annotated[list[str], Meta(examples=[["service"]])]
     expires: Moment
 
 

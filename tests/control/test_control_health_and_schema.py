@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import msgspec
@@ -13,7 +14,9 @@ from litestar.routes import HTTPRoute
 from gateway.control import create_control, shapes
 from gateway.control.health import Readiness
 from gateway.control.openapi import document
+from gateway.identity import keytext
 from gateway.words.errors import Unavailable
+from gateway.words.ids import new_id
 from tests.control.client import Client
 from tests.control.conftest import Plane
 
@@ -178,3 +181,28 @@ async def test_what_an_address_answers_to_what_it_does_not_take_is_described(pla
     if "{key_id}" in path:
         gone = await plane.ask("DELETE", here, admin)
         assert gone.problem in operations()[path, "delete"]["responses"]["404"]["description"]
+
+
+def test_a_keys_id_is_described_as_it_is_taken() -> None:
+    """A parameter that the description allows and the door refuses is a trap: so is one that it takes and nobody knows of."""
+    paging = {p["name"]: p["schema"] for p in operations()["/v1/keys", "get"]["parameters"]}
+    (key_id, _) = operations()["/v1/keys/{key_id}", "delete"]["parameters"]
+    for schema in (paging["after"], key_id["schema"]):
+        taken = re.compile(schema["pattern"])
+        for text in (
+            new_id("key"),
+            "key_" + "0" * 26,
+            "",
+            "key_",
+            "key_" + "i" * 26,
+            "req_" + "0" * 26,
+            "key_" + "0" * 27,
+        ):
+            assert (taken.search(text) is not None) == keytext.is_id(text), text
+
+
+def test_an_answer_that_has_an_entry_says_so_in_the_description() -> None:
+    recorded = {at for at, op in operations().items() if op["security"]}
+    good = {at: next(r for s, r in operations()[at]["responses"].items() if s[0] == "2") for at in recorded}
+    assert {at for at in recorded if good[at]["headers"]["Audit-Ref"]["required"]} == recorded
+    assert len(recorded) >= 4

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.identity import confirm_key, keytext, read_key, revoke_key
+from gateway.identity import ApiKey, confirm_key, keytext, read_key, revoke_key
+from gateway.identity.apikeys import _Row
 from gateway.words.errors import Unidentified
 from gateway.words.principal import RoleHeld
-from tests.identity.identity_house import House, bearer, call
+from tests.identity.identity_house import NOW, House, bearer, call
 
 
 async def refusal(house: House, *headers: tuple[str, str]) -> str:
@@ -144,6 +145,31 @@ async def test_every_refusal_costs_one_hash_and_one_comparison(
         house.identity._keys.check(values, house.clock())
         seen[name] = (len(house.hashing.asked), list(compared))
     assert seen == {name: (1, [(32, 32)]) for name in cases}
+
+
+def held(number: int) -> list[ApiKey]:
+    return [
+        ApiKey(f"key_{n:026}", bytes([n]) * 32, "app:desk", frozenset(), frozenset(), NOW, NOW, n)
+        for n in range(1, number + 1)
+    ]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 37])
+def test_each_id_leads_to_its_own_key_and_any_other_to_some_neighbour(number: int) -> None:
+    keys = held(number)
+    row = _Row(keys)
+    assert [row.get(key.id) for key in keys] == keys
+    assert sorted(key.id for key in row.keys()) == [key.id for key in keys]  # noqa: SIM118  # not a mapping's
+    for n in range(100, 200):
+        assert row.get(f"key_{n:026}") is None
+        assert row.nearest(f"key_{n:026}").key in (None, *keys)
+
+
+def test_two_ids_with_one_hash_lead_to_two_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = _Row._place
+    monkeypatch.setattr(_Row, "_place", lambda row, name: honest(row, name) if row._salt > 2 else 7)
+    keys = held(5)
+    assert [_Row(keys).get(key.id) for key in keys] == keys
 
 
 async def test_the_database_holds_no_secret_and_the_digest_is_not_shown(house: House) -> None:
