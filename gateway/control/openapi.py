@@ -161,7 +161,7 @@ def _paths() -> dict[str, Any]:
                 status=201,
             )
             | {
-                "parameters": [_path("client_id", "The client's id, `key_…`."), _purpose()],
+                "parameters": [_path("client_id", "The client's id, `key_…`.", _KEY_ID), _purpose()],
                 "requestBody": {"required": True, "content": _content("SecretWanted")},
             },
         },
