@@ -422,9 +422,9 @@ async def _check_guards(connection: Connection, store: PostgresStore) -> None:
     meant = dict(found for _, script in migrations("postgres", 0) for found in _FUNCTION.findall(script))
     for name, (when, runs) in sorted(_GUARDS.items()):
         if there.get(name) != (when, meant[runs]):
+            how = "another" if name in there else "gone"
             raise LogRefused(
-                f"the log's guard {name} is {'another' if name in there else 'gone'}: somebody changed the store;"
-                " verify it before you go on"
+                f"the log's guard {name} is {how}: somebody changed the store; verify it before you go on"
             )
     for table in _TABLES:
         too_much = "DELETE, TRUNCATE" if table == "head" else "UPDATE, DELETE, TRUNCATE"

@@ -298,9 +298,9 @@ def _check_guards(connection: sqlite3.Connection) -> None:
     there, meant = _triggers(connection), _meant()
     for name in sorted(_TRIGGERS):
         if there.get(name) != meant[name]:
+            how = "another" if name in there else "gone"
             raise LogRefused(
-                f"the log's guard {name} is {'another' if name in there else 'gone'}: somebody changed the store;"
-                " verify it before you go on"
+                f"the log's guard {name} is {how}: somebody changed the store; verify it before you go on"
             )
 
 

@@ -40,23 +40,26 @@ class Corridor(Protocol):
         ...
 
 
-async def _nobodys(_: Call) -> Answer:
-    raise Refused(Code.NOT_FOUND)
+class _Nobodys:
+    """In the place of a corridor, where an address leads nowhere."""
+
+    async def answer(self, call: Call) -> Reply:  # noqa: ARG002 - whatever is asked there
+        raise Refused(Code.NOT_FOUND)
 
 
 class Way:
     """A lane that leads through the door: one task a request, held until it ends, whatever becomes of its caller's side."""
 
-    def __init__(self, door: Door, work: Callable[[Call], Awaitable[Answer]]) -> None:
+    def __init__(self, door: Door, corridor: Corridor) -> None:
         self._door = door
-        self._work = work
+        self._corridor = corridor
 
     def begin(self, asked: Asked, body: bytes, answered: Callable[[Answered], None]) -> None:
         """Sets to work on a whole request; a change that was begun gets its outcome recorded, even if nobody listens any more."""
         self._door.go_on(self._serve(asked, body, answered))
 
     async def _serve(self, asked: Asked, body: bytes, answered: Callable[[Answered], None]) -> None:
-        made = await self._door.answer(asked, body, self._work)
+        made = await self._door.answer(asked, body, self._corridor.answer)
         if made is not None:
             answered(made)
 
@@ -82,8 +85,8 @@ class Door:
         tracer: Tracer | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.corridor = Way(self, corridor.answer)
-        self.absent = Way(self, _nobodys)
+        self.corridor = Way(self, corridor)
+        self.absent = Way(self, _Nobodys())
         self._metrics = metrics
         self._stranger = stranger
         self._tracer = tracer or Tracer()

@@ -103,9 +103,9 @@ async def test_what_another_process_revoked_is_served_to_nobody(tmp_path: Path) 
         person = demo.person_token(house.settings)[0]
         assert (await ask(house, "GET", path, held, gatehouse_purpose="service")).status == 200
         identity, ruled = house.identity, house.held.now
-        keys = identity._keys._by_id
+        keys = identity._keys._row
         await house.keys.revoke(operator(), desk.key.id)
-        house.held._now, identity._keys._by_id = ruled, keys
+        house.held._now, identity._keys._row = ruled, keys
         before = len(await house.log.entries(0, 1000))
         with pytest.raises(GatehouseError) as caught:
             await ask(house, "GET", path, held, gatehouse_purpose="service")

@@ -273,7 +273,7 @@ class Deaf:
     def __init__(self, desks: Desks) -> None:
         self.desks, self.ruled = desks, desks.inforce.now
         identity = desks.identity
-        self.keys, self.secrets = identity._keys._by_id, _clients(identity)._standing
+        self.keys, self.secrets = identity._keys._row, _clients(identity)._standing
 
     def __enter__(self) -> Deaf:
         return self
@@ -281,7 +281,7 @@ class Deaf:
     def __exit__(self, *_: object) -> None:
         identity = self.desks.identity
         self.desks.inforce._now = self.ruled
-        identity._keys._by_id, identity._keys._proven = self.keys, {}
+        identity._keys._row, identity._keys._proven = self.keys, {}
         _clients(identity)._standing = self.secrets
 
 
