@@ -21,14 +21,13 @@ from gateway.edge.ticks import ALIKE, until_tick
 from gateway.observe import Count, Metrics, Outcome, Tracer, event, here, place_of
 from gateway.rooms import Reply
 from gateway.text import Language, pick_language
-from gateway.text.problems import NO_BODY, SAFE_HEADERS, problem
+from gateway.text.problems import SAFE_HEADERS, problem
 from gateway.wire import headers
 from gateway.wire.json import parse
 from gateway.words.access import Call
 from gateway.words.errors import Code, GatehouseError, NoAnswer, Refused
 from gateway.words.ids import new_id
 
-_BODILESS: Final = frozenset({"DELETE", "GET", "HEAD"})
 _JSON_TYPES: Final = frozenset({"application/json", "application/merge-patch+json"})
 
 
@@ -255,15 +254,13 @@ def _log_defect(error: BaseException, request_id: str) -> None:
 
 
 def _check_control_body(call: Call) -> None:
-    """Raises Refused(MEDIA_TYPE, BODY_MALFORMED) for a body that Litestar would read leniently, and for one where none means anything.
+    """Raises Refused(MEDIA_TYPE, BODY_MALFORMED) for a body that Litestar would read leniently.
 
     It parses JSON under any media type, takes the last of two equal names, and answers 500 to deep nesting. Forms are for the
     token exchange only (RFC 6749 section 3.2).
     """
     if not call.body:
         return
-    if call.method in _BODILESS:  # passed over, what it says would be what its caller believes in (`dry_run`)
-        raise Refused(Code.BODY_MALFORMED, expected=NO_BODY)
     media_type = (call.header("content-type") or "").partition(";")[0].strip().lower()
     if media_type == "application/x-www-form-urlencoded" and call.segments[0] == "oauth":
         return

@@ -204,21 +204,6 @@ def test_the_control_plane_takes_json_under_its_own_name_only(house: House, medi
     assert house.ask(b"\r\n".join(lines)).code == "media-type"
 
 
-@pytest.mark.parametrize("method", [b"GET", b"DELETE"])
-def test_the_control_plane_takes_no_body_where_none_means_anything(house: House, method: bytes) -> None:
-    """A caller who sends `dry_run` with a DELETE would believe that nothing was deleted."""
-    lines = (
-        b"Host: gate",
-        b"Content-Length: 16",
-        b"Content-Type: application/json",
-        b"",
-        b'{"dry_run":true}',
-    )
-    answer = house.ask(b"\r\n".join([method + b" /v1/early HTTP/1.1", *lines]))
-    assert (answer.code, answer.status) == ("body-malformed", 400)
-    assert answer.json["params"] == {"expected": "no body"}
-
-
 def test_a_form_reaches_the_token_exchange_only(house: House) -> None:
     lines = [
         b"Host: gate",
