@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.campaign.counts import count, dice
+from tests.campaign.counts import count, dice, proving
 from tests.campaign.faults import verdict
 from tests.campaign.faults.caller import Load
 from tests.conftest import PostgresServer
@@ -165,6 +165,8 @@ async def test_a_second_signal_ends_all_of_them_at_once(
         assert load.unanswered == 6
 
 
+@pytest.mark.campaign
+@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
 async def test_a_single_worker_that_is_asked_to_end_is_replaced_without_an_alarm(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:

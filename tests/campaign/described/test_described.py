@@ -97,6 +97,7 @@ def ask(home: Home, examples: int, phases: str, program: str = GUARDED, *words: 
 
 
 @pytest.mark.campaign
+@pytest.mark.skipif(not proving(), reason="some hundred questions to a gateway of its own: in `make proof`")
 async def test_every_described_operation_keeps_to_its_description(tmp_path: Path) -> None:
     phases = "examples,coverage" + count(0, 1) * ",fuzzing,stateful"
     run = ask(await prepared(tmp_path), count(1, 1000), phases)
