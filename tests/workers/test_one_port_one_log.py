@@ -16,7 +16,7 @@ from gateway.app import open_house
 from gateway.doctor import examine
 from gateway.identity.demo import DemoIssuer
 from gateway.settings import read
-from tests.campaign.counts import dice
+from tests.campaign.counts import dice, proving
 from tests.campaign.faults import verdict
 from tests.campaign.faults.caller import Connection, Load
 from tests.campaign.faults.estate import Estate, issued, operator
@@ -166,6 +166,8 @@ async def test_one_worker_puts_an_edit_of_the_policy_in_force_and_none_decides_b
         assert by >= set(digests)
 
 
+@pytest.mark.campaign
+@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
 async def test_every_worker_speaks_tls_and_takes_changed_files_by_itself(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:

@@ -46,6 +46,7 @@ def refuses(several: Several) -> bool:
 
 @pytest.mark.campaign
 @pytest.mark.timeout(0)
+@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
 async def test_a_worker_killed_under_load_loses_nothing_acknowledged_and_is_replaced(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:
@@ -87,6 +88,7 @@ async def test_a_worker_killed_under_load_loses_nothing_acknowledged_and_is_repl
 @pytest.mark.campaign
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("whom", ["parent", "all"])
+@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
 async def test_workers_that_are_asked_to_stop_under_load_finish_what_they_began(
     fresh_dir: Path, postgres_server: PostgresServer, whom: str
 ) -> None:
@@ -141,6 +143,7 @@ async def test_a_parent_that_is_killed_takes_its_workers_with_it(
         assert found.faults == []
 
 
+@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
 async def test_a_second_signal_ends_all_of_them_at_once(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:
