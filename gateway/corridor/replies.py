@@ -26,6 +26,8 @@ _MEANING = {
     429: Code.TOO_MANY,
 }
 
+_SUCCESSES = frozenset({200, 201, 202, 204})
+
 
 def reply(
     status: int,
@@ -34,7 +36,12 @@ def reply(
     decision: Decision,
     passing: Iterable[tuple[str, str]] = (),
 ) -> Reply:
-    """Gives the answer: the document (None: no body), where its entry stands, and by which policy it was decided."""
+    """Gives the answer: the document (None: no body), where its entry stands, and by which policy it was decided.
+
+    A success that we do not know is told as what it is to whoever does not know it, 200 (RFC 9110 section 15).
+    """
+    if status not in _SUCCESSES:
+        status = 200
     headers = [*passing, ("audit-ref", receipt.ref), ("gatehouse-policy", decision.bundle)]
     if document is None:
         return Reply(status, tuple(headers), b"")

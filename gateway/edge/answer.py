@@ -15,8 +15,10 @@ _REQUEST: Final = "gatehouse-request"
 _LENGTH: Final = "content-length"
 _OURS: Final = frozenset({*(name for name, _ in SAFE_HEADERS), _REQUEST, _LENGTH})
 _SAFE: Final = "".join(f"{name}: {value}\r\n" for name, value in SAFE_HEADERS)
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
+# RFC 9112 section 4: the blank before the phrase stands also where there is no phrase.
 _STATUS_LINES: Final = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii") for status in HTTPStatus
+    status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode("ascii") for status in range(200, 600)
 }
 
 

@@ -218,8 +218,9 @@ class Door:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
-        if not task.cancelled():
-            task.exception()  # taken note of: asyncio would print it
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._metrics.count(Count.DEFECTS)
+            _log_defect(error, None)
 
     def _refuse(self, error: GatehouseError, language: Language, request_id: str) -> Answer:
         if error.entry is None:
@@ -248,7 +249,7 @@ def _defect_of(error: GatehouseError) -> BaseException | None:
     return cause if broken else None
 
 
-def _log_defect(error: BaseException, request_id: str) -> None:
+def _log_defect(error: BaseException, request_id: str | None) -> None:
     name, at = place_of(error)
     event("defect", logging.ERROR, request=request_id, error=name, at=at)
 

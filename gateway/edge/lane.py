@@ -54,6 +54,10 @@ class Line(Protocol):
         """Writes the answer, and lets the next request begin or the connection end."""
         ...
 
+    def cut(self) -> None:
+        """Ends the connection as it is."""
+        ...
+
 
 class Turn:
     """One request's turn on its connection. Stands where uvicorn has its request-response cycle, and has what uvicorn asks of one.
@@ -97,9 +101,13 @@ class Turn:
         self._tasks.discard(self)
         if not self.response_started and not self.disconnected:
             self.response_started = True
-            self._line.write(self, made)
+            try:
+                self._line.write(self, made)
+            except Exception:
+                self._line.cut()  # whoever waits for an answer hears that none comes
+                raise
 
-    def cancel(self, msg: object = None) -> None:  # noqa: ARG002 - as uvicorn calls it
+    def cancel(self, **_: object) -> None:
         """Called by a stop that has run out of patience: the caller is told that nobody can tell him now; the work goes on."""
         # Not at once: the stop is walking through the set that this turn leaves.
         self._line.loop.call_soon(lambda: self._say(self._lane.sorry(self.asked)))

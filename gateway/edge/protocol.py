@@ -312,6 +312,10 @@ class EdgeProtocol(HttpToolsProtocol):
             self.transport.close()
         self.on_response_complete()
 
+    def cut(self) -> None:
+        """Ends the connection as it is, whatever was written of an answer."""
+        self.transport.abort()
+
     def on_response_complete(self) -> None:
         """Waits for the next request, for a while. The clock is set once, not anew with each answer: it looks when it rings."""
         self.server_state.total_requests += 1

@@ -57,6 +57,8 @@ class Echo:
                 return Reply(200, (("x-odd", "a\r\nset-cookie: b"),), b"{}")
             case "/crm/own-cache":
                 return Reply(200, (("cache-control", "public"), ("content-type", "application/json")), b"{}")
+            case "/crm/status/299" | "/crm/status/1000":
+                return Reply(int(call.segments[-1]), (), b"")
             case "/crm/slow":
                 while not self.gate.is_set():  # noqa: ASYNC110 - set from another thread
                     await asyncio.sleep(0.01)

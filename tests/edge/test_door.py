@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable
 
@@ -13,6 +12,7 @@ import pytest
 
 from gateway.edge import Dispatcher, Door, Listener, Server, door
 from gateway.edge.ticks import next_tick, until_tick
+from gateway.observe import Count
 from gateway.wire.limits import Limits
 from gateway.words.errors import Code, Misconfigured
 from tests.edge.conftest import Echo, House, Wire
@@ -123,6 +123,28 @@ def test_a_defect_behind_an_outcome_that_nobody_recorded_is_logged_too(
         assert house.get(b"/crm/half-done").code == "outcome-unrecorded"
     (record,) = [record for record in caplog.records if record.name == "gatehouse"]
     assert (record.msg, record.__dict__["gatehouse_fields"]["error"]) == ("defect", "ZeroDivisionError")
+
+
+def defects(house: House) -> int:
+    return house.metrics.totals().get((Count.DEFECTS, ()), 0)
+
+
+def test_a_status_without_a_phrase_is_said_all_the_same(house: House) -> None:
+    assert house.get(b"/crm/status/299").status == 299
+
+
+def test_an_answer_that_cannot_be_written_ends_its_connection_and_is_a_defect_in_the_log(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else its caller would wait for ever, and nobody would hear of it."""
+    before = defects(house)
+    with caplog.at_level(logging.ERROR), house.wire() as wire:
+        wire.send(b"GET /crm/status/1000 HTTP/1.1\r\nHost: gate\r\n\r\n")
+        assert wire.closed()
+        wait_for(lambda: bool(caplog.records))
+    (record,) = caplog.records
+    assert (record.msg, record.__dict__["gatehouse_fields"]["error"]) == ("defect", "KeyError")
+    assert defects(house) == before + 1
 
 
 def test_what_a_record_is_not_there_for_leaves_on_a_tick_and_nothing_else_waits(
@@ -314,21 +336,6 @@ def test_a_stop_answers_what_is_under_way(make_house: Callable[..., House]) -> N
         opened.corridor.gate.set()
         assert wire.answer().json["path"] == "/crm/slow"
     opened.stop()
-
-
-def test_a_stop_that_runs_out_of_patience_still_lets_the_corridor_finish(
-    make_house: Callable[..., House],
-) -> None:
-    opened = make_house(Limits(stop_seconds=1))
-    with opened.wire() as wire:
-        wire.send(b"PUT /crm/slow HTTP/1.1\r\nHost: gate\r\nContent-Length: 2\r\n\r\n{}")
-        wait_for(lambda: bool(opened.corridor.calls))
-        opened.server.stop()
-        # Well after the server cancelled its own side of the request.
-        threading.Timer(2.0, opened.corridor.gate.set).start()
-        opened.thread.join(15)
-    assert not opened.thread.is_alive()
-    assert opened.corridor.finished == [opened.corridor.calls[0].id]
 
 
 def test_two_listeners_run_in_one_process_and_offer_different_things(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from audit import AuditEvent, Kind, LogBusy, LogUnavailable
@@ -72,6 +73,33 @@ async def test_whoever_is_revoked_while_the_upstream_answers_is_told_nothing_by_
         await house.gate.answer(asked)
     assert await house.kinds() == ["note"]
     assert house.shelf.forwarded == []
+
+
+# ── the status ──
+
+
+@pytest.mark.parametrize("odd", [205, 226, 299])
+async def test_a_success_that_nobody_knows_is_told_as_one_that_everybody_knows(
+    house: House, monkeypatch: pytest.MonkeyPatch, odd: int
+) -> None:
+    """205 would have to be without content, and 226 and 299 say what only its upstream knows."""
+    house.shelf.put("a", name="one", owner="me")
+    for name in ("fetch", "page", "change"):
+        usual = getattr(house.shelf, name)
+
+        async def oddly(*given: Any, usual: Any = usual) -> Any:
+            return replace(await usual(*given), status=odd)
+
+        monkeypatch.setattr(house.shelf, name, oddly)
+    for asked in (
+        call(Verb.READ, "a"),
+        call(Verb.LIST),
+        call(Verb.CREATE, body={"name": "two"}),
+        call(Verb.UPDATE, "a", body={"name": "three"}),
+    ):
+        said = await house.gate.answer(asked)
+        assert said.status == 200
+        assert orjson.loads(said.body)
 
 
 # ── the turn ─────────────────────────────────────────────────────────────────────────────────────────────────────────
