@@ -23,7 +23,6 @@ from gateway.siblings import ACTIVATE, RUN, Siblings
 from gateway.upstream import Adapter, AllowedHosts, AsgiApp, AsgiTransport, Asserting, Look, Places
 from gateway.words.errors import Code, Misconfigured, Unavailable
 from gateway.words.ids import new_id
-from gateway.words.resource import MAX_OPAQUE_BYTES
 
 # Connections of bundles that were in force before: a request that began under one ends on them.
 _KEPT = 3
@@ -71,7 +70,7 @@ def sealable(found: Catalogue) -> Catalogue:
     return found
 
 
-def catalogue_of(folder: Path, hosts: frozenset[str], max_opaque_bytes: int = MAX_OPAQUE_BYTES) -> Catalogue:
+def catalogue_of(folder: Path, hosts: frozenset[str], max_opaque_bytes: int) -> Catalogue:
     """Gives the catalogue of a policy folder. Raises Misconfigured with every problem, by file (as seen from that folder) and line."""
     try:
         found = catalogue.load(folder / CATALOGUE, allowed_hosts=hosts, max_opaque_bytes=max_opaque_bytes)
@@ -85,7 +84,7 @@ def _from_the_policy_folder(problem: str) -> str:
     return f"{CATALOGUE}/{problem}" if named and named[1] != CATALOGUE else problem
 
 
-def read(folder: Path, hosts: frozenset[str], max_opaque_bytes: int = MAX_OPAQUE_BYTES) -> Loaded:
+def read(folder: Path, hosts: frozenset[str], max_opaque_bytes: int) -> Loaded:
     """Gives what lies in the folder. Raises Misconfigured with every problem, by file and line. Blocks; call it off the loop."""
     found = catalogue_of(folder, hosts, max_opaque_bytes)
     return Loaded(found, policy.load(folder, found))
@@ -112,6 +111,7 @@ class Bundles:
         folder: Path,
         hosts: frozenset[str],
         *,
+        max_opaque_bytes: int,
         embedded: AsgiApp,
         environment: Mapping[str, str],
         facts: FactSource,
@@ -119,7 +119,6 @@ class Bundles:
         seals: Seals,
         metrics: Metrics | None = None,
         asserting: Asserting | None = None,
-        max_opaque_bytes: int = MAX_OPAQUE_BYTES,
         siblings: Siblings | None = None,
     ) -> None:
         self._folder = folder
@@ -142,7 +141,7 @@ class Bundles:
     async def first(self) -> Ruled:
         """Gives the rooms for the folder as it is now, at no fence yet. Raises Misconfigured: there is nothing to fall back on."""
         self._seen = _look(self._folder)
-        loaded = await asyncio.to_thread(read, self._folder, self._hosts, self._max_opaque_bytes)
+        loaded = await self._read()
         self.loaded_digest = loaded.bundle.digest
         return self._ruled(loaded)
 
@@ -178,7 +177,7 @@ class Bundles:
         now = await asyncio.to_thread(_look, self._folder)
         if now != self._unfit:
             try:
-                loaded = await asyncio.to_thread(read, self._folder, self._hosts)
+                loaded = await self._read()
                 found = self._ruled(loaded), loaded.bundle.digest
             except Misconfigured as error:
                 self._unfit, self.refused = now, error.problems
@@ -187,6 +186,9 @@ class Bundles:
             self._seen = now
             return found
         raise Unavailable(Code.NOT_READY)
+
+    async def _read(self) -> Loaded:
+        return await asyncio.to_thread(read, self._folder, self._hosts, self._max_opaque_bytes)
 
     async def _took(self, ruled: Ruled, digest: str) -> None:
         if isinstance(ruled.addresser, Catalogue):
@@ -223,7 +225,7 @@ class Bundles:
             return
         self._seen = now
         try:
-            loaded = await asyncio.to_thread(read, self._folder, self._hosts, self._max_opaque_bytes)
+            loaded = await self._read()
             digest = loaded.bundle.digest
             # One that could not be entered may yet come in force by itself: the one before it must then be entered again.
             if digest == self.digest and self._unentered is None:

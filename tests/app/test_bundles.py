@@ -140,11 +140,11 @@ async def test_a_catalogue_mistake_is_placed_as_policy_check_places_it(
     (at,) = [r.gatehouse_fields["at"] for r in caplog.records if r.msg == "bundle-problem"]  # type: ignore[attr-defined]  # as above
     assert at == f"catalogue/crm.yaml:{len(catalogue.read_text().splitlines())}"
     with pytest.raises(Misconfigured) as refused:
-        read_folder(house.settings.policies, frozenset())
+        read_folder(house.settings.policies, frozenset(), 0)
     assert refused.value.problems[0].startswith(f"{at}: ")
 
 
 def test_a_folder_without_a_catalogue_is_placed_at_the_catalogue(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured) as refused:
-        read_folder(tmp_path, frozenset())
+        read_folder(tmp_path, frozenset(), 0)
     assert refused.value.problems[0].startswith("catalogue:1: ")

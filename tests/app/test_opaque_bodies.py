@@ -18,6 +18,7 @@ from gateway.bundles import catalogue_of
 from gateway.observe import render
 from gateway.policy import check
 from gateway.words.errors import Misconfigured
+from gateway.words.resource import MAX_OPAQUE_BYTES
 from tests.campaign.counts import proving
 from tests.campaign.secrecy.client import Client, Said
 from tests.campaign.secrecy.folders import folder
@@ -408,7 +409,7 @@ async def test_the_bytes_stand_nowhere_but_in_the_answer(tmp_path: Path) -> None
 
 async def test_an_action_of_bytes_is_one_that_cases_and_the_check_know(tmp_path: Path) -> None:
     async with archive(tmp_path) as at:
-        found = catalogue_of(at.policies, frozenset({at.heard.host}))
+        found = catalogue_of(at.policies, frozenset({at.heard.host}), MOST)
         assert check(at.policies, found) == []
         cases = at.policies / "cases" / "archive.yaml"
         cases.write_text(CASES.replace("[scan:read, scan:download]", "[scan:read]"), encoding="utf-8")
@@ -430,3 +431,15 @@ async def test_a_catalogue_that_allows_more_than_the_setting_does_not_start(tmp_
         with pytest.raises(Misconfigured, match=r"archive\.yaml:\d+: .*max_bytes is more than the setting"):
             async with serving(settings(tmp_path / "home", **given)):
                 pass
+
+
+async def test_a_worker_that_follows_another_goes_by_the_setting_too(tmp_path: Path) -> None:
+    """Both read one folder: what one of them takes, the other must not refuse."""
+    large = 2 * MAX_OPAQUE_BYTES
+    async with raw_server(handle) as heard:
+        text = CATALOGUE.format(port=heard.port).replace("max_bytes: 65536", f"max_bytes: {large}")
+        policies = folder(tmp_path / "policies", catalogues={"archive": text}, rules=RULES)
+        given = {"policies": policies, "upstream_hosts": heard.host, "max_opaque_bytes": large}
+        async with serving(settings(tmp_path / "home", **given)) as opened:
+            _, digest = await opened.house.bundles._found()
+            assert digest == opened.house.bundles.digest
