@@ -48,7 +48,7 @@ NOBODY = Holders({})
 
 def read_holders(path: Path) -> Holders:
     """Gives what a file says: a JSON array of {"certificate": "URI:spiffe://…", "key": "key_…"}. Raises Misconfigured."""
-    lines = read_list(path, _Line)
+    lines = read_list(path, list[_Line])
     problems = []
     keys: dict[str, str] = {}
     for number, line in enumerate(lines, 1):

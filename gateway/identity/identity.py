@@ -31,6 +31,8 @@ from gateway.words.errors import Misconfigured, Unidentified
 from gateway.words.principal import Party, Principal
 
 PERSON_HEADER = "gatehouse-person"
+# Principals of keys and of their tokens that are kept made.
+_REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,6 @@ class Identity:
             keys = await self._store.scan(all_keys)
             secrets = [] if self._clients is None else await self._store.scan(all_secrets)
             self._keys.replace(key for key in keys if not self._bars(key))
-            self._alone = {}
             if self._clients is not None:
                 self._clients.replace(secrets)
             if self._holders_file is not None:
@@ -139,10 +140,14 @@ class Identity:
         return Principal(Party(key.application, key.roles), person.party, key.purposes, (how, person.how))
 
     def _by_itself(self, key: ApiKey, how: str, purposes: frozenset[str]) -> Principal:
-        """Gives the principal of an application that acts for nobody: one value a key, so that what is worked out for it is found again."""
+        """Gives the principal of an application that acts for nobody: one value a key, so that what is worked out for it is found again.
+
+        Tokens of one client may be limited to any of its purposes: what is remembered of them all is bounded."""
         known = self._alone.get((how, purposes))
         if known is None or known[0] is not key:
             made = Principal(Party(key.application, key.roles), None, purposes, (how,))
+            if len(self._alone) >= _REMEMBERED:
+                self._alone.clear()
             known = self._alone[how, purposes] = key, made
         return known[1]
 

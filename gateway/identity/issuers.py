@@ -79,7 +79,7 @@ def read_issuers(path: Path, audience: str) -> tuple[Issuer, ...]:
 
     audience: holds where an entry names none. Raises Misconfigured, naming the entry's place and no value of it.
     """
-    entries = read_list(path, _Terms)
+    entries = read_list(path, list[_Terms])
     return tuple(_issuer(path, number, entry, audience) for number, entry in enumerate(entries, 1))
 
 

@@ -13,10 +13,10 @@ from gateway.words.errors import Misconfigured, Refused
 Entry = TypeVar("Entry")
 
 
-def read_list(path: Path, entry: type[Entry]) -> list[Entry]:
+def read_list(path: Path, entries: type[list[Entry]]) -> list[Entry]:
     """Gives the entries of a JSON array. Raises Misconfigured, naming an entry's place and no value of it."""
     try:
-        return msgspec.convert(parse(path.read_bytes()), list[entry])  # type: ignore[valid-type]  # the type is the argument
+        return msgspec.convert(parse(path.read_bytes()), entries)
     except OSError as error:
         raise Misconfigured(f"{path.name}: not readable ({error.strerror})") from error
     except Refused as error:

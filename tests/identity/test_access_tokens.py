@@ -108,6 +108,27 @@ async def test_it_may_be_limited_to_some_purposes_and_never_widened(house: House
     assert (await who(house, await house.token(client, secret, None, "audit"))).purposes == set()
 
 
+async def test_what_is_remembered_of_a_key_is_not_taken_for_what_it_is_now(house: House) -> None:
+    client, _ = await house.client()
+    key = house.identity._keys.named(client, NOW).key
+    assert key is not None
+    assert house.identity._by_itself(key, "x", key.purposes).application.roles
+    now = dataclasses.replace(key, roles=frozenset())
+    assert not house.identity._by_itself(now, "x", key.purposes).application.roles
+
+
+async def test_who_may_limit_his_tokens_in_many_ways_does_not_fill_the_memory(house: House) -> None:
+    names = [f"p{number}" for number in range(13)]
+    client, _ = await house.client()
+    key = house.identity._keys.named(client, NOW).key
+    assert key is not None
+    for number in range(2**13):
+        some = frozenset(name for bit, name in enumerate(names) if number >> bit & 1)
+        assert house.identity._by_itself(key, "x", some).purposes == some
+    assert len(house.identity._alone) <= 4096
+    assert house.identity._by_itself(key, "x", some) is house.identity._by_itself(key, "x", some)
+
+
 # ── what is no token of ours ─────────────────────────────────────────────────────────────────────────────────────────
 
 OTHER_RING = Keyring(Material(b"s" * 32, (Kek(1, "2026-11-21T00:00:00Z", b"k" * 32),), "another house"))
