@@ -37,6 +37,8 @@ def world() -> Iterator[World]:
             "GATEHOUSE_POLICIES": str(policies(folder / "policies", wire.port)),
             "GATEHOUSE_UPSTREAM_HOSTS": f"127.0.0.1:{wire.port}",
             "ROUNDUP_LOGIN": tracker.login,
+            # Roundup's own deadlines, 22 s, are what an open intent waits for here.
+            "GATEHOUSE_SETTLE_GRACE_SECONDS": "5",
         }
         launcher = Launcher(
             folder / "gateway", settings, (), "from examples.roundup.front import main; main()"

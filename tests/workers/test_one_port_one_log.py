@@ -22,7 +22,7 @@ from tests.campaign.faults.caller import Connection, Load
 from tests.campaign.faults.estate import Estate, issued, operator
 from tests.certificates import Authority
 from tests.conftest import PostgresServer
-from tests.workers.several import prepared, started
+from tests.workers.several import Several, prepared, started
 
 # Several whole starts each, and the gate's machine has other tests to run.
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(300)]
@@ -51,19 +51,27 @@ def entries(estate: Estate) -> list[tuple[int, dict[str, object], list[dict[str,
     ]
 
 
+async def spread(several: Several, key: str) -> tuple[list[Connection], int]:
+    """Connections of which each of two workers has some, and how many requests were served on them."""
+    connections: list[Connection] = []
+    asked, served = 0, {"1": 0.0, "2": 0.0}
+    # Of two that are idle one may take every connection; while it is busy with those, the next ones are the other's.
+    while not all(served.values()) and asked < 2_000:
+        connections += [Connection(several.gateway.base) for _ in range(24)]
+        assert set(await ask(connections, key)) == {200}
+        asked += len(connections)
+        served = await several.by_worker("gatehouse_answers_total", outcome="served")
+    assert served.keys() == {"1", "2"}
+    assert all(served.values())
+    return connections, asked
+
+
 async def test_both_serve_on_one_port_and_write_one_log_and_are_seen_as_one(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:
     async with prepared(fresh_dir, postgres_server) as (_, estate):
         several = await started(estate)
-        connections: list[Connection] = []
-        asked, served = 0, {"1": 0.0, "2": 0.0}
-        # Of two that are idle one may take every connection; while it is busy with those, the next ones are the other's.
-        while not all(served.values()) and asked < 2_000:
-            connections += [Connection(several.gateway.base) for _ in range(24)]
-            assert set(await ask(connections, estate.keys["clerk"])) == {200}
-            asked += len(connections)
-            served = await several.by_worker("gatehouse_answers_total", outcome="served")
+        connections, asked = await spread(several, estate.keys["clerk"])
         assert set(await ask(connections[:24], "nobody")) == {401}
 
         served = await several.by_worker("gatehouse_answers_total", outcome="served")
@@ -107,7 +115,7 @@ async def test_a_key_that_is_revoked_is_refused_by_every_worker_at_once(
 ) -> None:
     async with prepared(fresh_dir, postgres_server) as (_, estate):
         several = await started(estate, GATEHOUSE_WATCH_SECONDS="0.2")
-        connections = [Connection(several.gateway.base) for _ in range(24)]
+        connections, _ = await spread(several, estate.keys["clerk"])
         async with open_house(read({**estate.settings, "GATEHOUSE_HOME": str(estate.home)})) as other:
             for _ in range(3):
                 made = await issued(other, "late", "role:clerk")
@@ -116,8 +124,6 @@ async def test_a_key_that_is_revoked_is_refused_by_every_worker_at_once(
                         await asyncio.sleep(0.05)
                 await other.keys.revoke(operator(), made.key.id)
                 assert set(await ask(connections, made.text)) == {401}
-        served = await several.by_worker("gatehouse_answers_total", outcome="served")
-        assert all(served[number] for number in ("1", "2"))
         for connection in connections:
             connection.close()
         assert await asyncio.to_thread(several.gateway.stop) == 0
