@@ -128,7 +128,9 @@ class Gate(Again):
         cursor = walk.ruled.lister.cursor(what, work, found.following)
         answer = found.answer
         document = walk.ruled.upstream.compose(what, views, answer, following=cursor, total=found.total)
-        return reply(answer.status, document, receipt, decision, answer.headers)  # 10
+        # What was read and is not shown took time too.
+        hides = not asked.sees_all()
+        return reply(answer.status, document, receipt, decision, answer.headers, on_tick=hides)  # 10
 
     async def _download(self, walk: Walk, what: Addressed, asked: Prepared) -> Reply:
         record, decision = await self._before(walk, what, asked, None)  # 4 facts, 5 decide

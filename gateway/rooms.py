@@ -77,6 +77,10 @@ class Prepared(Protocol):
         """Gives the fields that are CLEAR on every record that this question could be allowed on."""
         ...
 
+    def sees_all(self) -> bool:
+        """True where this question is allowed on every record, whatever its facts: nothing of a collection is hidden."""
+        ...
+
 
 class Decider(Protocol):
     """Step 5. No I/O."""
@@ -249,11 +253,15 @@ class Alarms(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Step 10: what leaves. body holds clear values of exactly one View; repr shows nothing of it."""
+    """Step 10: what leaves. body holds clear values of exactly one View; repr shows nothing of it.
+
+    on_tick: how long it took may tell what it does not show; it leaves on a tick.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes = field(repr=False)
+    on_tick: bool = False
 
 
 __all__ = [

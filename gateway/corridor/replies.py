@@ -35,6 +35,8 @@ def reply(
     receipt: Receipt,
     decision: Decision,
     passing: Iterable[tuple[str, str]] = (),
+    *,
+    on_tick: bool = False,
 ) -> Reply:
     """Gives the answer: the document (None: no body), where its entry stands, and by which policy it was decided.
 
@@ -44,8 +46,10 @@ def reply(
         status = 200
     headers = [*passing, ("audit-ref", receipt.ref), ("gatehouse-policy", decision.bundle)]
     if document is None:
-        return Reply(status, tuple(headers), b"")
-    return Reply(status, (("content-type", "application/json"), *headers), orjson.dumps(document))
+        return Reply(status, tuple(headers), b"", on_tick=on_tick)
+    return Reply(
+        status, (("content-type", "application/json"), *headers), orjson.dumps(document), on_tick=on_tick
+    )
 
 
 # Saved, not shown; and where a browser shows it all the same, nothing in it runs, is loaded or is of this address (CSP level 3, 6.3).

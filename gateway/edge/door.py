@@ -177,6 +177,8 @@ class Door:
         """Gives the answer, also where it is a refusal or a defect."""
         try:
             answer = await work(await self._read(asked, body, request_id))
+            if isinstance(answer, Reply) and answer.on_tick:
+                await until_tick(begun_at)
             return None if answer is None else answered(answer, request_id)
         except Gone:
             return None

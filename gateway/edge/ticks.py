@@ -1,7 +1,8 @@
 """Step 10, for answers that must not say by their time what they do not say by their words: they leave on a tick.
 
 A record that is hidden costs more to refuse than one that is not there: it is read, taken apart and decided on. Whoever sends enough
-requests would measure that, whatever the answers say. Counted from the request's beginning, both leave at the same moment.
+requests would measure that, whatever the answers say. Counted from the request's beginning, both leave at the same moment. So do lists
+of whoever may not see every record of the collection: those that were passed over cost as much as those that are shown.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ class Asking(Protocol):
     facts: frozenset[str]
     early: Outcome | None
     searchable: frozenset[Pattern]
+    sees_all: bool
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -189,6 +190,10 @@ class PreparedQuestion:
         """Gives the fields that are CLEAR on every record that this question could be allowed on."""
         return self._asking.searchable
 
+    def sees_all(self) -> bool:
+        """True where every record is allowed, whatever its facts."""
+        return self._asking.sees_all
+
     def _asked(self, facts: Facts) -> list[Asked]:
         rec = plain(facts, self._asking.facts, self._engine.bundle.sets)
         unit = unit_of(facts)
@@ -263,6 +268,10 @@ class Refusal:
     def searchable(self) -> frozenset[Pattern]:
         """Nothing."""
         return frozenset()
+
+    def sees_all(self) -> bool:
+        """Nothing is seen."""
+        return False
 
 
 class PolicyDecider:

@@ -227,6 +227,15 @@ class UnitPlan:
             return denial(Reason.NO_RULE)
         return None
 
+    def sees_all(self) -> bool:
+        """True where every record of the unit is allowed, whatever its facts."""
+        return all(
+            not party.record.denies
+            and all(line.condition.total for _place, line in party.record.allows)
+            and any(line.condition.always for _place, line in party.record.allows)
+            for party in self.parties
+        )
+
     def searchable(self) -> frozenset[Pattern]:
         """Gives the fields that are certainly CLEAR on every record of the unit that could be allowed."""
         patterns = frozenset(field.spec.pattern for field in self.parties[0].fields)
@@ -270,6 +279,7 @@ class Question:
         self.facts: frozenset[str] = frozenset().union(*(c.facts for c in conditions))
         self.early = self._early()
         self.searchable = self._searchable()
+        self.sees_all = all(plan.sees_all() for plan in self._all_plans())
 
     def _special_units(self) -> frozenset[str]:
         """Units where this principal's rules may differ from those of any other unit."""

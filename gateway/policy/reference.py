@@ -169,7 +169,7 @@ def _over(whole: casbin.Enforcer, rows: list[list[str]]) -> casbin.Enforcer:
 class ReferenceQuestion:
     """A question asked of pycasbin, record by record: the same protocol as the compiled one, nothing worked out beforehand.
 
-    early: never known. searchable: nothing, since a condition that cannot be read cannot be compared.
+    early: never known. searchable: nothing, since a condition that cannot be read cannot be compared; nor is it known that all is seen.
     """
 
     def __init__(
@@ -190,6 +190,7 @@ class ReferenceQuestion:
         self.facts = bundle.facts
         self.early: Outcome | None = None
         self.searchable: frozenset[Pattern] = frozenset()
+        self.sees_all = False
         self.roles: tuple[str, ...] = tuple(sorted({held.role for party in parties for held in party.roles}))
 
     def answer(self, asked: Sequence[Asked]) -> tuple[Outcome, tuple[str, ...]]:

@@ -106,6 +106,9 @@ class OneAnswer:
     def searchable(self) -> frozenset[str]:
         return frozenset()
 
+    def sees_all(self) -> bool:
+        return False
+
 
 @dataclass
 class Desks:

@@ -57,6 +57,8 @@ class Echo:
                 return Reply(200, (("x-odd", "a\r\nset-cookie: b"),), b"{}")
             case "/crm/own-cache":
                 return Reply(200, (("cache-control", "public"), ("content-type", "application/json")), b"{}")
+            case "/crm/some-of-many":
+                return Reply(200, (), b"[]", on_tick=True)
             case "/crm/status/299" | "/crm/status/1000":
                 return Reply(int(call.segments[-1]), (), b"")
             case "/crm/slow":

@@ -156,7 +156,14 @@ def test_what_a_record_is_not_there_for_leaves_on_a_tick_and_nothing_else_waits(
         waited.append(start)
 
     monkeypatch.setattr(door, "until_tick", noted)
-    for target, waits in ((b"/crm/hidden", 1), (b"/crm/said", 1), (b"/crm/unknown", 1), (b"/nowhere", 1)):
+    for target, waits in (
+        (b"/crm/hidden", 1),
+        (b"/crm/said", 1),
+        (b"/crm/unknown", 1),
+        (b"/nowhere", 1),
+        (b"/crm/some-of-many", 2),
+        (b"/crm/x", 2),
+    ):
         house.get(target)
         assert len(waited) == waits
 

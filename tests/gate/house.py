@@ -207,6 +207,7 @@ class Policy:
     closed: set[str] = field(default_factory=set)
     unseen: set[str] = field(default_factory=set)  # denied, but only once a record's facts are there
     open_fields: frozenset[str] = frozenset(FIELDS)
+    hides_none: bool = False
 
     def prepare(self, access: Access, resource: ResourceSpec, fence: int) -> PreparedByHand:
         return PreparedByHand(self, access, fence)
@@ -226,6 +227,9 @@ class PreparedByHand:
 
     def searchable(self) -> frozenset[str]:
         return self.policy.open_fields
+
+    def sees_all(self) -> bool:
+        return self.policy.hides_none
 
     def decide(self, facts: Facts) -> Decision:
         if facts.values.get("secret") is True or self.access.action in self.policy.unseen:

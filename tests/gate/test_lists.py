@@ -193,3 +193,12 @@ async def test_an_alarm_is_told_whatever_is_answered(
     with suppress(Denied):
         await house.gate.answer(call(verb, record, body={"name": "two"}))
     assert house.bell.rung == [*house.shelf.alarms] * runs
+
+
+async def test_a_list_leaves_on_a_tick_where_something_of_the_collection_may_be_hidden(house: House) -> None:
+    """Whether anything was: what takes longer because of what is not shown would say so."""
+    fill(house, 4, set())
+    assert (await house.gate.answer(call(Verb.LIST))).on_tick
+    assert not (await house.gate.answer(call(Verb.READ, "t00"))).on_tick
+    house.policy.hides_none = True
+    assert not (await house.gate.answer(call(Verb.LIST))).on_tick

@@ -320,6 +320,23 @@ def test_early_names_the_deny_that_meets_every_record() -> None:
     assert (prepared.early().reason, prepared.early().rule.line) == (Reason.RULE_DENIED, 2)
 
 
+def sees_all(policy: str, *held: str) -> bool:
+    prepared = PolicyDecider(bundle(policy)).prepare(access(principal(party(KIM, *held))), CUSTOMER, 1)
+    return prepared.sees_all()
+
+
+def test_nothing_is_hidden_only_from_whom_a_rule_without_condition_allows_everywhere() -> None:
+    assert sees_all(READ, "role:a")
+    assert not sees_all(READ, "role:c")
+    assert not sees_all(READ, "role:a@branch:north")
+    assert not sees_all(READ.replace("True", "r.rec.level == 1"), "role:a")
+    assert not sees_all(READ.replace("*,", "branch:north,", 1), "role:a")
+    # a deny that might match, and a condition that might fail, which is a denial
+    assert not sees_all(READ + READ.replace("True, allow", "r.rec.level == 1, deny"), "role:a")
+    assert not sees_all(READ + READ.replace("True", "r.rec.level > 3"), "role:a")
+    assert sees_all(READ + READ.replace("True", 'r.env.date == "2026-11-02"'), "role:a")
+
+
 def searchable(policy: str, *held: str) -> frozenset[str]:
     prepared = PolicyDecider(bundle(policy)).prepare(access(principal(party(KIM, *held))), CUSTOMER, 1)
     return prepared.searchable()

@@ -119,23 +119,26 @@ def test_both_engines_give_the_same_whole_decision(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_what_is_early_or_searchable_holds_for_every_record(seed: int) -> None:
+def test_what_is_said_before_any_record_holds_for_every_record(seed: int) -> None:
     dice = Random(f"early {seed}")
-    denied_early = searchable = 0
-    for _ in range(40):
-        engine = Engine(some_policy(dice, deny=0.15))
+    denied_early = searchable = sees_all = 0
+    for _ in range(60):
+        engine = Engine(some_policy(dice, deny=dice.choice((0.0, 0.15))))
         who = worlds.principal(worlds.some_party(dice), purposes=frozenset({"service"}))
         prepared = prepare(engine, worlds.access(who, "customer:list"), worlds.CUSTOMER, 1)
         early, fields = prepared.early(), prepared.searchable()
         denied_early += early is not None
         searchable += bool(fields)
+        sees_all += prepared.sees_all()
         for _ in range(25):
             decision = prepared.decide(worlds.some_facts(dice))
             assert not (early is not None and decision.allowed)
+            assert decision.allowed or not prepared.sees_all()
             if decision.allowed:
                 assert all(decision.read.of(pattern).word == "clear" for pattern in fields)
     assert denied_early >= 3
     assert searchable >= 3
+    assert sees_all >= 1
 
 
 def test_the_shipped_files_decide_the_same_in_a_stock_enforcer_read_from_disk() -> None:
