@@ -25,7 +25,7 @@ from audit.verify import Report, Unreadable, verify_sqlite
 from gateway import __version__, settings_page
 from gateway.keys import AssertionKey, Keyring, create_key_file, from_file
 from gateway.machine import make_home
-from gateway.observe import configure
+from gateway.observe import configure, place_of
 from gateway.settings import CONFIG, MOST_WORKERS, Settings, given, read, table
 from gateway.stores import LOG_FILE, prepare_stores
 from gateway.text import Language, place, text
@@ -63,7 +63,18 @@ def main() -> NoReturn:
         sys.exit(NOT_DONE)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - a defect: a traceback would show messages, which may hold values
+        _tell_defect(error)
+        sys.exit(NOT_DONE)
     sys.exit(code or 0)
+
+
+def _tell_defect(error: Exception) -> None:
+    if sys.excepthook is not sys.__excepthook__:  # this process writes lines already: that is one of them
+        sys.excepthook(type(error), error, error.__traceback__)
+        return
+    name, at = place_of(error)
+    click.echo(text("cli.defect", language(), error=name, at=at), err=True)
 
 
 def environment() -> Mapping[str, str]:

@@ -36,8 +36,20 @@ _ORIGIN = re.compile(
     r"(?:https://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(?:127\.0\.0\.1|localhost|\[::1\]))(?::[0-9]{1,5})?/?",
     re.ASCII,
 )
+# RFC 3986 section 3.2, with libpq's lists of hosts. A password with one of / ? # @ in clear would end the host's part early: what reads
+# the address next would take a piece of the password for a port, and say so.
+_DSN = re.compile(
+    r"postgres(?:ql)?://(?:(?:[^@/?#%\s]|%[0-9A-Fa-f]{2})*@)?"
+    r"(?:(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:,|(?=[/?]|$)))*"
+    r"(?:/[^/?#@\s]*)?(?:\?[^#\s]*)?",
+    re.ASCII,
+)
 Reader = TypeVar("Reader", bound=Callable[[str], Any])
 _RANGES: dict[Callable[[str], Any], str] = {}
+
+
+class _Unfit(ValueError):
+    """What is wrong with a value, in words that do not repeat it."""
 
 
 def _takes(said: str) -> Callable[[Reader], Reader]:
@@ -53,7 +65,7 @@ def _takes(said: str) -> Callable[[Reader], Reader]:
 @_takes("text")
 def _text(text: str) -> str:
     if not text:
-        raise ValueError("it must not be empty")
+        raise _Unfit("it must not be empty")
     return text
 
 
@@ -63,7 +75,7 @@ def _port(text: str) -> int:
     with suppress(ValueError):  # its text would repeat the value
         number = int(text)
     if not 0 <= number <= 65_535:
-        raise ValueError("a port is a number from 0 to 65535")
+        raise _Unfit("a port is a number from 0 to 65535")
     return number
 
 
@@ -78,7 +90,7 @@ def _seconds(text: str) -> float:
     with suppress(ValueError):  # its text would repeat the value
         number = float(text)
     if not 0 < number <= 86_400:  # NaN is in no order, so it is refused too
-        raise ValueError("seconds are a number above 0, at most 86400")
+        raise _Unfit("seconds are a number above 0, at most 86400")
     return number
 
 
@@ -88,7 +100,7 @@ def _span(text: str) -> float:
     with suppress(ValueError):
         number = float(text)
     if not 0 < number <= 315_360_000:
-        raise ValueError("seconds are a number above 0, here at most 315360000, ten years")
+        raise _Unfit("seconds are a number above 0, here at most 315360000, ten years")
     return number
 
 
@@ -96,7 +108,7 @@ def _span(text: str) -> float:
 def _hosts(text: str) -> frozenset[str]:
     hosts = frozenset(part.strip() for part in text.split(",") if part.strip())
     if any(":" not in host for host in hosts):
-        raise ValueError("each host is written host:port")
+        raise _Unfit("each host is written host:port")
     return hosts
 
 
@@ -106,7 +118,7 @@ def _ratio(text: str) -> float:
     with suppress(ValueError):  # its text would repeat the value
         number = float(text)
     if not 0 <= number <= 1:
-        raise ValueError("a ratio is a number from 0 to 1")
+        raise _Unfit("a ratio is a number from 0 to 1")
     return number
 
 
@@ -118,27 +130,26 @@ def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
             try:
                 found.append(ip_network(part))
             except ValueError:
-                raise ValueError(
-                    "each peer is an address or a network, like 10.1.2.3 or 10.1.0.0/16"
-                ) from None
+                raise _Unfit("each peer is an address or a network, like 10.1.2.3 or 10.1.0.0/16") from None
     return tuple(found)
 
 
 @_takes("http(s)://host:port, or empty")
 def _collector(text: str) -> str:
-    parts = urlsplit(text)
-    good = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
-    if text and (not good or parts.username or parts.query or parts.fragment):
-        raise ValueError(
-            "a collector is written http://host:4318 or https://host:4318, and nothing behind it"
-        )
+    good = False
+    with suppress(ValueError):  # its text would repeat the value
+        parts = urlsplit(text)
+        plain = not (parts.username or parts.query or parts.fragment) and parts.path in ("", "/")
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and plain and parts.port != 0
+    if text and not good:
+        raise _Unfit("a collector is written http://host:4318 or https://host:4318, and nothing behind it")
     return text.rstrip("/")
 
 
 @_takes("https://host, http:// for this machine alone, or empty")
 def _address(text: str) -> str:
     if text and not _ORIGIN.fullmatch(text):
-        raise ValueError(
+        raise _Unfit(
             "it is written https://gateway.example, with a port where it needs one, and nothing behind it"
         )
     return text.removesuffix("/")
@@ -148,7 +159,7 @@ def _address(text: str) -> str:
 def _token_seconds(text: str) -> int:
     number = int(text)
     if not 60 <= number <= 900:
-        raise ValueError("an access token is good for 60 to 900 seconds")
+        raise _Unfit("an access token is good for 60 to 900 seconds")
     return number
 
 
@@ -156,7 +167,7 @@ def _token_seconds(text: str) -> int:
 def _count(text: str) -> int:
     number = int(text)
     if number <= 0:
-        raise ValueError("a count is a whole number above 0")
+        raise _Unfit("a count is a whole number above 0")
     return number
 
 
@@ -166,7 +177,7 @@ def _workers(text: str) -> int:
     with suppress(ValueError):  # its text would repeat the value
         number = int(text)
     if not 1 <= number <= MOST_WORKERS:
-        raise ValueError(f"workers are a whole number from 1 to {MOST_WORKERS}")
+        raise _Unfit(f"workers are a whole number from 1 to {MOST_WORKERS}")
     return number
 
 
@@ -174,18 +185,18 @@ def _workers(text: str) -> int:
 def _floor(text: str) -> int:
     number = int(text)
     if number < 0:
-        raise ValueError("a floor is a whole number, 0 or more")
+        raise _Unfit("a floor is a whole number, 0 or more")
     return number
 
 
 @_takes("a path")
 def _path(text: str) -> Path:
     if not text:
-        raise ValueError("a path must not be empty")
+        raise _Unfit("a path must not be empty")
     try:
         return Path(text).expanduser().resolve()
     except (RuntimeError, OSError):
-        raise ValueError("there is no such user, or the links of this path lead in a circle") from None
+        raise _Unfit("there is no such user, or the links of this path lead in a circle") from None
 
 
 @_takes("a path, or empty")
@@ -196,7 +207,11 @@ def _optional_path(text: str) -> Path | None:
 @_takes("a postgresql:// address, or empty")
 def _database(text: str) -> str:
     if text and not text.startswith(("postgresql://", "postgres://")):
-        raise ValueError("it is not a postgresql:// address")
+        raise _Unfit("it is not a postgresql:// address")
+    if text and not _DSN.fullmatch(text):
+        raise _Unfit(
+            "it is written postgresql://USER:PASSWORD@HOST:PORT/DATABASE; in a name or a password write @ / ? # % as %40 %2F %3F %23 %25"
+        )
     return text
 
 
@@ -208,7 +223,7 @@ def _switch(text: str) -> bool:
 @_takes("en or zh")
 def _language(text: str) -> str:
     if text not in ("en", "zh"):
-        raise ValueError("the languages are en and zh")
+        raise _Unfit("the languages are en and zh")
     return text
 
 
@@ -497,8 +512,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         try:
             values[row.name] = row.read(text)
         except (ValueError, KeyError) as error:
-            told = isinstance(error, ValueError) and "literal" not in str(error)
-            reason = error.args[0] if told else "it cannot be read"
+            reason = error.args[0] if isinstance(error, _Unfit) else "it cannot be read"
             where = row.variable if origin == row.variable else f"{origin}: {row.name}"
             problems.append(f"{where}: {reason}. {row.effect}")
     if not problems:

@@ -85,6 +85,8 @@ def described(row: Row) -> dict[str, Any]:
 def shown(found: Given, value: object) -> dict[str, Any]:
     """Gives what is in force of one setting, for scripts. A secret is only said to be there."""
     plain = sorted(value) if isinstance(value, frozenset) else value
+    if isinstance(plain, tuple):
+        plain = [str(one) for one in plain]
     # A path is text for both; everything else stays what it is in JSON too.
     told = plain if isinstance(plain, bool | int | float | str | list | None) else str(plain)
     if found.row.secret and told:

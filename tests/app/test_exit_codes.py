@@ -150,3 +150,33 @@ def test_a_misuse_is_refused(tmp_path: Path, words: str, code: int) -> None:
 def test_a_setting_that_is_not_known_is_refused(tmp_path: Path, words: str) -> None:
     expected = 1 if words == "doctor" else 2
     assert gatehouse(tmp_path / "empty", *words.split(), GATEHOUSE_POTR="1")[0] == expected
+
+
+def test_a_defect_is_said_by_its_kind_and_place_and_never_by_its_text(tmp_path: Path) -> None:
+    """A message may quote what it fell over: a password in an address, a line of somebody's file."""
+    program = (
+        "from gateway import cli\n"
+        "def group(**_):\n    raise ValueError('geheim')\n"
+        "cli.group = group\ncli.main()\n"
+    )
+    for language, words in (("en", "a defect of the program"), ("zh", "程序缺陷")):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "GATEHOUSE_LANGUAGE": language},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == 2
+        assert words in said
+        assert "ValueError" in said
+        assert "geheim" not in said
+        assert "Traceback" not in said
+
+
+def test_peers_are_printed_as_they_are_written(tmp_path: Path) -> None:
+    code, said = gatehouse(tmp_path, "settings", GATEHOUSE_TRACE_PEERS="10.1.0.0/16, 10.2.3.4")
+    assert code == 0
+    assert "GATEHOUSE_TRACE_PEERS = 10.1.0.0/16,10.2.3.4/32" in said

@@ -56,6 +56,16 @@ def test_an_unknown_setting_refuses_to_start_and_names_the_nearest() -> None:
         ("TRACE_RATIO", "nan"),
         ("TRACE_PEERS", "proxy.example"),
         ("TRACE_PEERS", "10.0.0.1/8"),
+        ("OTLP_ENDPOINT", "http://collector:port"),
+        ("OTLP_ENDPOINT", "http://user:secret@ho\u2100st"),
+        ("OTLP_ENDPOINT", "http://[bad"),
+        ("DATABASE_URL", "postgresql://gate:sec/ret@db/gate"),
+        ("DATABASE_URL", "postgresql://gate:12/ret@db/gate"),
+        ("DATABASE_URL", "postgresql://gate:se?ret@db/gate"),
+        ("DATABASE_URL", "postgresql://gate:se#ret@db/gate"),
+        ("DATABASE_URL", "postgresql://gate:se@ret@db/gate"),
+        ("DATABASE_URL", "postgresql://gate:se%ret@db/gate"),
+        ("DATABASE_URL", "postgresql://db:port/gate"),
     ],
 )
 def test_a_malformed_setting_is_named_and_its_value_is_not_repeated(name: str, value: str) -> None:
@@ -64,6 +74,22 @@ def test_a_malformed_setting_is_named_and_its_value_is_not_repeated(name: str, v
     (problem,) = refusal.value.problems
     assert problem.startswith(f"GATEHOUSE_{name}: ")
     assert value not in problem.removeprefix(f"GATEHOUSE_{name}: ").split(". ")[0] or value in ("0", "-1")
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        "postgresql://gate:secret@db/gate",
+        "postgres://gate@db.example:5432/gate",
+        "postgresql://gate:s%2Fcret%40@[::1]:5432/gate?sslmode=verify-full",
+        "postgresql://gate:a:b!$&'()*+,;=-._~@one:5432,two:5433/gate",
+        "postgresql://postgres:@/gate?host=/tmp/socket",
+        "postgresql:///gate",
+        "postgresql://db",
+    ],
+)
+def test_an_address_of_a_database_is_taken_as_libpq_writes_it(good: str) -> None:
+    assert read({"GATEHOUSE_DATABASE_URL": good}).database_url == good
 
 
 def test_hosts_are_a_list(tmp_path: Path) -> None:
