@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from time import time_ns
-from typing import Final
+from typing import Any, Final
 
 import requests
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -120,8 +120,20 @@ class Collector:
             return False
 
 
+class _StatusAlone(requests.Session):
+    """Takes of an answer its status and nothing else: not its body, which may have no end, and no way elsewhere."""
+
+    def request(self, *args: Any, **given: Any) -> requests.Response:
+        answer = super().request(*args, **(given | {"stream": True, "allow_redirects": False}))
+        answer.close()
+        answer._content = b""  # what is asked of it later finds it read
+        if 300 <= answer.status_code < 400:  # the exporter would take it for done
+            answer.status_code = 502
+        return answer
+
+
 def _session() -> requests.Session:
-    session = requests.Session()
+    session = _StatusAlone()
     session.trust_env = False  # no proxy and no .netrc that somebody left in the environment
     return session
 

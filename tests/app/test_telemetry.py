@@ -20,7 +20,8 @@ import pytest
 from audit.store import sqlite
 from gateway.doctor import examine
 from gateway.gate import Gate
-from gateway.observe import can_collect
+from gateway.observe import Count, can_collect
+from gateway.observe.instruments import Exported
 from gateway.settings import Settings
 from gateway.wire.traceparent import parse
 from gateway.words.access import Call
@@ -379,7 +380,19 @@ async def test_a_collector_that_sends_elsewhere_is_not_followed(tmp_path: Path) 
         async with gateway(tmp_path, otlp_endpoint=collector.base, trace_ratio=1) as place:
             await place.ask("GET", "/echo/customers/1")
             await until(lambda: collector.raw)
+            totals = place.opened.house.metrics.totals
+            await until(lambda: totals().get((Count.EXPORTS, (("result", Exported.FAILED),))))
         assert elsewhere.raw == []
+
+
+async def test_an_answer_without_end_is_not_read(tmp_path: Path) -> None:
+    with receiving() as collector:
+        collector.body_bytes = 1 << 32
+        async with gateway(tmp_path, otlp_endpoint=collector.base, trace_ratio=1) as place:
+            await place.ask("GET", "/echo/customers/1")
+            totals = place.opened.house.metrics.totals
+            await until(lambda: totals().get((Count.EXPORTS, (("result", Exported.DONE),))))
+        assert collector.sent < 1 << 26
 
 
 async def test_a_collector_that_is_not_there_costs_telemetry_alone(tmp_path: Path) -> None:

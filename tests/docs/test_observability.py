@@ -146,6 +146,16 @@ def test_names_of_rules_are_their_own() -> None:
     assert sorted(set(names)) == sorted(names)
 
 
+def test_a_rule_sees_several_workers_as_one_gateway() -> None:
+    """Each of them counts for itself: a bound that all together have passed would else be passed by none."""
+    for rule in RULES:
+        for found in re.finditer(r"gatehouse_[a-z_]+", rule["expr"]):
+            before = rule["expr"][: found.start()]
+            assert re.search(r"(?:sum|max)(?: by \([a-z]+\) )?\((?:increase\(|rate\()?$", before), rule[
+                "alert"
+            ]
+
+
 def test_every_alarm_and_every_answer_of_500_and_more_raises_a_rule() -> None:
     kinds = {word for labels in TABLE[Count.ALARMS].all_labels() for _, word in labels}
     by_kind: set[str] = set()

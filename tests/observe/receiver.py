@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,7 +18,10 @@ Value = str | int | float
 
 @dataclass
 class Receiver:
-    """What came. status, location: what is answered from now on. hang: nothing is answered until it is set free."""
+    """What came. status, location, body_bytes: what is answered from now on. sent: how much of a body was taken.
+
+    free: nothing is answered until it is set.
+    """
 
     status: int = 200
     raw: list[tuple[str, bytes]] = field(default_factory=list)
@@ -26,6 +29,8 @@ class Receiver:
     free: threading.Event = field(default_factory=threading.Event)
     base: str = ""
     location: str = ""
+    body_bytes: int = 0
+    sent: int = 0
 
     @property
     def spans(self) -> list[WireSpan]:
@@ -65,10 +70,13 @@ def receiving(*, hang: bool = False, status: int = 200) -> Iterator[Receiver]:
             made.raw.append((self.path, body))
             made.free.wait(30)
             self.send_response(made.status)
-            self.send_header("content-length", "0")
+            self.send_header("content-length", str(made.body_bytes))
             if made.location:
                 self.send_header("location", made.location)
             self.end_headers()
+            with suppress(OSError):
+                while made.sent < made.body_bytes:
+                    made.sent += self.wfile.write(bytes(1 << 16))
 
         def log_message(self, *_: object) -> None:
             pass
