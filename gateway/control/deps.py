@@ -77,12 +77,14 @@ def token_door(deps: ControlDeps) -> TokenDoor:
 
 
 def asker_of(call: Call, identity: Identifier, *params: str) -> Asker:
-    """Gives who asks; query parameters other than `params` are refused once he is known."""
+    """Gives who asks; query parameters other than `params`, and a body where none belongs, are refused once he is known."""
 
     def check() -> None:
         for name, _ in call.query:
             if name not in params:
                 raise Refused(Code.PARAMETER_UNKNOWN)
+        if call.body and call.method != "POST":  # nothing would look at it
+            raise Refused(Code.BODY_MALFORMED)
 
     return Asker(call.id, lambda: identity.identify(call), call.header(PURPOSE_HEADER), check, call.trace)
 

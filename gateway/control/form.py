@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import unicodedata
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
+from gateway.wire.target import CONTROLS
 from gateway.words.access import Call
 from gateway.words.errors import Code, GrantError, GrantRefused, Refused
 
 FORM = "application/x-www-form-urlencoded"
 MAX_FORM_BYTES = 16 * 1024
+MAX_PARAMETERS = 32
 _PAIR = re.compile(rb"(?:[A-Za-z0-9*._~+\-!'(),/:@$?]|%[0-9A-Fa-f]{2})*")
 _BASIC = "basic "
 _ID = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
@@ -32,6 +33,8 @@ def read_form(call: Call, known: frozenset[str]) -> Mapping[str, str]:
     if len(call.body) > MAX_FORM_BYTES:
         raise Refused(Code.BODY_TOO_LARGE)
     found: dict[str, str] = {}
+    if call.body.count(b"&") >= MAX_PARAMETERS:
+        raise GrantRefused(GrantError.INVALID_REQUEST)
     for piece in call.body.split(b"&") if call.body else ():
         name, equals, value = piece.partition(b"=")
         if not equals:
@@ -82,6 +85,6 @@ def _decoded(piece: bytes) -> str:
         text = unquote_to_bytes(piece.replace(b"+", b" ")).decode("utf-8")
     except UnicodeDecodeError:
         raise GrantRefused(GrantError.INVALID_REQUEST) from None
-    if any(unicodedata.category(mark) in ("Cc", "Zl", "Zp") for mark in text):
+    if CONTROLS.search(text):
         raise GrantRefused(GrantError.INVALID_REQUEST)
     return text

@@ -28,7 +28,7 @@ from gateway.edge.lane import CERTIFICATE, Asked, Lanes, Turn
 from gateway.edge.shedding import make_room, unsent
 from gateway.text import pick_language
 from gateway.text.problems import REQUEST_LINE, problem
-from gateway.wire.limits import DEFAULT_LIMITS, Limits
+from gateway.wire.limits import DEFAULT_LIMITS, KIB, Limits
 from gateway.wire.target import Target, canonical
 from gateway.words.errors import Code, GatehouseError, Refused, Unavailable
 from gateway.words.ids import new_id
@@ -40,8 +40,9 @@ _FRAMING: Final = frozenset({b"connection", b"content-length", b"transfer-encodi
 _RESET: Final = struct.pack(
     "ii", 1, 0
 )  # linger for no time: what is unsent is dropped, and the other side told
-_WIRE_FACTOR: Final = 8
-"""A chunked body's bytes on the wire, frames and all, are at most so many times what a body may have: the smallest chunk is one in six."""
+_FRAMES_BYTES: Final = 64 * KIB
+"""How much longer than the body so far a chunked one may be on the wire, beside as much again as the body: a chunk of one byte takes six,
+and each chunk is a call. Whoever sends a megabyte in such pieces would have this process for half a second."""
 # RFC 9110 section 7.2: uri-host [":" port]; userinfo, lists and blanks are not hosts.
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
@@ -162,7 +163,7 @@ class EdgeProtocol(HttpToolsProtocol):
         elif self._part is _Part.BODY:
             # Chunk extensions count for no body, and the parser passes over them whatever their length.
             self._wire_bytes += received
-            if self._wire_bytes > _WIRE_FACTOR * self.limits.max_body_bytes + self.limits.max_header_bytes:
+            if self._wire_bytes > 2 * self._body_bytes + _FRAMES_BYTES:
                 self._end(Refused(Code.BODY_TOO_LARGE))
             elif self._deadline is None:
                 self._arm(self.limits.body_seconds)
@@ -221,6 +222,8 @@ class EdgeProtocol(HttpToolsProtocol):
             self._stop(error)
         self._part = _Part.BODY
         self._disarm()  # the body has a time of its own
+        if self.parser.get_http_version() != "1.1":
+            self.expect_100_continue = False  # RFC 9110 section 10.1.1: an HTTP/1.0 client knows no 100
         lane = self.rules.lanes(target)
         if lane is None:
             self._to_application(target)
@@ -275,8 +278,12 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _check_head(self) -> None:
         line = self._first_line.lstrip(b"\r\n")
-        http = line[: line.find(b"\r\n")].endswith(_VERSIONS)
-        if not http or self.parser.get_method() == b"CONNECT":
+        method = self.parser.get_method()
+        asked = b"%b %b" % (method, self.url)  # RFC 9112 section 3: one blank between two parts
+        if (
+            line[: line.find(b"\r\n")] not in [asked + version for version in _VERSIONS]
+            or method == b"CONNECT"
+        ):
             raise Refused(Code.HEADER_MALFORMED, header=REQUEST_LINE)
         if self.parser.should_upgrade():
             # The parser would take the body for the other protocol's bytes.

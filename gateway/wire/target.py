@@ -29,7 +29,12 @@ _TILDE: Final = b"%7E"
 _LOWER: Final = re.compile(rb"%[0-9A-Fa-f]?[a-f][0-9A-Fa-f]?")
 _TRIPLET: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _DOTS: Final = re.compile(r"[.\s]+")
-_CLOSED_CATEGORIES: Final = frozenset({"Cc", "Zl", "Zp"})
+CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters of Unicode's categories Cc, Zl and Zp."""
+MAX_ENCODED_PATH_BYTES: Final = 2_048
+MAX_SEGMENTS: Final = 64
+MAX_PAIRS: Final = 64
+"""Bounds of what is looked at piece by piece before anybody is asked who he is; no address of ours or of an upstream's is near them."""
 
 RESERVED: Final = frozenset(
     {".well-known", "v1", "oauth", "schema", "console", "healthz", "metrics", "readyz"}
@@ -66,6 +71,12 @@ def canonical(raw: bytes, *, max_bytes: int = DEFAULT_LIMITS.max_target_bytes) -
     if len(raw) > max_bytes:
         raise Refused(Code.TARGET_TOO_LONG)
     raw_path, mark, raw_query = raw.partition(b"?")
+    if (
+        (len(raw_path) > MAX_ENCODED_PATH_BYTES and b"%" in raw_path)
+        or raw_path.count(b"/") > MAX_SEGMENTS
+        or raw_query.count(b"&") >= MAX_PAIRS
+    ):
+        raise Refused(Code.TARGET_TOO_LONG)
     if mark and not raw_query:
         _refuse()
     segments = _segments(raw_path)
@@ -114,7 +125,7 @@ def _decoded(piece: bytes) -> str:
     except UnicodeDecodeError:
         _refuse()
     # A triplet that comes out of decoding is one that a second decoding would find.
-    if _TRIPLET.search(text) or any(unicodedata.category(mark) in _CLOSED_CATEGORIES for mark in text):
+    if _TRIPLET.search(text) or CONTROLS.search(text):
         _refuse()
     return text
 

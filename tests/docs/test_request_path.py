@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gateway.edge.protocol import _WIRE_FACTOR
+from gateway.edge.protocol import _FRAMES_BYTES
 from gateway.wire.limits import DEFAULT_LIMITS, KIB, MIB
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "request-path.md").read_text()
@@ -23,5 +23,4 @@ def test_the_limits_of_slow_clients_are_those_of_the_code() -> None:
         "max_unfinished_bytes": f"{limits.max_unfinished_bytes // MIB} MiB",
         "max_connections": f"{limits.max_connections:,}",
     }
-    assert _WIRE_FACTOR == 8
-    assert "eight times as many bytes on the wire" in PAGE
+    assert f"twice as many bytes on the wire as in itself, and {_FRAMES_BYTES // KIB} KiB more" in PAGE

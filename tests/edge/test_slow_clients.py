@@ -356,3 +356,21 @@ def test_what_was_pipelined_is_sent_anew_and_answered_in_its_turn(house: House) 
         for number in range(3):
             wire.send(b"GET /crm/%d HTTP/1.1\r\n" % number + HOST + b"\r\n")
             assert wire.answer().json["path"] == f"/crm/{number}"
+
+
+def test_a_body_in_tiny_pieces_is_refused_before_it_has_cost_much(house: House) -> None:
+    """Each chunk is a call: a megabyte of them, which anybody may send, took half a second of everybody's time."""
+    head = b"POST /nowhere HTTP/1.1\r\nHost: gate\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with house.wire() as wire:
+        with suppress(OSError):
+            wire.send(head + b"1\r\nx\r\n" * 30_000)
+        assert wire.answer().code == "body-too-large"
+
+
+def test_a_body_in_usual_pieces_is_taken(house: House) -> None:
+    head = b"POST /crm/x HTTP/1.1\r\nHost: gate\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for size in (16, 1_000):
+        piece = b"%x\r\n%b\r\n" % (size, b"x" * size)
+        with house.wire() as wire:
+            wire.send(head + piece * (200_000 // size) + b"0\r\n\r\n")
+            assert len(wire.answer().json["body"]) == 2 * (200_000 // size) * size

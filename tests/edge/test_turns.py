@@ -89,3 +89,15 @@ def test_nothing_further_is_read_from_a_client_that_does_not_take_its_answers(
                     time.sleep(0.005)
         assert 1 <= len(opened.corridor.calls) < 30
     assert opened.get(b"/crm/x").status == 200
+
+
+def test_an_http_1_0_client_is_told_of_no_100(house: House) -> None:
+    """RFC 9110 section 10.1.1: it would take it for its answer."""
+    for target in (b"/crm/x", b"/v1/echo"):
+        head = b"POST " + target + b" HTTP/1.0\r\nHost: gate\r\nContent-Type: application/json\r\n"
+        with house.wire() as wire:
+            wire.send(head + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+            time.sleep(0.2)
+            wire.send(b"{}")
+            assert wire.ended()
+            assert wire.buffer.startswith(b"HTTP/1.1 20")

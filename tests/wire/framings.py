@@ -290,9 +290,8 @@ def first_lines(about: Around) -> Iterator[Form]:
         b"GET\r\n%b HTTP/1.1\r\n",
         b"GET%b HTTP/1.1\r\n",
     ):
-        # Blanks between the words may be passed over (RFC 9112 section 3); the target is then the same.
-        law = Law.EITHER if line.startswith(b"GET  ") or b"  HTTP" in line else Law.REFUSED
-        yield Form(f"first line {_shown(line)}", about.read(first=line % to), law)
+        # Some read past further blanks (RFC 9112 section 3); we need not.
+        yield Form(f"first line {_shown(line)}", about.read(first=line % to), Law.REFUSED)
     for method in _listed(
         b"get|Get|G\x00ET|GE(T|GET,|GET/|BREW|XXXXXXXXXXXXXXXXXXXXXXXX|PRI|\xef\xbc\xa7ET||M-SEARCHX|FLUSH|DESCRIBE|SETUP|PLAY"
     ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import unicodedata
 from urllib.parse import quote, unquote
 
 import pytest
@@ -123,3 +125,43 @@ def test_triplets_of_a_query_are_written_in_capitals_whoever_wrote_them(hexed: s
 def test_a_needless_triplet_of_a_query_is_refused_in_either_case(needless: str) -> None:
     with pytest.raises(Refused):
         canonical(f"/crm/a?b={needless}".encode())
+
+
+def test_the_controls_are_those_of_unicode() -> None:
+    marks = (chr(code) for code in range(0x11_0000))
+    closed = {mark for mark in marks if unicodedata.category(mark) in ("Cc", "Zl", "Zp")}
+    assert closed == {mark for mark in map(chr, range(0x11_0000)) if target.CONTROLS.match(mark)}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"/" + b"/".join([b"%E5%BC%A0"] * 225),
+        b"/" + b"a/" * 65,
+        b"/%20" + b"a" * 2_048,
+        b"/crm?" + b"&".join(b"a%d=%%20" % number for number in range(65)),
+    ],
+    ids=["encoded segments", "segments", "a long encoded path", "pairs"],
+)
+def test_nobody_has_a_target_looked_at_in_very_many_pieces(raw: bytes) -> None:
+    assert len(raw) < 8_192
+    assert code_of(raw) is Code.TARGET_TOO_LONG
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"/" + b"/".join([b"%EF%B7%BA" * 3] * 64),
+        b"/" + b"%EF%B7%BA" * 220,
+        b"/a?" + b"&".join(b"a%d=%b" % (number, b"%EF%B7%BA" * 13) for number in range(64)),
+        b"/a?a=" + b"%E5%BC%A0" * 900,
+    ],
+    ids=["segments", "one segment", "pairs", "one value"],
+)
+def test_the_dearest_target_costs_no_more_than_a_few_refusals(raw: bytes) -> None:
+    best = 1.0
+    for _ in range(20):
+        start = time.perf_counter()
+        code_of(raw)
+        best = min(best, time.perf_counter() - start)
+    assert best < 0.002
