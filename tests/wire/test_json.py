@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -282,3 +286,35 @@ def test_a_name_that_is_given_twice_is_found_wherever_it_stands(value: Any, draw
     one = dump(value)
     with pytest.raises(Refused):
         parse(outer % (one, one))
+
+
+DEAR = {
+    "floats": b"0.0 ,",
+    "exponents": b"1e1,",
+    "large exponents": b"1e100,",
+    "integers": b"1 ,",
+    "arrays": b"[],",
+    "arrays deep": b"[" * 60 + b"]" * 60 + b",",
+    "objects": b"{} ,",
+    "members": b'{"a":1} ,',
+    "names twice": b'{"a":1,"a":1},',
+    "long integers": b"9007199254740991 ,",
+    "strings": b'"\\u0061",',
+}
+
+
+@pytest.mark.parametrize("piece", DEAR.values(), ids=DEAR)
+def test_no_document_takes_a_step_of_ours_for_each_of_its_values(piece: bytes) -> None:
+    """Beside what orjson takes for it: a megabyte of small values, read one by one, would be a second of everybody's time."""
+    data = b"[" + piece * (300_000 // len(piece)) + b"0]"
+
+    def best(work: Callable[[bytes], object]) -> float:
+        times = []
+        for _ in range(4):
+            start = time.thread_time()
+            with suppress(Refused):
+                work(data)
+            times.append(time.thread_time() - start)
+        return min(times)
+
+    assert best(parse) < 20 * best(lambda given: orjson.dumps(orjson.loads(given))) + 0.02
