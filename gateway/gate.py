@@ -63,6 +63,8 @@ class Gate(Again):
                 ) from error  # it may have been done: nobody is told to try again
             if error.entry is None:
                 error.entry = (await self._refuse(walk, error, walk.ruled.fence)).ref
+            if walk.what is not None:
+                error.tick_seconds = walk.what.upstream.alike_seconds
             raise
         except Stale:
             raise
@@ -129,8 +131,8 @@ class Gate(Again):
         answer = found.answer
         document = walk.ruled.upstream.compose(what, views, answer, following=cursor, total=found.total)
         # What was read and is not shown took time too.
-        hides = not asked.sees_all()
-        return reply(answer.status, document, receipt, decision, answer.headers, on_tick=hides)  # 10
+        tick = 0.0 if asked.sees_all() else what.upstream.alike_seconds
+        return reply(answer.status, document, receipt, decision, answer.headers, tick_seconds=tick)  # 10
 
     async def _download(self, walk: Walk, what: Addressed, asked: Prepared) -> Reply:
         record, decision = await self._before(walk, what, asked, None)  # 4 facts, 5 decide

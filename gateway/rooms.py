@@ -255,13 +255,13 @@ class Alarms(Protocol):
 class Reply:
     """Step 10: what leaves. body holds clear values of exactly one View; repr shows nothing of it.
 
-    on_tick: how long it took may tell what it does not show; it leaves on a tick.
+    tick_seconds: how long it took may tell what it does not show; it leaves at a multiple of this, 0 where it leaves at once.
     """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes = field(repr=False)
-    on_tick: bool = False
+    tick_seconds: float = 0.0
 
 
 __all__ = [

@@ -14,6 +14,7 @@ UPSTREAM = frozenset(
         "headers",
         "connect_seconds",
         "answer_seconds",
+        "alike_seconds",
         "max_answer_bytes",
         "request_headers",
         "response_headers",

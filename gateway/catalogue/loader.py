@@ -18,6 +18,7 @@ from gateway.wire.yaml import Node, Unreadable, canonical, read
 from gateway.words.control import CONTROL_UPSTREAM
 from gateway.words.errors import Misconfigured
 from gateway.words.resource import (
+    ALIKE_SECONDS,
     MAX_OPAQUE_BYTES,
     Credential,
     PersonSaid,
@@ -31,6 +32,7 @@ RESERVED = ("/.well-known", "/v1", "/oauth", "/schema", "/console", "/healthz", 
 """Prefixes that are the gateway's own."""
 
 _SCHEMA = "catalogue.schema.json"
+_MOST_ALIKE = 5.0
 _FORMAT = b"gatehouse-catalogue-1\n"
 _REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,99}|file:[^\x00-\x1f]{1,500}")
 _FILE = re.compile(r"file:[^\x00-\x1f]{1,500}")
@@ -143,7 +145,19 @@ def _upstream(section: Section, allowed_hosts: frozenset[str], max_opaque_bytes:
         resources={key: described.spec for key, described in resources.items()},
         tls=_tls(section),
         assertion=_assertion(section),
+        alike_seconds=_alike(section),
     )
+
+
+def _alike(section: Section) -> float:
+    seconds = section.seconds("alike_seconds", ALIKE_SECONDS)
+    if not ALIKE_SECONDS <= seconds <= _MOST_ALIKE:
+        section.wrong(
+            "alike_seconds",
+            f"is not between {ALIKE_SECONDS:g} and {_MOST_ALIKE:g}",
+            "write somewhat more than this system usually takes for one record",
+        )
+    return seconds
 
 
 def _base(section: Section, allowed_hosts: frozenset[str]) -> str:

@@ -36,7 +36,7 @@ def reply(
     decision: Decision,
     passing: Iterable[tuple[str, str]] = (),
     *,
-    on_tick: bool = False,
+    tick_seconds: float = 0.0,
 ) -> Reply:
     """Gives the answer: the document (None: no body), where its entry stands, and by which policy it was decided.
 
@@ -46,9 +46,12 @@ def reply(
         status = 200
     headers = [*passing, ("audit-ref", receipt.ref), ("gatehouse-policy", decision.bundle)]
     if document is None:
-        return Reply(status, tuple(headers), b"", on_tick=on_tick)
+        return Reply(status, tuple(headers), b"", tick_seconds=tick_seconds)
     return Reply(
-        status, (("content-type", "application/json"), *headers), orjson.dumps(document), on_tick=on_tick
+        status,
+        (("content-type", "application/json"), *headers),
+        orjson.dumps(document),
+        tick_seconds=tick_seconds,
     )
 
 

@@ -26,6 +26,7 @@ from gateway.wire import headers
 from gateway.words.access import Call
 from gateway.words.errors import Code, GatehouseError, NoAnswer, Refused
 from gateway.words.ids import new_id
+from gateway.words.resource import ALIKE_SECONDS
 
 _JSON_TYPES: Final = frozenset({"application/json", "application/merge-patch+json"})
 
@@ -179,8 +180,8 @@ class Door:
         """Gives the answer, also where it is a refusal or a defect."""
         try:
             answer = await work(await self._read(asked, body, request_id))
-            if isinstance(answer, Reply) and answer.on_tick:
-                await until_tick(begun_at)
+            if isinstance(answer, Reply) and answer.tick_seconds:
+                await until_tick(begun_at, answer.tick_seconds)
             return None if answer is None else answered(answer, request_id)
         except Gone:
             return None
@@ -188,7 +189,7 @@ class Door:
             answer = self._refuse(error, _language(asked), request_id)
             if error.code in ALIKE and error.entry is not None:
                 with suppress(asyncio.CancelledError):  # a stop out of patience: it is answered at once
-                    await until_tick(begun_at)
+                    await until_tick(begun_at, error.tick_seconds or ALIKE_SECONDS)
         except asyncio.CancelledError:
             # Only a stop that has run out of patience cancels a request of the control plane's.
             answer = problem(NoAnswer(), _language(asked), request_id)

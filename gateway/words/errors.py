@@ -134,6 +134,7 @@ class GatehouseError(Exception):
         self.entry: str | None = (
             None  # `seq:hash` of the entry that records this refusal; set by the corridor
         )
+        self.tick_seconds = 0.0  # see words.resource.UpstreamSpec.alike_seconds; set by the corridor
         super().__init__(self.code.value)
 
 

@@ -302,6 +302,8 @@ OCTETS = "application/octet-stream"
 """What bytes are said to be that nobody has listed (RFC 2046 section 4.5.1): a browser saves them and shows nothing."""
 MAX_OPAQUE_BYTES = 8_388_608
 """How much a route of opaque bytes may let through, unless a setting says otherwise."""
+ALIKE_SECONDS = 0.025
+"""See UpstreamSpec; enough for an upstream that answers at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +384,7 @@ class UpstreamSpec:
     prefix: where it is mounted: `/crm`. base: `http://host:port/path`, or `embedded:` for the store in this process.
     headers: fixed request headers that this upstream demands. Deadlines in seconds. tls: None for what is usual.
     assertion: it gets a signed header that says who asks; None: it gets none.
+    alike_seconds: what must not be told apart by its time leaves at multiples of this; more than a record usually takes there.
     """
 
     name: str
@@ -396,3 +399,4 @@ class UpstreamSpec:
     resources: Mapping[str, ResourceSpec]
     tls: UpstreamTls | None = None
     assertion: PersonSaid | None = None
+    alike_seconds: float = ALIKE_SECONDS

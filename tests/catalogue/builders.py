@@ -23,6 +23,7 @@ base: https://shop.example:8443/api
 credential: {from: env:SHOP_TOKEN}
 headers: {x-tenant: bank}
 connect_seconds: 1.5
+alike_seconds: 0.05
 request_headers: [accept-language]
 response_headers: [etag]
 resources:

@@ -66,6 +66,8 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "a condition of the caller's": ("[accept-language]", "[if-none-match]", "if-none-match", "never passes"),
     "a cookie back": ("[etag]", "[set-cookie]", "set-cookie", "never passes"),
     "no seconds": ("connect_seconds: 1.5", "connect_seconds: soon", "soon", "is not a number of seconds"),
+    "ticks too short": ("alike_seconds: 0.05", "alike_seconds: 0.02", "0.02", "is not between 0.025 and 5"),
+    "ticks too long": ("alike_seconds: 0.05", "alike_seconds: 6", "6", "is not between 0.025 and 5"),
     "too many seconds": ("connect_seconds: 1.5", "connect_seconds: 601", "601", "is not a number of seconds"),
     "a name in capitals": ("  buyer:\n", "  Buyer:\n", "Buyer:", "is no name for a resource"),
     "no subject": ("    subject: itself\n", "", "  buyer:", "resource 'buyer' has no 'subject'"),

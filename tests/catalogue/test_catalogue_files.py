@@ -251,6 +251,7 @@ def test_every_word_of_a_catalogue_is_read(tmp_path: Path) -> None:
         15.0,
         8_388_608,
     )
+    assert upstream.alike_seconds == 0.05
     buyer, order = upstream.resources["buyer"], upstream.resources["order"]
     assert (buyer.subject, buyer.id_form, buyer.id_public) == (SubjectRule("buyer"), IdForm.TOKEN, False)
     assert (buyer.versioning, buyer.idempotency, buyer.lookup) == (

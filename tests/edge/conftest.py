@@ -55,7 +55,7 @@ class Echo:
             case "/crm/own-cache":
                 return Reply(200, (("cache-control", "public"), ("content-type", "application/json")), b"{}")
             case "/crm/some-of-many":
-                return Reply(200, (), b"[]", on_tick=True)
+                return Reply(200, (), b"[]", tick_seconds=0.05)
             case "/crm/status/299" | "/crm/status/1000":
                 return Reply(int(call.segments[-1]), (), b"")
             case "/crm/slow":

@@ -152,8 +152,8 @@ def test_what_a_record_is_not_there_for_leaves_on_a_tick_and_nothing_else_waits(
 ) -> None:
     waited: list[float] = []
 
-    async def noted(start: float) -> None:
-        waited.append(start)
+    async def noted(_start: float, tick: float) -> None:
+        waited.append(tick)
 
     monkeypatch.setattr(door, "until_tick", noted)
     for target, waits in (
@@ -166,19 +166,20 @@ def test_what_a_record_is_not_there_for_leaves_on_a_tick_and_nothing_else_waits(
     ):
         house.get(target)
         assert len(waited) == waits
+    assert waited == [0.025, 0.05]
 
 
 @pytest.mark.parametrize(
     ("now", "tick"), [(7.0, 7.025), (7.001, 7.025), (7.0249, 7.025), (7.03, 7.05), (8.51, 8.525)]
 )
 def test_a_tick_is_counted_from_the_requests_beginning(now: float, tick: float) -> None:
-    assert next_tick(7.0, now) == pytest.approx(tick)
+    assert next_tick(7.0, now, 0.025) == pytest.approx(tick)
 
 
 async def test_a_tick_comes_at_its_time_whatever_was_done_before() -> None:
     loop = asyncio.get_running_loop()
     start = loop.time()
-    await until_tick(start)
+    await until_tick(start, 0.025)
     assert loop.time() - start >= 0.024
     assert loop.time() >= start
 

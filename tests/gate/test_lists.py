@@ -198,7 +198,10 @@ async def test_an_alarm_is_told_whatever_is_answered(
 async def test_a_list_leaves_on_a_tick_where_something_of_the_collection_may_be_hidden(house: House) -> None:
     """Whether anything was: what takes longer because of what is not shown would say so."""
     fill(house, 4, set())
-    assert (await house.gate.answer(call(Verb.LIST))).on_tick
-    assert not (await house.gate.answer(call(Verb.READ, "t00"))).on_tick
+    assert (await house.gate.answer(call(Verb.LIST))).tick_seconds == 0.025
+    assert not (await house.gate.answer(call(Verb.READ, "t00"))).tick_seconds
+    with pytest.raises(Refused) as absent:
+        await house.gate.answer(call(Verb.READ, "nothing"))
+    assert absent.value.tick_seconds == 0.025
     house.policy.hides_none = True
-    assert not (await house.gate.answer(call(Verb.LIST))).on_tick
+    assert not (await house.gate.answer(call(Verb.LIST))).tick_seconds
