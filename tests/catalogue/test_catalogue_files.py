@@ -47,7 +47,7 @@ def test_all_mistakes_are_named_and_not_only_the_first(tmp_path: Path) -> None:
         "sealed: true",
         changed("prefix: /shop", "prefix: /v1", changed("op: prefix}", "op: x}")),
     )
-    assert [problem.split(":")[1] for problem in problems(tmp_path, text)] == ["2", "20", "56"]
+    assert [problem.split(":")[1] for problem in problems(tmp_path, text)] == ["2", "21", "57"]
 
 
 def test_a_literal_credential_is_not_repeated(tmp_path: Path) -> None:
