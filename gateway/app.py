@@ -7,6 +7,7 @@ import gc
 import logging
 import math
 import os
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -340,15 +341,16 @@ async def serve(
     started: Callable[[Server], None],
     tls: ListenerTls | None = None,
     worker: Worker | None = None,
+    bound: socket.socket | None = None,
 ) -> None:
     """Serves until a signal, then finishes what is under way, sums up and returns. tls: of the port, None for plain HTTP.
 
+    bound: the port's socket, where somebody took it before; it is closed at the end.
     worker: where this process is one of several: it serves on their port, and its parent has the admin port and may ask it to stop.
     """
     settings = house.settings
     limits = limits_of(settings)
     dispatcher, inside = house.doors()
-    bound = None if worker is None else worker.bound
     listeners = [Listener(settings.host, settings.port, dispatcher, tls=tls, bound=bound)]
     if settings.admin_port is not None and worker is None:
         admin = Admin(inside)

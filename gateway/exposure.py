@@ -36,10 +36,13 @@ def exposed(settings: Settings) -> bool:
 
 
 def own_address(settings: Settings) -> str | None:
-    """Gives by what address callers reach this gateway, None where nobody said so and it cannot be known."""
+    """Gives by what address callers reach this gateway, None where nobody said so and it cannot be known.
+
+    Port 0 is nobody's address: a start that takes a free port has that port's number in its settings before it asks.
+    """
     if settings.public_url:
         return settings.public_url
-    if not loopback(settings.host) or settings.tls_terminated:
+    if not settings.port or not loopback(settings.host) or settings.tls_terminated:
         return None
     scheme = "http" if settings.tls_certificate_file is None else "https"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

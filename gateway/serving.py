@@ -6,16 +6,18 @@ import gc
 import os
 import shlex
 import shutil
+import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
 
 from gateway import demo
 from gateway.app import House, open_house, serve, utc_now
-from gateway.edge import Server, probe
+from gateway.edge import Server, bind, probe
 from gateway.exposure import check_address, check_credentials, exposed, listener_tls
 from gateway.identity import all_keys
 from gateway.identity.demo import DemoIssuer
@@ -43,9 +45,10 @@ async def serve_forever(settings: Settings, worker: Worker | None = None) -> Non
     tls = listener_tls(settings, utc_now)
     _probe(settings, worker is None)
     run = None if worker is None else worker.run
-    async with open_house(settings, run=run) as house:
-        check_credentials(settings, await house.stores.state.scan(all_keys), utc_now())
-        await serve(house, started=lambda _: None, tls=tls, worker=worker)
+    with _bound(settings, worker) as (settings, bound):
+        async with open_house(settings, run=run) as house:
+            check_credentials(settings, await house.stores.state.scan(all_keys), utc_now())
+            await serve(house, started=lambda _: None, tls=tls, worker=worker, bound=bound)
 
 
 async def serve_worker(settings: Settings, worker: Worker) -> None:
@@ -67,14 +70,17 @@ async def serve_demo(settings: Settings, say: Say, customers: int = demo.MOST) -
     tls = listener_tls(settings, utc_now)
     _probe(settings)
     issuer = demo.prepare(settings)
-    async with open_house(settings, issuers=(issuer.terms(),)) as house:
-        keys = await demo.credentials(house)
-        if await demo.load_sample(house, _Progress(say), customers=customers):
-            say("demo.loaded", customers=customers, threads=customers * 3 // 2, messages=customers * 10)
-        example = await demo.example(house)
-        await serve(
-            house, started=lambda server: _welcome(server, house, keys, issuer, example, say), tls=tls
-        )
+    with _bound(settings) as (settings, bound):
+        async with open_house(settings, issuers=(issuer.terms(),)) as house:
+            keys = await demo.credentials(house)
+            if await demo.load_sample(house, _Progress(say), customers=customers):
+                say("demo.loaded", customers=customers, threads=customers * 3 // 2, messages=customers * 10)
+            example = await demo.example(house)
+
+            def started(server: Server) -> None:
+                _welcome(server, house, keys, issuer, example, say)
+
+            await serve(house, started=started, tls=tls, bound=bound)
 
 
 def _probe(settings: Settings, ports: bool = True) -> None:
@@ -86,6 +92,22 @@ def _probe(settings: Settings, ports: bool = True) -> None:
     probe(settings.host, settings.port)
     if settings.admin_port is not None:
         probe(settings.admin_host, settings.admin_port, "GATEHOUSE_ADMIN_PORT")
+
+
+@contextmanager
+def _bound(
+    settings: Settings, worker: Worker | None = None
+) -> Iterator[tuple[Settings, socket.socket | None]]:
+    """Gives the settings with the port that will be served, and its socket where that is taken already: a worker's by its parent; here
+    where any free port will do, since our tokens and what we say of ourselves name the port from the first moment."""
+    if worker is not None:
+        yield replace(settings, port=worker.bound.getsockname()[1]), worker.bound
+    elif settings.port:
+        yield settings, None
+    else:
+        # It takes no connection before the server listens.
+        with bind(settings.host, 0, "GATEHOUSE_PORT") as bound:
+            yield replace(settings, port=bound.getsockname()[1]), bound
 
 
 def _begin() -> None:

@@ -1,17 +1,20 @@
 """Step 2 at the token endpoint: a client's id and secret → the secret's row, argon2id at most once for each text.
 
-That a text is (or is not) the secret of a row is a fact that never changes, so it is remembered, by a keyed digest of id and text;
-whether row and key hold is looked at each time. So a client that proved itself once is known again whatever strangers do, and
-neither a revocation nor a flood makes anybody compute twice.
+That a text is (or is not) what a row keeps is a fact that never changes. It is found out once, whoever sends the text and under
+whatever client's id, and remembered by a keyed digest of text and row; whose the row is, and whether it and its key hold, is looked
+at each time. So a client that proved itself once is known again whatever strangers do, and neither a revocation, nor a flood, nor
+somebody who once had a secret, makes anybody compute twice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from hashlib import blake2b
 
 from gateway.identity import secrettext
@@ -25,6 +28,7 @@ from gateway.keys.labels import Label
 from gateway.words.ids import new_id
 
 _REMEMBERED = 4_096
+"""Texts of ours that no row keeps: nobody has one but by a backup that was put back, or by the key of the tags."""
 
 
 def secret_tag(keyring: Keyring) -> Tag:
@@ -49,15 +53,20 @@ class Clients:
         self._attempts = Attempts()
         self._salt = os.urandom(32)
         self._standing: Mapping[str, Standing] = {}
-        self._proven: dict[bytes, str] = {}  # mark of id and text → the secret's id
-        self._wrong: set[bytes] = set()
+        self._right: dict[str, bytes] = {}  # a secret's id → the mark of its text
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()
         self._running: dict[bytes, asyncio.Task[bool]] = {}
 
     def replace(self, secrets: Iterable[ClientSecret]) -> None:
-        """Takes these secrets in place of all others, at once. What was nobody's secret may be somebody's now."""
+        """Takes these secrets in place of all others, at once. What was nobody's secret may be somebody's now.
+
+        What was found out stays, and so does what is being computed: it is said of a text and of what a row kept, and where the row
+        keeps something else, or is there now, it is another question.
+        """
         self._standing = standings(secrets)
-        # Not emptied but others: what was begun by the rows before these says nothing about these.
-        self._wrong, self._running = set(), {}
+        self._right = {
+            secret_id: mark for secret_id, mark in self._right.items() if secret_id in self._standing
+        }
 
     def holds(self, secret_id: str, now: datetime) -> bool:
         """Tells whether that secret holds, by the rows as they were read last."""
@@ -76,48 +85,51 @@ class Clients:
         """Gives what a client's id and the text of its secret prove. source: the address that they came from.
 
         Raises Refused(TOO_MANY): too many computations at once (then nothing is known yet), or too many wrong secrets from there or
-        for that client. Promises: a right secret is never refused for what others tried.
+        for that client. Promises: a right secret is never refused for what others tried. Whose the secret is costs nothing to find
+        out, and a text whose row is gone costs what one with a row does.
         """
-        found, reason = await self._known(client, text)
-        now = clock()  # after all waiting: the rows may have been read anew meanwhile
-        if found is not None:
-            standing = self._standing.get(found)
-            if standing is not None and standing.holds(now):
-                return Tried(standing.secret)
-            reason = Stranger.CLIENT_SECRET_ENDED
-        self._attempts.wrong(source, client, now)
-        return Tried(None, reason)
-
-    async def _known(self, client: str, text: str) -> tuple[str | None, Stranger]:
-        """Gives the id of the secret that a text certainly is, that client's; else why not."""
-        said = f"{len(client)}:{client}{text}".encode("utf-8", "surrogatepass")
-        mark = blake2b(said, key=self._salt).digest()
-        if (known := self._proven.get(mark)) is not None:
-            return known, Stranger.CLIENT_SECRET_ENDED
         shown = secrettext.read(text, self._tag)
-        if shown is None:
-            return None, Stranger.CLIENT_MALFORMED
-        if not shown.ours or mark in self._wrong:
-            return None, Stranger.CLIENT_SECRET_WRONG
-        wrong = self._wrong
-        if await self._proved(mark, client, shown):
-            if len(self._proven) >= _REMEMBERED:
-                self._proven = {}
-            self._proven[mark] = shown.id
-            return shown.id, Stranger.CLIENT_SECRET_ENDED
-        if len(wrong) >= _REMEMBERED:
-            wrong.clear()
-        wrong.add(mark)
-        return None, Stranger.CLIENT_UNKNOWN
+        kept = await self._kept(shown) if shown is not None and shown.ours else None
+        now = clock()  # after all waiting: the rows may have been read anew meanwhile
+        tried = self._tried(client, shown, kept, now)
+        if tried.secret is None:
+            self._attempts.wrong(source, client, now)
+        return tried
 
-    async def _proved(self, mark: bytes, client: str, shown: SecretText) -> bool:
-        """Computes once, however many ask at once; a text without a row costs what one with a row does."""
-        under_way = self._running
-        running = under_way.get(mark)
+    def _tried(self, client: str, shown: SecretText | None, kept: str | None, now: datetime) -> Tried:
+        """kept: what the text certainly is by, None where it is nobody's secret."""
+        if shown is None:
+            return Tried(None, Stranger.CLIENT_MALFORMED)
+        if not shown.ours:
+            return Tried(None, Stranger.CLIENT_SECRET_WRONG)
+        standing = self._standing.get(shown.id)
+        if standing is None or standing.secret.hash != kept or standing.secret.client != client:
+            return Tried(None, Stranger.CLIENT_UNKNOWN)
+        return Tried(standing.secret) if standing.holds(now) else Tried(None, Stranger.CLIENT_SECRET_ENDED)
+
+    async def _kept(self, shown: SecretText) -> str | None:
+        """Gives what the text's row keeps, where that is this text. Computes once, however many ask, at once or ever."""
+        standing = self._standing.get(shown.id)
+        kept = self._proofs.nobody if standing is None else standing.secret.hash
+        mark = blake2b(kept.encode() + b"\0" + shown.text, key=self._salt).digest()
+        if self._right.get(shown.id) == mark:
+            return kept
+        if mark in self._wrong:
+            return None
+        running = self._running.get(mark)
         if running is None:
-            standing = self._standing.get(shown.id)
-            there = standing is not None and standing.secret.client == client
-            kept = standing.secret.hash if standing is not None and there else self._proofs.nobody
-            running = under_way[mark] = asyncio.ensure_future(self._proofs.equal(kept, shown.text))
-            running.add_done_callback(lambda _: under_way.pop(mark, None))
-        return await asyncio.shield(running)
+            running = self._running[mark] = asyncio.ensure_future(self._proofs.equal(kept, shown.text))
+            running.add_done_callback(partial(self._found_out, shown.id, mark))
+        return kept if await asyncio.shield(running) else None
+
+    def _found_out(self, secret_id: str, mark: bytes, done: asyncio.Task[bool]) -> None:
+        """Remembers it, also where whoever asked has left."""
+        del self._running[mark]
+        if done.cancelled() or done.exception() is not None:
+            return
+        if done.result():
+            self._right[secret_id] = mark
+            return
+        self._wrong[mark] = None
+        if len(self._wrong) > _REMEMBERED:
+            self._wrong.popitem(last=False)

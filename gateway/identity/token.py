@@ -59,7 +59,7 @@ def unpack(token: str) -> Unpacked:
     segments = token.split(".") if len(token) <= MAX_TOKEN_CHARS else []
     if len(segments) != 3:
         raise Unproven(Stranger.TOKEN_MALFORMED)
-    header, claims = _object(segments[0]), _object(segments[1])
+    header, claims = members(segments[0]), members(segments[1])
     algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ")
     if not header.keys() <= _HEADER or not all(isinstance(v, str) and v for v in header.values()):
         raise Unproven(Stranger.TOKEN_HEADER)
@@ -71,7 +71,7 @@ def unpack(token: str) -> Unpacked:
     # RFC 7515 section 4.1.9: `application/` may be left out, and case does not count.
     kind = kind.lower().removeprefix("application/")
     signed = f"{segments[0]}.{segments[1]}".encode("ascii")
-    return Unpacked(algorithm, kid, kind, issuer, claims, signed, _decode(segments[2]))
+    return Unpacked(algorithm, kid, kind, issuer, claims, signed, decode(segments[2]))
 
 
 def check_terms(token: Unpacked, issuer: Issuer) -> None:
@@ -137,9 +137,10 @@ def _seconds(claims: Mapping[str, Any], name: str) -> float:
     return float(value)
 
 
-def _object(segment: str) -> dict[str, Any]:
+def members(segment: str) -> dict[str, Any]:
+    """Gives the JSON object that a segment spells. Raises Unproven(TOKEN_MALFORMED)."""
     try:
-        value = parse(_decode(segment))
+        value = parse(decode(segment))
     except Refused:
         raise Unproven(Stranger.TOKEN_MALFORMED) from None
     if not isinstance(value, dict):
@@ -147,8 +148,9 @@ def _object(segment: str) -> dict[str, Any]:
     return cast(dict[str, Any], value)
 
 
-def _decode(segment: str) -> bytes:
-    """Unpadded base64url in its one spelling: spare bits that are not zero would give one token many texts."""
+def decode(segment: str) -> bytes:
+    """Gives what a segment spells: unpadded base64url in its one spelling, since spare bits that are not zero would give one token many
+    texts. Raises Unproven(TOKEN_MALFORMED)."""
     if not _SEGMENT.fullmatch(segment):
         raise Unproven(Stranger.TOKEN_MALFORMED)
     try:

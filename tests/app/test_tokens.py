@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -25,12 +26,18 @@ from gateway.words.errors import Code, GatehouseError, Unidentified
 from gateway.words.ids import new_id
 from gateway.words.record import AlarmKind
 from tests.app.asking import ask
+from tests.campaign.serving import Launcher
 
 PLACE = "/crm/customers/none"
 
 
 def settings(home: Path, **more: str) -> Settings:
-    return read({"GATEHOUSE_HOME": str(home), "GATEHOUSE_PORT": "0"} | more)
+    given = {
+        "GATEHOUSE_HOME": str(home),
+        "GATEHOUSE_PORT": "0",
+        "GATEHOUSE_PUBLIC_URL": "https://gateway.example",
+    }
+    return read(given | more)
 
 
 def operator() -> Asker:
@@ -144,6 +151,8 @@ async def test_readers_and_a_revocation_race_and_nobody_is_served_behind_it(tmp_
     [
         ({"PORT": "8080"}, "http://127.0.0.1:8080"),
         ({"PORT": "8443", "HOST": "::1", "TLS_CERTIFICATE_FILE": "x"}, "https://[::1]:8443"),
+        ({"PORT": "0"}, None),
+        ({"PORT": "0", "PUBLIC_URL": "https://gateway.example"}, "https://gateway.example"),
         ({"HOST": "0.0.0.0"}, None),
         ({"TLS_TERMINATED": "on"}, None),
         ({"HOST": "0.0.0.0", "PUBLIC_URL": "https://gateway.example/"}, "https://gateway.example"),
@@ -158,9 +167,25 @@ def test_an_address_that_nobody_said_is_guessed_on_this_machine_alone(
 async def test_without_an_address_no_token_is_issued_or_taken(tmp_path: Path) -> None:
     async with opened(tmp_path) as house:
         held = await token(house, await client(house))
-    async with opened(tmp_path, GATEHOUSE_TLS_TERMINATED="on") as house:
-        assert house.tokens is None
-        assert await said(house, held) == "unidentified"
+    for unknown in ({"GATEHOUSE_TLS_TERMINATED": "on", "GATEHOUSE_PORT": "8080"}, {"GATEHOUSE_PORT": "0"}):
+        async with opened(tmp_path, GATEHOUSE_PUBLIC_URL="", **unknown) as house:
+            assert house.tokens is None
+            assert await said(house, held) == "unidentified"
+
+
+@pytest.mark.parametrize("command", [("run",), ("demo", "--customers", "12")], ids=["run", "demo"])
+def test_where_any_port_will_do_the_gateway_speaks_of_the_one_that_it_took(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    demo.prepare(settings(tmp_path / "home"))
+    gateway = Launcher(tmp_path / "home", {}, command).start()
+    try:
+        with urlopen(f"{gateway.base}/.well-known/oauth-authorization-server", timeout=10) as answer:
+            document = json.load(answer)
+    finally:
+        assert gateway.stop() == 0
+    assert document["issuer"] == gateway.base
+    assert document["token_endpoint"] == f"{gateway.base}/oauth/token"
 
 
 async def test_an_issuer_that_does_not_answer_is_an_alarm_and_no_refused_start(

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from gateway.corridor.late import MONTH
+from gateway.identity.attempts import BURST, EACH_SECONDS
 from gateway.identity.jwks import USABLE
 from gateway.identity.token import MAX_AGE
 from gateway.settings import read
@@ -26,6 +27,8 @@ def test_the_numbers_that_it_names_are_those_of_the_code() -> None:
     assert f"connections ({DEFAULT_LIMITS.max_connections:,} a process)" in plain
     assert timedelta(minutes=15) == MAX_AGE
     assert "good for up to 15 minutes after it was issued" in plain
+    assert "ten in a row, then one every six seconds" in plain
+    assert (BURST, EACH_SECONDS) == (10, 6.0)
     assert timedelta(hours=1) == USABLE
     assert "stops answering for up to an hour" in plain
     assert timedelta(days=30) == MONTH

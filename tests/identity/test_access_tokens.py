@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,15 +15,16 @@ from typing import Any
 import pytest
 from joserfc.jwk import OKPKey
 
-from gateway.identity import AccessTokens, Identity, Terms, revoke_key
+from gateway.identity import AccessTokens, Identity, Terms, access, revoke_key
 from gateway.identity.issuers import Issuer
 from gateway.identity.jwks import read_keys
-from gateway.identity.persons import Persons
+from gateway.identity.persons import Persons, Proven
 from gateway.keys import Keyring, SigningKey, TokenKeys
 from gateway.keys.material import Kek, Material
 from gateway.wire.json import dump
 from gateway.words.errors import Code, GatehouseError, Misconfigured, Refused, Unidentified
-from gateway.words.principal import Principal, RoleHeld
+from gateway.words.ids import new_id
+from gateway.words.principal import Party, Principal, RoleHeld
 from tests.identity.identity_house import GATEWAY, NOW, RING, House, bearer, call
 from tests.identity.test_persons import jwks
 
@@ -178,6 +181,104 @@ async def test_what_we_did_not_make_is_refused(house: House, name: str) -> None:
     good = await house.token(client, secret)
     assert await why(house, FORGED[name](*parts(good))) == "access-refused"
     assert await who(house, good)
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often anything was signed, and any JSON read, to judge tokens."""
+    done: Counter[str] = Counter()
+    sign, read = SigningKey.sign, access.members
+
+    def signing(self: SigningKey, data: bytes) -> bytes:
+        done["signed"] += 1
+        return sign(self, data)
+
+    def reading(segment_: str) -> dict[str, Any]:
+        done["read"] += 1
+        return read(segment_)
+
+    monkeypatch.setattr(SigningKey, "sign", signing)
+    monkeypatch.setattr(access, "members", reading)
+    return done
+
+
+async def test_what_we_did_not_sign_is_not_read_and_what_cannot_be_ours_is_not_even_held_to_a_key(
+    house: House, work: Counter[str]
+) -> None:
+    """Strangers send what they like: a forged token costs one signature at most, and no JSON."""
+    client, secret = await house.client()
+    good = await house.token(client, secret)
+    head, claims, signature = good.split(".")
+    forged = segment(os.urandom(63) + b"\1")
+    room = 4096 - len(head) - len(signature) - 2
+    dear = {
+        "another signature": f"{head}.{claims}.{forged}",
+        "the longest": f"{head}.{'A' * room}.{forged}",
+    }
+    cheap = {
+        "a character too many": f"{head}.{'A' * (room + 1)}.{forged}",
+        "very long": f"{head}.{'A' * 20_000}.{forged}",
+        "a signature that is short": f"{head}.{claims}.{forged[:-1]}",
+        "a signature that is long": f"{head}.{claims}.{forged}AA",
+        "a signature in another spelling": f"{head}.{claims}.{forged[:-1]}B",
+        "no signature": f"{head}.{claims}.",
+        "two segments": f"{head}.{claims}",
+        "four segments": f"{head}.{claims}.{forged}.{forged}",
+        "another key's name": f"{segment(dump({'alg': 'EdDSA', 'kid': 'x' * 43, 'typ': 'at+jwt'}))}.{claims}.{forged}",
+        "an empty header": f"e30.{claims}.{forged}",
+        "no ASCII": f"{head}.{claims}\u00e9.{forged}",
+    }
+    work.clear()
+    for name, text in dear.items():
+        assert await why(house, text) == "access-refused", name
+    assert work == {"signed": 2}
+    for name, text in cheap.items():
+        assert await why(house, text) == "access-refused", name
+    assert work == {"signed": 2}
+    assert await who(house, good)
+    assert work == {"signed": 3, "read": 1}
+
+
+async def test_a_header_has_one_spelling(house: House) -> None:
+    client, secret = await house.client()
+    header, claims = parts(await house.token(client, secret))
+    for spelled in (json.dumps(header), json.dumps(dict(reversed(header.items())), separators=(",", ":"))):
+        assert json.loads(spelled) == header
+        text = f"{segment(spelled.encode())}.{segment(dump(claims))}"
+        by_us = segment(TokenKeys(RING).at(NOW).sign(text.encode()))
+        assert await why(house, f"{text}.{by_us}") == "access-refused"
+    assert await who(house, signed(header, claims))
+
+
+async def test_the_longest_that_we_make_is_taken(house: House) -> None:
+    issuer = "https://id.example/" + "r" * 131
+    tokens = AccessTokens(TokenKeys(RING), Terms("https://gateway.example/" + "x" * 126, "a" * 150))
+    person = Proven(
+        Party(f"person:{issuer}#" + "s" * 128), "token:EdDSA", SECONDS + 900.0, issuer, "\u00e9" * 256
+    )
+    scope = frozenset(f"p{n:040}" for n in range(20))
+    made = tokens.mint(
+        client=new_id("key"),
+        secret=new_id("sec"),
+        application="app:" + "a" * 63,
+        purposes=scope,
+        person=person,
+        now=NOW,
+    )
+    assert 3_400 < len(made.text) <= 3_500
+    said = tokens.verify(made.text, NOW)
+    assert (said.purposes, said.person) == (scope, person)
+    tokens.remember(made.text, said, 1)
+    assert tokens.known(made.text, NOW, 1) is said
+
+
+async def test_a_token_whose_key_is_not_shown_any_more_is_none(house: House) -> None:
+    client, secret = await house.client()
+    old = await house.token(client, secret)
+    house.clock.pass_(hours=24)
+    assert await why(house, old) == "access-ended"
+    house.clock.pass_(hours=24)
+    assert await why(house, old) == "access-refused"
 
 
 async def test_every_bit_counts(house: House) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,11 +22,12 @@ from gateway.identity import (
     client_ids,
     end_secret_of,
     insert_secret,
+    revoke_key,
     secrets_of,
     secrettext,
 )
 from gateway.identity.attempts import Attempts
-from gateway.identity.proofs import LANES, MEMORY_KIB, PASSES
+from gateway.identity.proofs import LANES, MEMORY_KIB, PASSES, Proofs
 from gateway.identity.secretrows import standings
 from gateway.identity.tables import CLIENT_SECRETS
 from gateway.store import Store
@@ -134,8 +138,146 @@ async def test_who_can_make_tags_costs_as_much_for_a_client_as_for_nobody(house:
     assert await tried(house, "key_" + "0" * 26, forged()) == "client-unknown"
     assert house.proofs.computed == 2
     for _ in range(3):
-        assert await tried(house, client, there) in ("client-secret-wrong", "too-many")
+        assert await tried(house, client, there) == "client-unknown"
+    await house.refresh()
+    assert await tried(house, client, there) == "client-unknown"
     assert house.proofs.computed == 2  # what is wrong once is wrong for ever
+
+
+async def ended(house: House, client: str) -> None:
+    await house.secret(client)
+
+
+async def revoked(house: House, client: str) -> None:
+    await house.store.write(lambda c: revoke_key(c, client, NOW, 99))
+    await house.refresh()
+
+
+async def gone(house: House, client: str) -> None:
+    """As after a backup from before its making was put back."""
+    rows = await house.store.scan(all_secrets)
+    house.clients.replace(row for row in rows if row.client != client)
+
+
+async def held(house: House, client: str) -> None:
+    await house.refresh()
+
+
+@pytest.mark.parametrize("since", [held, ended, revoked, gone])
+@pytest.mark.parametrize("used", [False, True], ids=["not yet shown", "shown before"])
+async def test_a_secret_that_was_handed_out_is_computed_once_under_whatever_ids_it_is_sent(
+    house: House, since: Callable[[House, str], Awaitable[None]], used: bool
+) -> None:
+    """Somebody has one, from a former application or an old repository, and makes client ids up: one at a time, and many at once."""
+    client, secret = await house.client()
+    if used:
+        assert await tried(house, client, secret) == "proven"
+    await since(house, client)
+    made_up = [f"key_{n:026}" for n in range(50)]
+    ids = itertools.count()
+
+    async def by_a_stranger(name: str) -> str:
+        n = next(ids)
+        return await tried(house, name, secret, f"203.0.{n // 250}.{n % 250}")
+
+    first = house.proofs.computed
+    told = [await by_a_stranger(name) for name in made_up]
+    told += await asyncio.gather(*(by_a_stranger(name) for name in made_up))
+    assert set(told) == {"client-unknown"}
+    # What was right is a fact of its row; where that is gone, to find out that it is wrong is another computation, and the last.
+    once = 0 if used and since is not gone else 1
+    assert house.proofs.computed - first == once
+    await since(house, client)
+    await by_a_stranger(client)
+    assert house.proofs.computed - first == once  # rows that are read anew change nothing of it
+
+
+async def test_who_has_one_secret_keeps_no_client_out_and_nobody_from_making_one(house: House) -> None:
+    former, secret = await house.client()
+    await revoked(house, former)
+    new = [await house.client() for _ in range(3)]
+    house.clients._proofs = proofs = CountingProofs(at_once=1)
+    # Whether its key holds is looked at after this.
+    assert await tried(house, former, secret, STRANGER) == "proven"
+    told: list[str] = []
+
+    async def flood() -> None:
+        while True:
+            n = len(told)
+            told.append(await tried(house, f"x{n}", secret, f"203.0.{n // 250 % 250}.{n % 250}"))
+            await asyncio.sleep(0)
+
+    flooding = [asyncio.ensure_future(flood()) for _ in range(8)]
+    try:
+        for client, own in new:
+            assert await tried(house, client, own, STRANGER) == "proven"
+            assert await house.clients.make(client, NOW, os.urandom)
+    finally:
+        for one in flooding:
+            one.cancel()
+        await asyncio.gather(*flooding, return_exceptions=True)
+    assert len(told) > 100
+    assert set(told) == {"client-unknown"}
+    assert proofs.computed == 1 + len(new)
+
+
+async def test_who_leaves_before_it_is_computed_has_it_computed_once_all_the_same(house: House) -> None:
+    client, secret = await house.client()
+    await gone(house, client)
+    for _ in range(3):
+        asking = asyncio.ensure_future(tried(house, "nobody", secret))
+        for _ in range(5):  # the computation is under way
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        while house.clients._running:  # noqa: ASYNC110 - a computation signals nothing
+            await asyncio.sleep(0.001)
+    assert await tried(house, "nobody", secret) == "client-unknown"
+    assert house.proofs.computed == 1
+
+
+async def test_what_a_row_keeps_now_is_what_counts(house: House) -> None:
+    """Rows that are read anew may have a secret that was not there, or keep another: what was found out before says nothing."""
+    client, secret = await house.client()
+    (row,) = await house.store.scan(all_secrets)
+    assert await tried(house, client, secret) == "proven"
+    other = replace(row, hash=await house.proofs.hash(b"another"))
+    for rows, comes in (([], "unknown"), ([row], "proven"), ([other], "unknown"), ([row], "proven")):
+        house.clients.replace(rows)
+        assert (await tried(house, client, secret)).endswith(comes)
+    house.clients.replace([replace(row, client="key_other")])
+    assert await tried(house, client, secret) == "client-unknown"
+    assert await tried(house, "key_other", secret) == "proven"
+
+
+async def test_a_row_that_is_replaced_while_its_secret_is_computed_proves_nothing(house: House) -> None:
+    client, secret = await house.client()
+    (row,) = await house.store.scan(all_secrets)
+    other = replace(row, hash=await house.proofs.hash(b"another"))
+    asking = asyncio.ensure_future(tried(house, client, secret))
+    await asyncio.sleep(0)
+    house.clients.replace([other])
+    assert await asking == "client-unknown"
+
+
+class Instant(Proofs):
+    """No text is what is kept; for the bound of what is remembered, which takes thousands of them."""
+
+    async def equal(self, kept: str, secret: bytes) -> bool:
+        return False
+
+
+async def test_what_is_remembered_of_texts_is_bounded(house: House) -> None:
+    client, secret = await house.client()
+    assert await tried(house, client, secret) == "proven"
+    house.clients._proofs = Instant(1)
+    for n in range(4_100):
+        await tried(house, f"x{n}", forged(new_id("sec")), f"203.{n // 250}.0.{n % 250}")
+    assert len(house.clients._wrong) == 4_096
+    # By what is remembered: nothing is right for this argon2id.
+    assert await tried(house, client, secret) == "proven"
+    house.clients.replace([])
+    assert (house.clients._right, house.clients._running) == ({}, {})
 
 
 async def test_so_many_computations_at_once_and_no_more(store: Store, house: House) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import ssl
+import urllib.request
 from pathlib import Path
 
 import orjson
@@ -41,6 +42,12 @@ async def answered(load: Load, more: int) -> None:
     async with asyncio.timeout(60):
         while len(load.answers) < wanted:  # noqa: ASYNC110 - other tasks' work
             await asyncio.sleep(0.02)
+
+
+def read_all(url: str) -> bytes:
+    """The body of what stands there."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return bytes(answer.read())
 
 
 def entries(estate: Estate) -> list[tuple[int, dict[str, object], list[dict[str, object]]]]:
@@ -88,6 +95,9 @@ async def test_both_serve_on_one_port_and_write_one_log_and_are_seen_as_one(
         assert document["workers"].keys() == {"1", "2"}
         assert document["bundle"].startswith("sha256:")
         assert (await several.look("/v1/keys"))[0] == 404
+        # What each says of itself names the port that their parent took.
+        discovered = f"{several.gateway.base}/.well-known/oauth-authorization-server"
+        assert orjson.loads(await asyncio.to_thread(read_all, discovered))["issuer"] == several.gateway.base
         # Beside it the doctor finds nothing to do: the ports are taken by whom they belong to.
         ports = [base.rpartition(":")[2] for base in (several.gateway.base, several.admin)]
         given = {**estate.settings, "GATEHOUSE_HOME": str(estate.home), "GATEHOUSE_WORKERS": "2"}

@@ -63,6 +63,7 @@ async def house(provider: real.Provider, fresh_dir: Path) -> AsyncIterator[House
         {
             "GATEHOUSE_HOME": str(fresh_dir / "home"),
             "GATEHOUSE_PORT": "0",
+            "GATEHOUSE_PUBLIC_URL": "https://gateway.example",
             "GATEHOUSE_ISSUERS_FILE": str(issuers),
         }
     )
