@@ -18,13 +18,14 @@ from gateway.edge import probe
 from gateway.exposure import check_address, listener_tls, own_address
 from gateway.fetching import fetch
 from gateway.identity import look_at_issuers, read_holders, read_issuers
-from gateway.keys import Keyring, from_file
+from gateway.keys import AssertionKey, Keyring, from_file
 from gateway.local import SOCKET
 from gateway.observe import can_collect, keep_memory_private
 from gateway.settings import Settings
 from gateway.store import OwnerLock, try_folder
 from gateway.stores import OWNER_LOCK, WORKERS_LOCK, inspect_stores, refuse_open_home
 from gateway.text import Language, text
+from gateway.upstream import Asserting
 from gateway.words.errors import Misconfigured, Unavailable
 
 Say = Callable[..., str]
@@ -150,9 +151,11 @@ def _policies(settings: Settings) -> Loaded:
 def _upstreams(settings: Settings, environment: Mapping[str, str]) -> None:
     try:
         found = _policies(settings).catalogue
+        key = AssertionKey(Keyring(from_file(settings.keys)))
     except Misconfigured:
-        return  # the policy folder's own check says what is wrong with it
-    look_at_upstreams(found, settings.upstream_hosts, environment)
+        return  # the policy folder's own check says what is wrong with it, and the key file's
+    asserting = Asserting(key, settings.assertion_issuer, lambda: datetime.now(UTC))
+    look_at_upstreams(found, settings.upstream_hosts, environment, asserting)
 
 
 def _stores(settings: Settings) -> None:

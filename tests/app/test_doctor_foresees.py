@@ -375,6 +375,23 @@ def test_a_good_home_lacks_nothing_and_looking_changes_nothing(copied: Path) -> 
     }
 
 
+def test_an_upstream_that_is_told_who_asks_lacks_nothing(copied: Path) -> None:
+    folder = Path(shutil.copytree(ROUNDUP["GATEHOUSE_POLICIES"], copied.parent / "policies"))
+    path = folder / "catalogue" / "roundup.yaml"
+    text = path.read_text()
+    assert "\nheaders:" in text
+    path.write_text(text.replace("\nheaders:", "\nassertion: true\nheaders:", 1))
+    environment = {
+        **ROUNDUP,
+        "GATEHOUSE_HOME": str(copied),
+        "GATEHOUSE_PORT": "0",
+        "GATEHOUSE_POLICIES": str(folder),
+    }
+    assert list(missing(environment)) == ["upstreams and their credentials"]
+    assert "ROUNDUP_LOGIN" in missing(environment)["upstreams and their credentials"]
+    assert missing(environment | {"ROUNDUP_LOGIN": "gateway:secret"}) == {}
+
+
 @pytest.mark.parametrize("name", SPOILED)
 def test_what_a_start_refuses_the_doctor_says_before(copied: Path, name: str) -> None:
     check, _, spoil = SPOILED[name]
