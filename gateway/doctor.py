@@ -11,19 +11,27 @@ from functools import partial
 from pathlib import Path
 
 from audit.store.sqlite import OLDEST_SQLITE
-from gateway import machine
+from gateway import keyfit, machine
 from gateway import settings as table
 from gateway.bundles import Loaded, look_at_upstreams, read
 from gateway.edge import probe
 from gateway.exposure import check_address, listener_tls, own_address
 from gateway.fetching import fetch
+from gateway.fields import oldest_subjects
 from gateway.identity import look_at_issuers, read_holders, read_issuers
 from gateway.keys import AssertionKey, Keyring, from_file
 from gateway.local import SOCKET
 from gateway.observe import can_collect, keep_memory_private
 from gateway.settings import Settings
 from gateway.store import OwnerLock, try_folder
-from gateway.stores import OWNER_LOCK, WORKERS_LOCK, inspect_stores, refuse_open_home
+from gateway.stores import (
+    OWNER_LOCK,
+    WORKERS_LOCK,
+    first_entry,
+    inspect_stores,
+    look_at_state,
+    refuse_open_home,
+)
 from gateway.text import Language, text
 from gateway.upstream import Asserting
 from gateway.words.errors import Misconfigured, Unavailable
@@ -89,6 +97,7 @@ def _checks(settings: Settings, environment: Mapping[str, str], say: Say) -> Ite
     yield say("doctor.policies"), lambda: _policies(settings)
     yield say("doctor.upstreams"), lambda: _upstreams(settings, environment)
     yield say("doctor.stores"), lambda: _stores(settings)
+    yield say("doctor.fits"), lambda: _fits(settings)
     if settings.issuers_file is not None:
         path = settings.issuers_file
         ours = own_address(settings)
@@ -161,6 +170,17 @@ def _upstreams(settings: Settings, environment: Mapping[str, str]) -> None:
 def _stores(settings: Settings) -> None:
     head = inspect_stores(settings)
     machine.clock_after(datetime.now(UTC), head.time if head else "", settings.clock_back_seconds)
+
+
+def _fits(settings: Settings) -> None:
+    try:
+        keyring = Keyring(from_file(settings.keys))
+        if inspect_stores(settings) is None:
+            return
+        found = first_entry(settings), look_at_state(settings, oldest_subjects)
+    except (Misconfigured, Unavailable):
+        return  # the key file's own check says what is wrong with it, and the stores'
+    keyfit.judge(settings.keys, keyring, *found)
 
 
 def _workers(settings: Settings, say: Say) -> None:

@@ -20,6 +20,7 @@ from audit import AuditEvent, Kind, Log
 from gateway import demo, machine
 from gateway.app import open_house
 from gateway.doctor import examine
+from gateway.keys import create_key_file
 from gateway.serving import serve_forever
 from gateway.settings import ROOT, read
 from gateway.words.errors import GatehouseError, Misconfigured, Unavailable
@@ -134,6 +135,13 @@ def a_key_file_that_others_may_read(home: Path, stack: ExitStack) -> Environment
 @scenario("key file", "gateway/keys/material.py")
 def a_key_file_that_is_none(home: Path, stack: ExitStack) -> Environment:
     (home / "keys.json").write_text("{}")
+    return {}
+
+
+@scenario("key file is the one that the stores were written with", "gateway/keyfit.py")
+def a_key_file_of_another_house(home: Path, stack: ExitStack) -> Environment:
+    (home / "keys.json").unlink()
+    create_key_file(home / "keys.json")
     return {}
 
 
@@ -435,6 +443,16 @@ async def test_what_a_start_on_postgresql_refuses_the_doctor_says_before(
     postgres_server.sql(ON_POSTGRES[name], where)
     assert list(await asyncio.to_thread(missing, database)) == ["stores"]
     assert await asyncio.to_thread(started, database)
+
+
+@pytest.mark.postgres
+async def test_another_houses_key_file_beside_stores_on_postgresql_is_named(database: Environment) -> None:
+    path = Path(database["GATEHOUSE_HOME"]) / "keys.json"
+    path.unlink()
+    create_key_file(path)
+    found = await asyncio.to_thread(missing, database)
+    assert list(found) == ["key file is the one that the stores were written with"]
+    assert await asyncio.to_thread(started, database) == tuple(found.values())
 
 
 @pytest.mark.postgres
