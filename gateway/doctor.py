@@ -15,10 +15,10 @@ from gateway import keyfit, machine
 from gateway import settings as table
 from gateway.bundles import Loaded, look_at_upstreams, read
 from gateway.edge import probe
-from gateway.exposure import check_address, listener_tls, own_address
+from gateway.exposure import check_address, check_credentials, exposed, listener_tls, own_address
 from gateway.fetching import fetch
 from gateway.fields import oldest_subjects
-from gateway.identity import look_at_issuers, read_holders, read_issuers
+from gateway.identity import all_keys, look_at_issuers, read_holders, read_issuers
 from gateway.keys import AssertionKey, Keyring, from_file
 from gateway.local import SOCKET
 from gateway.observe import can_collect, keep_memory_private
@@ -108,6 +108,8 @@ def _checks(settings: Settings, environment: Mapping[str, str], say: Say) -> Ite
     if settings.workers > 1:
         yield say("doctor.workers"), lambda: _workers(settings, say)
     yield say("doctor.address"), lambda: check_address(settings)
+    if exposed(settings):
+        yield say("doctor.demo"), lambda: _credentials(settings)
     if settings.tls_certificate_file or settings.tls_key_file or settings.client_certificates_file:
         yield say("doctor.certificate"), lambda: _certificate(settings, say)
     if settings.socket and not settings.database_url:
@@ -142,6 +144,14 @@ def _keys(settings: Settings, say: Say) -> None:
     if not settings.keys.exists():
         raise Misconfigured(say("doctor.no-keys"))
     Keyring(from_file(settings.keys))
+
+
+def _credentials(settings: Settings) -> None:
+    try:
+        kept = look_at_state(settings, all_keys)
+    except (Misconfigured, Unavailable):
+        return  # the stores' own check says what is wrong with them
+    check_credentials(settings, kept or (), datetime.now(UTC))
 
 
 def _certificate(settings: Settings, say: Say) -> None:

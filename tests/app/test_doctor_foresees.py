@@ -314,6 +314,16 @@ def an_address_off_this_machine_in_clear(home: Path, stack: ExitStack) -> Enviro
     return {"GATEHOUSE_HOST": "0.0.0.0"}
 
 
+@scenario("no demo credentials where others reach the port", "gateway/exposure.py")
+def keys_of_the_demonstration_behind_a_proxy(home: Path, stack: ExitStack) -> Environment:
+    async def issued() -> None:
+        async with open_house(read({"GATEHOUSE_HOME": str(home)})) as house:
+            await demo.credentials(house)
+
+    asyncio.run(issued())
+    return {"GATEHOUSE_TLS_TERMINATED": "on"}
+
+
 @scenario("certificate", "gateway/keys/certificates.py")
 def a_certificate_that_is_not_there(home: Path, stack: ExitStack) -> Environment:
     return {
