@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -74,17 +74,20 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             log_store = audit.sqlite(files[0])
             state_at = Location.parse(f"sqlite:///{files[1]}")
             records_at = Location.parse(f"sqlite:///{files[2]}")
-        state = await open_store(state_at)
+        with _named(state_at, Tree.of("state")):
+            state = await open_store(state_at)
         stack.push_async_callback(state.close)
         new = (
             await state.read(lambda connection: version_of(connection, Tree.of("state"))) is None
             if fresh is None
             else fresh
         )
-        await migrate(state, Tree.of("state"))
-        records = await open_store(records_at)
-        stack.push_async_callback(records.close)
-        await migrate(records, Tree.of("records"))
+        with _named(state_at, Tree.of("state")):
+            await migrate(state, Tree.of("state"))
+        with _named(records_at, Tree.of("records")):
+            records = await open_store(records_at)
+            stack.push_async_callback(records.close)
+            await migrate(records, Tree.of("records"))
         try:
             log = await Log.open(log_store, create=new, max_waiting=settings.max_waiting)
         except (LogRefused, LogUnavailable) as error:
@@ -93,6 +96,17 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         if not settings.database_url:
             (settings.home / BEGINNING).unlink(missing_ok=True)
         yield Stores(log, state, records, new)
+
+
+@contextmanager
+def _named(location: Location, tree: Tree) -> Iterator[None]:
+    """Says which file it is that cannot be used, and what to do, where looking at it tells."""
+    try:
+        yield
+    except Unavailable:
+        if location.path is not None:
+            inspect_file(location.path, tree)
+        raise
 
 
 def _touch(beginning: Path) -> None:

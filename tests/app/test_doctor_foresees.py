@@ -256,6 +256,24 @@ def a_state_store_that_is_no_database(home: Path, stack: ExitStack) -> Environme
     return {}
 
 
+@scenario("stores", "gateway/store/inspect.py")
+def a_state_store_whose_second_page_is_damaged(home: Path, stack: ExitStack) -> Environment:
+    damage(home / "state.sqlite")
+    return {}
+
+
+@scenario("stores", "gateway/store/inspect.py")
+def an_embedded_store_that_is_no_database(home: Path, stack: ExitStack) -> Environment:
+    (home / "records.sqlite").write_bytes(b"no database" * 1_000)
+    return {}
+
+
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[4096:8192] = b"\xa5" * 4096
+    path.write_bytes(data)
+
+
 @scenario("stores", "audit/store/sqlite.py")
 def a_log_of_a_newer_program(home: Path, stack: ExitStack) -> Environment:
     sql(home / "audit.sqlite", "PRAGMA user_version = 99")
@@ -408,6 +426,17 @@ def test_an_upstream_that_is_told_who_asks_lacks_nothing(copied: Path) -> None:
     assert list(missing(environment)) == ["upstreams and their credentials"]
     assert "ROUNDUP_LOGIN" in missing(environment)["upstreams and their credentials"]
     assert missing(environment | {"ROUNDUP_LOGIN": "gateway:secret"}) == {}
+
+
+@pytest.mark.parametrize("name", ["state.sqlite", "records.sqlite"])
+@pytest.mark.parametrize("spoil", [damage, lambda path: path.write_bytes(b"no database" * 1_000)])
+def test_a_start_says_which_store_cannot_be_read(
+    copied: Path, name: str, spoil: Callable[[Path], object]
+) -> None:
+    spoil(copied / name)
+    (said,) = started({"GATEHOUSE_HOME": str(copied), "GATEHOUSE_PORT": "0"})
+    assert said.startswith(f"{name} cannot be read: ")
+    assert "restore" in said
 
 
 @pytest.mark.parametrize("name", SPOILED)
