@@ -387,7 +387,9 @@ async def serve(
                 stack.push_async_callback(_end, telemetry)
                 loops.every(settings.otlp_seconds, "telemetry", lambda: _push(telemetry))
             if settings.socket and not settings.database_url:
-                await stack.enter_async_context(local.listening(settings.home, local.operations(reading)))
+                await stack.enter_async_context(
+                    local.listening(settings.home, local.operations(reading, lambda: server.addresses))
+                )
             await server.serve(started=begun)
     finally:
         await loops.stop()

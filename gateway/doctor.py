@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,13 +16,13 @@ from audit.store.sqlite import OLDEST_SQLITE
 from gateway import keyfit, machine
 from gateway import settings as table
 from gateway.bundles import Loaded, look_at_upstreams, read
-from gateway.edge import probe
+from gateway.edge import bind, probe
 from gateway.exposure import check_address, check_credentials, exposed, listener_tls, own_address
 from gateway.fetching import fetch
 from gateway.fields import oldest_subjects
 from gateway.identity import all_keys, look_at_issuers, read_holders, read_issuers
 from gateway.keys import AssertionKey, Keyring, from_file
-from gateway.local import SOCKET
+from gateway.local import PORTS, SOCKET, ask
 from gateway.observe import can_collect, keep_memory_private
 from gateway.settings import Settings
 from gateway.store import OwnerLock, try_folder
@@ -34,10 +36,11 @@ from gateway.stores import (
 )
 from gateway.text import Language, text
 from gateway.upstream import Asserting
-from gateway.words.errors import Misconfigured, Unavailable
+from gateway.words.errors import GatehouseError, Misconfigured, Unavailable
 
 Say = Callable[..., str]
 Work = Callable[[], object]
+_ASK_SECONDS = 3.0
 MOST_OF_A_SOCKET = 107
 """Bytes of a socket's path: sun_path without its closing zero (unix(7))."""
 
@@ -126,6 +129,8 @@ def _checks(settings: Settings, environment: Mapping[str, str], say: Say) -> Ite
             say("doctor.port", port=port),
             lambda: _port(settings.home, settings.admin_host, port, "GATEHOUSE_ADMIN_PORT", say),
         )
+        if port == settings.port != 0:
+            yield say("doctor.ports"), lambda: _both_ports(settings, say)
 
 
 def _home(settings: Settings, say: Say) -> None:
@@ -203,10 +208,41 @@ def _socket(settings: Settings, say: Say) -> None:
         raise Misconfigured(say("doctor.long-path"))
 
 
+def _our_own(home: Path, port: int) -> bool:
+    """Tells whether the gateway of this home has that port. One that cannot be asked is believed: it has no socket."""
+    if all(OwnerLock.holder(home / name) is None for name in (OWNER_LOCK, WORKERS_LOCK)):
+        return False
+
+    async def asked() -> bool:
+        async with asyncio.timeout(_ASK_SECONDS):
+            return port in await ask(home, PORTS)
+
+    try:
+        # Its own thread, so that it has an event loop of its own wherever it is called from.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(asked())).result()
+    except (GatehouseError, OSError, ValueError):
+        return True
+
+
+def _both_ports(settings: Settings, say: Say) -> None:
+    """Raises Misconfigured where each of the two is free as long as the other is not taken."""
+    try:
+        first = bind(settings.host, settings.port, "GATEHOUSE_PORT")
+    except Misconfigured:
+        return  # that port's own check says so
+    with first:
+        first.listen()
+        try:
+            probe(settings.admin_host, settings.admin_port or 0, "GATEHOUSE_ADMIN_PORT")
+        except Misconfigured as error:
+            raise Misconfigured(say("doctor.one-port")) from error
+
+
 def _port(home: Path, host: str, port: int, setting: str, say: Say) -> None:
     try:
         probe(host, port)
     except Misconfigured as error:
-        if any(OwnerLock.holder(home / name) is not None for name in (OWNER_LOCK, WORKERS_LOCK)):
+        if _our_own(home, port):
             return  # the gateway of this home, which is where it belongs
         raise Misconfigured(say("doctor.port-taken", host=host, port=port, setting=setting)) from error

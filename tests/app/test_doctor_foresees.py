@@ -18,8 +18,9 @@ import pytest
 import audit
 from audit import AuditEvent, Kind, Log
 from gateway import demo, machine
-from gateway.app import open_house
+from gateway.app import open_house, serve
 from gateway.doctor import examine
+from gateway.edge import Server
 from gateway.keys import create_key_file
 from gateway.serving import serve_forever
 from gateway.settings import ROOT, read
@@ -322,6 +323,22 @@ def a_port_that_is_taken(home: Path, stack: ExitStack) -> Environment:
     return {"GATEHOUSE_PORT": "9"}
 
 
+@scenario("port and admin port are two", "gateway/edge/server.py")
+def one_address_for_both_ports(home: Path, stack: ExitStack) -> Environment:
+    return {"GATEHOUSE_PORT": (port := a_free_port()), "GATEHOUSE_ADMIN_PORT": port}
+
+
+@scenario("port and admin port are two", "gateway/edge/server.py")
+def one_address_in_two_spellings(home: Path, stack: ExitStack) -> Environment:
+    return one_address_for_both_ports(home, stack) | {"GATEHOUSE_ADMIN_HOST": "localhost"}
+
+
+def a_free_port() -> str:
+    with closing(socket.socket()) as one:
+        one.bind(("127.0.0.1", 0))
+        return str(one.getsockname()[1])
+
+
 @scenario("port 0", "gateway/edge/server.py")
 def an_address_that_is_not_this_machines(home: Path, stack: ExitStack) -> Environment:
     return {"GATEHOUSE_HOST": "192.0.2.1", "GATEHOUSE_TLS_TERMINATED": "on"}
@@ -448,6 +465,40 @@ def test_what_a_start_refuses_the_doctor_says_before(copied: Path, name: str) ->
         assert list(found) == [check]
         assert found[check]
         assert started(environment)
+
+
+def test_one_number_on_two_addresses_is_two_ports(copied: Path) -> None:
+    port = a_free_port()
+    two = {"GATEHOUSE_PORT": port, "GATEHOUSE_ADMIN_PORT": port, "GATEHOUSE_ADMIN_HOST": "127.0.0.2"}
+    assert missing({"GATEHOUSE_HOME": str(copied), **two}) == {}
+
+
+@pytest.mark.parametrize("askable", [True, False])
+async def test_beside_a_running_gateway_its_own_ports_are_well_and_a_strangers_is_named(
+    copied: Path, askable: bool
+) -> None:
+    ours = {"GATEHOUSE_HOME": str(copied), "GATEHOUSE_PORT": a_free_port()}
+    if not askable:
+        ours["GATEHOUSE_SOCKET"] = "off"
+    settings = read(ours)
+    serving: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
+    async with open_house(settings) as house:
+        task = asyncio.create_task(serve(house, started=serving.set_result))
+        server = await asyncio.wait_for(serving, WAIT_SECONDS)
+        with closing(socket.socket()) as stranger:
+            stranger.bind(("127.0.0.1", 0))
+            stranger.listen()
+            taken = str(stranger.getsockname()[1])
+            looked = [
+                ours,
+                ours | {"GATEHOUSE_PORT": taken},
+                ours | {"GATEHOUSE_ADMIN_PORT": taken},
+            ]
+            found = [list(await asyncio.to_thread(missing, environment)) for environment in looked]
+        server.stop()
+        await task
+    # One without a socket cannot be asked which port is its own.
+    assert found == ([[], [f"port {taken}"], [f"port {taken}"]] if askable else [[], [], []])
 
 
 # PostgreSQL
