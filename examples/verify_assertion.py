@@ -55,10 +55,18 @@ class Asserted:
 def keys_of(jwks: str) -> dict[str, Ed25519PublicKey]:
     """Gives the public keys of a key set by their names. Raises ValueError for a set that holds none, or anything but Ed25519."""
     found = {}
-    for key in json.loads(jwks)["keys"]:
-        if (key["kty"], key["crv"]) != ("OKP", "Ed25519") or "d" in key:
-            raise ValueError("a key set of public Ed25519 keys is needed")
-        found[key["kid"]] = Ed25519PublicKey.from_public_bytes(_decoded(key["x"]))
+    try:
+        document = json.loads(jwks)
+    except RecursionError:
+        raise ValueError("no key set: too deep") from None
+    listed = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        raise ValueError("no key set: an object whose 'keys' is a list is needed")
+    for key in listed:
+        said = [key.get(name) for name in ("kty", "crv", "kid", "x")] if isinstance(key, dict) else []
+        if said[:2] != ["OKP", "Ed25519"] or not all(isinstance(text, str) for text in said) or "d" in key:
+            raise ValueError("a key set of public Ed25519 keys is needed, each with its 'kid'")
+        found[said[2]] = Ed25519PublicKey.from_public_bytes(_decoded(said[3]))
     if not found:
         raise ValueError("the key set is empty")
     return found

@@ -17,7 +17,7 @@ from functools import partial
 from typing import cast
 
 from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, RecordPart
-from gateway import __version__, catalogue, local, machine
+from gateway import __version__, catalogue, keyfit, local, machine
 from gateway.bundles import SYSTEM, Bundles
 from gateway.catalogue import Catalogue
 from gateway.certificates import Certificates
@@ -208,6 +208,7 @@ async def open_house(
         keyring = Keyring(from_file(settings.keys))
         stores = await stack.enter_async_context(open_stores(settings))
         machine.clock_after(clock(), (await stores.log.head()).time, settings.clock_back_seconds)
+        await keyfit.refuse_another(settings.keys, keyring, stores.log, stores.state)
         metrics = Metrics()
         stack.callback(metrics.close)
         metrics.before_reading(lambda: tell(stores.log.figures(), metrics))
@@ -315,7 +316,7 @@ async def open_house(
             tokens,
             spans,
         )
-        await stores.log.append(_note("gateway:start", version=__version__))
+        await stores.log.append(_note(keyfit.START, version=__version__, root=keyfit.root_of(keyring)))
         await bundles.enter(held, first, bundles.loaded_digest, None)
         grace = settings.settle_grace_seconds if settings.database_url else 0
         await settle(house, timedelta(seconds=grace))
@@ -388,7 +389,9 @@ async def serve(
                 stack.push_async_callback(_end, telemetry)
                 loops.every(settings.otlp_seconds, "telemetry", lambda: _push(telemetry))
             if settings.socket and not settings.database_url:
-                await stack.enter_async_context(local.listening(settings.home, local.operations(reading)))
+                await stack.enter_async_context(
+                    local.listening(settings.home, local.operations(reading, lambda: server.addresses))
+                )
             await server.serve(started=begun)
     finally:
         await loops.stop()

@@ -90,13 +90,20 @@ def read(folder: Path, hosts: frozenset[str], max_opaque_bytes: int) -> Loaded:
     return Loaded(found, policy.load(folder, found))
 
 
-def look_at_upstreams(found: Catalogue, hosts: frozenset[str], environment: Mapping[str, str]) -> None:
+def look_at_upstreams(
+    found: Catalogue, hosts: frozenset[str], environment: Mapping[str, str], asserting: Asserting
+) -> None:
     """Raises Misconfigured for what a start would refuse of them: hosts, credentials, fixed headers. Opens no connection."""
 
     async def nobody(*_asked: object) -> None:
         raise AssertionError("nothing is asked of it")
 
-    places = Places(environment=environment, allowed=AllowedHosts(hosts), embedded=AsgiTransport(nobody))
+    places = Places(
+        environment=environment,
+        allowed=AllowedHosts(hosts),
+        embedded=AsgiTransport(nobody),
+        asserting=asserting,
+    )
     places.load(found.upstreams.values())
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from gateway.words.principal import Party, Principal
 
 SOCKET = "gatehouse.sock"
 MAX_LINE_BYTES = 64 * 1024
+PORTS = "ports"
+"""Asks on which ports the process listens."""
 PURPOSE = "maintenance"
 OPERATOR = Principal(Party("system:operator"), None, frozenset({PURPOSE, "audit"}), ("unix-socket",))
 
@@ -41,8 +43,8 @@ def operator(purpose: str = PURPOSE) -> Asker:
     return Asker(new_id("req"), _operator, purpose)
 
 
-def operations(reading: Reading) -> dict[str, Operation]:
-    """Gives what may be asked for, by name."""
+def operations(reading: Reading, addresses: Callable[[], Sequence[tuple[str, int]]]) -> dict[str, Operation]:
+    """Gives what may be asked for, by name. addresses: where this process listens, which is nobody's secret and no entry."""
 
     async def tail(given: Mapping[str, Any]) -> Any:
         after, limit = given.get("after"), given.get("limit", 20)
@@ -54,7 +56,10 @@ def operations(reading: Reading) -> dict[str, Operation]:
         seen = await reading.entries(operator("audit"), after=after, limit=limit, callers_id=callers_id)
         return {"entries": [shown(e.seq, e.hash, e.bytes, [p.body for p in e.parts]) for e in seen.entries]}
 
-    return {"audit.tail": tail}
+    async def listens(_given: Mapping[str, Any]) -> Any:
+        return [port for _, port in addresses()]
+
+    return {"audit.tail": tail, PORTS: listens}
 
 
 def shown(seq: int, digest: str, body: bytes, parts: list[bytes]) -> dict[str, Any]:

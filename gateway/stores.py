@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import audit
-from audit import Head, Log, LogRefused, LogUnavailable
+from audit import AuditError, Head, Log, LogRefused, LogUnavailable, StoredEntry
 from gateway import machine
 from gateway.settings import Settings
 from gateway.store import (
+    Connection,
     Location,
     OwnerLock,
     Store,
     Tree,
     inspect_file,
     inspect_schema,
+    look_at_file,
+    look_at_schema,
     migrate,
     open_store,
     version_of,
 )
-from gateway.words.errors import Misconfigured
+from gateway.words.errors import Misconfigured, Unavailable
 
+T = TypeVar("T")
 BEGINNING = "beginning"
 """Lies in the home folder from the first moment of the first start until all three stores are there, so that a kill in between
 is a beginning that goes on and not a loss."""
@@ -69,17 +74,20 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             log_store = audit.sqlite(files[0])
             state_at = Location.parse(f"sqlite:///{files[1]}")
             records_at = Location.parse(f"sqlite:///{files[2]}")
-        state = await open_store(state_at)
+        with _named(state_at, Tree.of("state")):
+            state = await open_store(state_at)
         stack.push_async_callback(state.close)
         new = (
             await state.read(lambda connection: version_of(connection, Tree.of("state"))) is None
             if fresh is None
             else fresh
         )
-        await migrate(state, Tree.of("state"))
-        records = await open_store(records_at)
-        stack.push_async_callback(records.close)
-        await migrate(records, Tree.of("records"))
+        with _named(state_at, Tree.of("state")):
+            await migrate(state, Tree.of("state"))
+        with _named(records_at, Tree.of("records")):
+            records = await open_store(records_at)
+            stack.push_async_callback(records.close)
+            await migrate(records, Tree.of("records"))
         try:
             log = await Log.open(log_store, create=new, max_waiting=settings.max_waiting)
         except (LogRefused, LogUnavailable) as error:
@@ -88,6 +96,17 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         if not settings.database_url:
             (settings.home / BEGINNING).unlink(missing_ok=True)
         yield Stores(log, state, records, new)
+
+
+@contextmanager
+def _named(location: Location, tree: Tree) -> Iterator[None]:
+    """Says which file it is that cannot be used, and what to do, where looking at it tells."""
+    try:
+        yield
+    except Unavailable:
+        if location.path is not None:
+            inspect_file(location.path, tree)
+        raise
 
 
 def _touch(beginning: Path) -> None:
@@ -134,13 +153,46 @@ def inspect_stores(settings: Settings) -> Head | None:
     if settings.database_url:
         for name in ("state", "records"):
             asyncio.run(inspect_schema(Location.parse(settings.database_url, schema=name), Tree.of(name)))
-        return _head_of(audit.postgres(settings.database_url))
+        return _head_of(_log_store(settings))
     files = _files(settings)
     if (settings.home / BEGINNING).exists() or _fresh(files):
         return None
     inspect_file(files[1], Tree.of("state"))
     inspect_file(files[2], Tree.of("records"))
-    return _head_of(audit.sqlite(files[0]))
+    return _head_of(_log_store(settings))
+
+
+def look_at_state(settings: Settings, look: Callable[[Connection], T]) -> T | None:
+    """Gives what `look` gives of the state store, which stays as it is; None where there is none at this program's schema.
+
+    Blocks, and must not be called on an event loop. Raises Misconfigured and Unavailable where it cannot be read.
+    """
+    tree = Tree.of("state")
+    if settings.database_url:
+        location = Location.parse(settings.database_url, schema=tree.name)
+        return asyncio.run(look_at_schema(location, tree, look))
+    return look_at_file(settings.home / STATE_FILE, tree, look)
+
+
+def first_entry(settings: Settings) -> StoredEntry | None:
+    """Gives the log's first entry, None where there is none. To be called as `look_at_state`, and where `inspect_stores` gave a head.
+
+    Raises Unavailable.
+    """
+    reader = _log_store(settings).reader()
+    try:
+        found = reader.entries(0, 1)
+    except AuditError as error:
+        raise Unavailable from error
+    finally:
+        reader.close()
+    return found[0] if found else None
+
+
+def _log_store(settings: Settings) -> audit.Store:
+    if settings.database_url:
+        return audit.postgres(settings.database_url)
+    return audit.sqlite(settings.home / LOG_FILE)
 
 
 def _head_of(store: audit.Store) -> Head | None:

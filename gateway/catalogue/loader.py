@@ -217,7 +217,8 @@ def _credential(section: Section) -> Credential | None:
             "scheme", "is not one word", "write Bearer or Basic, or '' where the header holds the value alone"
         )
     header = inner.text("header", "authorization").lower()
-    if header != "authorization" and (headers.never_passes(header) and header not in _CREDENTIAL_HEADERS):
+    taken = header in headers.OWN_REQUEST or headers.never_passes(header)
+    if header != "authorization" and taken and header not in _CREDENTIAL_HEADERS:
         inner.wrong("header", f"'{header}' cannot hold a credential", "the usual one is 'authorization'")
     return Credential(reference=reference, header=header, scheme=scheme)
 
@@ -257,6 +258,10 @@ def _assertion(section: Section) -> PersonSaid | None:
 
 
 _CREDENTIAL_HEADERS = frozenset({"x-api-key", "x-auth-token", "x-access-token"})
+_DEMANDED = frozenset({"accept", "origin", "referer", "user-agent"})
+"""What the gateway says itself, and a system may want said in another way. The rest of it (what version a change is for, a create's key,
+how the body is written) it says of each request: a fixed one would stand beside it."""
+_SAID_EACH_TIME = headers.OWN_REQUEST - _DEMANDED
 
 
 def _headers(section: Section) -> tuple[tuple[str, str], ...]:
@@ -267,8 +272,12 @@ def _headers(section: Section) -> tuple[tuple[str, str], ...]:
             section.problem(
                 f"headers: '{name}' is no header, or its value is not plain", "write 'name: value'", line
             )
-        elif headers.never_passes(lower) or lower == "content-type":
+        elif headers.never_passes(lower):
             section.problem(f"headers: '{name}' cannot be fixed", "credentials go under 'credential'", line)
+        elif lower in _SAID_EACH_TIME:
+            section.problem(
+                f"headers: '{name}' cannot be fixed", "remove it; the gateway says it of each request", line
+            )
         elif lower in (known for known, _ in found):
             section.problem(f"headers: '{name}' stands twice", "keep one", line)
         found.append((lower, value))

@@ -13,10 +13,21 @@ _LARGEST = 268_435_456
 _USUAL = 1_048_576
 # RFC 6838 section 4.2, in lower case, without parameters: a charset or a boundary is somebody's to believe, not ours to say.
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}")
-# What a browser runs or shows as a page, or takes apart into other things, whatever stands beside it.
-_ACTIVE = re.compile(
-    r"text/html|text/xml|text/xsl|application/xml|.*\+xml|.*(?:java|ecma)script|multipart/.*|message/.*"
+# What a browser or a desktop runs or shows as a page, or takes apart into other things, whatever stands beside it.
+_PAGES = r".*html.*|(?:text|application)/(?:xml.*|xslt?)|.*\+xml|image/svg|text/(?:xul|cache-manifest)"
+# HTML lists versions behind a script's name too (text/javascript1.5); scriptlets and components are scripts of Windows.
+_SCRIPTS = (
+    r".*(?:java|ecma|j|vb|live|action)script(?:[0-9.]+)?|text/(?:x-)?(?:scriptlet|component)|"
+    r"application/(?:hta|x-hta|wasm|x-ns-proxy-autoconfig|x-httpd-php|(?:x-)?powershell)|"
+    r"(?:application|text)/(?:x-)?(?:bat|c?sh|shellscript)"
 )
+_PROGRAMS = (
+    r"application/(?:java-archive|x-java-.*|x-shockwave-flash|x-silverlight-app|x-chrome-extension|x-xpinstall|"
+    r"x-ms-(?:application|xbap|shortcut|installer)|x-(?:msi|msdownload|msdos-program|dosexec|executable|ms-dos-executable)|"
+    r"vnd\.microsoft\.portable-executable|vnd\.android\.package-archive|(?:x-)?internet-shortcut|x-mswinurl)"
+)
+_ARCHIVES = r"multipart/.*|message/.*|application/(?:x-)?(?:mimearchive|mht|webarchive|chm|winhlp)"
+_ACTIVE = re.compile("|".join((_PAGES, _SCRIPTS, _PROGRAMS, _ARCHIVES)))
 
 
 def read_opaque(section: Section, most: int) -> OpaqueRule | None:
@@ -44,7 +55,7 @@ def read_opaque(section: Section, most: int) -> OpaqueRule | None:
         elif _ACTIVE.fullmatch(name):
             inner.wrong(
                 "media_types",
-                f"'{name}' is something that a browser runs, shows or takes apart",
+                f"'{name}' is something that a browser or a desktop runs, shows or takes apart",
                 "remove it: such bytes pass as application/octet-stream",
             )
     size = inner.integer("max_bytes", min(_USUAL, most), 1, _LARGEST)

@@ -3,5 +3,6 @@
 from gateway.fields.lens import FieldLens
 from gateway.fields.masks import mask
 from gateway.fields.shape import shape_of
+from gateway.fields.subjects import SubjectRow, oldest_subjects
 
-__all__ = ["FieldLens", "mask", "shape_of"]
+__all__ = ["FieldLens", "SubjectRow", "mask", "oldest_subjects", "shape_of"]

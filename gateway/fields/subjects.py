@@ -45,6 +45,22 @@ class SubjectKeys:
     classes: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class SubjectRow:
+    """A data subject's row as it stands: mac authenticates id and pseudonym, under a key that the root gives."""
+
+    id: str
+    pseudonym: str
+    mac: bytes
+
+
+def oldest_subjects(connection: Connection) -> Sequence[SubjectRow]:
+    """Gives the first data subjects that this store had and still has, eight at most: ids sort by birth."""
+    query = select(SUBJECT.c.id, SUBJECT.c.pseudonym, SUBJECT.c.mac).where(SUBJECT.c.pseudonym.is_not(None))
+    rows = connection.execute(query.order_by(SUBJECT.c.id).limit(8))
+    return [SubjectRow(row.id, row.pseudonym, bytes(row.mac)) for row in rows]
+
+
 class DataKeys:
     """Mints, finds and caches. `limit`: subjects whose keys are kept unwrapped."""
 

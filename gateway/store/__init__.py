@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 
 from gateway.store.conflict import Conflict, conflict_of
-from gateway.store.inspect import inspect_file, inspect_schema, try_folder
+from gateway.store.inspect import inspect_file, inspect_schema, look_at_file, look_at_schema, try_folder
 from gateway.store.location import Dialect, Location
 from gateway.store.owner import OwnerLock
 from gateway.store.schema import Tree, migrate, version_of
@@ -25,6 +25,8 @@ __all__ = [
     "insert_unless_there",
     "inspect_file",
     "inspect_schema",
+    "look_at_file",
+    "look_at_schema",
     "metadata",
     "migrate",
     "open_store",

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.pool import NullPool
 
 from gateway.store.location import Location
 from gateway.store.schema import Tree, may_not_migrate, pending, version_of
 from gateway.store.sqlite import configure
-from gateway.store.store import open_store
+from gateway.store.store import open_store, translated
 from gateway.words.errors import Misconfigured
+
+T = TypeVar("T")
 
 
 def inspect_file(path: Path, tree: Tree) -> None:
@@ -51,6 +57,34 @@ def try_folder(folder: Path) -> None:
         finally:
             for beside in ("-wal", "-shm", "-journal"):
                 Path(file.name + beside).unlink(missing_ok=True)
+
+
+def look_at_file(path: Path, tree: Tree, look: Callable[[Connection], T]) -> T | None:
+    """Gives what `look` gives of a SQLite store, which it cannot change; None where there is none at this program's schema.
+
+    Raises Unavailable where it cannot be read.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        return None
+    uri = path.resolve().as_uri() + "?mode=ro"
+    engine = create_engine(
+        "sqlite://", creator=partial(sqlite3.connect, uri, uri=True), poolclass=NullPool, hide_parameters=True
+    )
+    with translated(), engine.connect() as connection:
+        return _looked(connection, tree, look)
+
+
+async def look_at_schema(location: Location, tree: Tree, look: Callable[[Connection], T]) -> T | None:
+    """The same of a PostgreSQL store, as the login that will serve."""
+    store = await open_store(location, pool_size=1)
+    try:
+        return await store.read(lambda connection: _looked(connection, tree, look))
+    finally:
+        await store.close()
+
+
+def _looked(connection: Connection, tree: Tree, look: Callable[[Connection], T]) -> T | None:
+    return look(connection) if version_of(connection, tree) == tree.revisions()[-1] else None
 
 
 async def inspect_schema(location: Location, tree: Tree) -> None:

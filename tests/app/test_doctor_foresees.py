@@ -18,8 +18,10 @@ import pytest
 import audit
 from audit import AuditEvent, Kind, Log
 from gateway import demo, machine
-from gateway.app import open_house
+from gateway.app import open_house, serve
 from gateway.doctor import examine
+from gateway.edge import Server
+from gateway.keys import create_key_file
 from gateway.serving import serve_forever
 from gateway.settings import ROOT, read
 from gateway.words.errors import GatehouseError, Misconfigured, Unavailable
@@ -137,6 +139,13 @@ def a_key_file_that_is_none(home: Path, stack: ExitStack) -> Environment:
     return {}
 
 
+@scenario("key file is the one that the stores were written with", "gateway/keyfit.py")
+def a_key_file_of_another_house(home: Path, stack: ExitStack) -> Environment:
+    (home / "keys.json").unlink()
+    create_key_file(home / "keys.json")
+    return {}
+
+
 @scenario("policy folder", "gateway/catalogue/loader.py")
 def no_policy_folder(home: Path, stack: ExitStack) -> Environment:
     return {"GATEHOUSE_POLICIES": str(home.parent / "nowhere")}
@@ -248,6 +257,24 @@ def a_state_store_that_is_no_database(home: Path, stack: ExitStack) -> Environme
     return {}
 
 
+@scenario("stores", "gateway/store/inspect.py")
+def a_state_store_whose_second_page_is_damaged(home: Path, stack: ExitStack) -> Environment:
+    damage(home / "state.sqlite")
+    return {}
+
+
+@scenario("stores", "gateway/store/inspect.py")
+def an_embedded_store_that_is_no_database(home: Path, stack: ExitStack) -> Environment:
+    (home / "records.sqlite").write_bytes(b"no database" * 1_000)
+    return {}
+
+
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[4096:8192] = b"\xa5" * 4096
+    path.write_bytes(data)
+
+
 @scenario("stores", "audit/store/sqlite.py")
 def a_log_of_a_newer_program(home: Path, stack: ExitStack) -> Environment:
     sql(home / "audit.sqlite", "PRAGMA user_version = 99")
@@ -296,6 +323,22 @@ def a_port_that_is_taken(home: Path, stack: ExitStack) -> Environment:
     return {"GATEHOUSE_PORT": "9"}
 
 
+@scenario("port and admin port are two", "gateway/edge/server.py")
+def one_address_for_both_ports(home: Path, stack: ExitStack) -> Environment:
+    return {"GATEHOUSE_PORT": (port := a_free_port()), "GATEHOUSE_ADMIN_PORT": port}
+
+
+@scenario("port and admin port are two", "gateway/edge/server.py")
+def one_address_in_two_spellings(home: Path, stack: ExitStack) -> Environment:
+    return one_address_for_both_ports(home, stack) | {"GATEHOUSE_ADMIN_HOST": "localhost"}
+
+
+def a_free_port() -> str:
+    with closing(socket.socket()) as one:
+        one.bind(("127.0.0.1", 0))
+        return str(one.getsockname()[1])
+
+
 @scenario("port 0", "gateway/edge/server.py")
 def an_address_that_is_not_this_machines(home: Path, stack: ExitStack) -> Environment:
     return {"GATEHOUSE_HOST": "192.0.2.1", "GATEHOUSE_TLS_TERMINATED": "on"}
@@ -304,6 +347,16 @@ def an_address_that_is_not_this_machines(home: Path, stack: ExitStack) -> Enviro
 @scenario("address and TLS", "gateway/exposure.py")
 def an_address_off_this_machine_in_clear(home: Path, stack: ExitStack) -> Environment:
     return {"GATEHOUSE_HOST": "0.0.0.0"}
+
+
+@scenario("no demo credentials where others reach the port", "gateway/exposure.py")
+def keys_of_the_demonstration_behind_a_proxy(home: Path, stack: ExitStack) -> Environment:
+    async def issued() -> None:
+        async with open_house(read({"GATEHOUSE_HOME": str(home)})) as house:
+            await demo.credentials(house)
+
+    asyncio.run(issued())
+    return {"GATEHOUSE_TLS_TERMINATED": "on"}
 
 
 @scenario("certificate", "gateway/keys/certificates.py")
@@ -375,6 +428,34 @@ def test_a_good_home_lacks_nothing_and_looking_changes_nothing(copied: Path) -> 
     }
 
 
+def test_an_upstream_that_is_told_who_asks_lacks_nothing(copied: Path) -> None:
+    folder = Path(shutil.copytree(ROUNDUP["GATEHOUSE_POLICIES"], copied.parent / "policies"))
+    path = folder / "catalogue" / "roundup.yaml"
+    text = path.read_text()
+    assert "\nheaders:" in text
+    path.write_text(text.replace("\nheaders:", "\nassertion: true\nheaders:", 1))
+    environment = {
+        **ROUNDUP,
+        "GATEHOUSE_HOME": str(copied),
+        "GATEHOUSE_PORT": "0",
+        "GATEHOUSE_POLICIES": str(folder),
+    }
+    assert list(missing(environment)) == ["upstreams and their credentials"]
+    assert "ROUNDUP_LOGIN" in missing(environment)["upstreams and their credentials"]
+    assert missing(environment | {"ROUNDUP_LOGIN": "gateway:secret"}) == {}
+
+
+@pytest.mark.parametrize("name", ["state.sqlite", "records.sqlite"])
+@pytest.mark.parametrize("spoil", [damage, lambda path: path.write_bytes(b"no database" * 1_000)])
+def test_a_start_says_which_store_cannot_be_read(
+    copied: Path, name: str, spoil: Callable[[Path], object]
+) -> None:
+    spoil(copied / name)
+    (said,) = started({"GATEHOUSE_HOME": str(copied), "GATEHOUSE_PORT": "0"})
+    assert said.startswith(f"{name} cannot be read: ")
+    assert "restore" in said
+
+
 @pytest.mark.parametrize("name", SPOILED)
 def test_what_a_start_refuses_the_doctor_says_before(copied: Path, name: str) -> None:
     check, _, spoil = SPOILED[name]
@@ -384,6 +465,40 @@ def test_what_a_start_refuses_the_doctor_says_before(copied: Path, name: str) ->
         assert list(found) == [check]
         assert found[check]
         assert started(environment)
+
+
+def test_one_number_on_two_addresses_is_two_ports(copied: Path) -> None:
+    port = a_free_port()
+    two = {"GATEHOUSE_PORT": port, "GATEHOUSE_ADMIN_PORT": port, "GATEHOUSE_ADMIN_HOST": "127.0.0.2"}
+    assert missing({"GATEHOUSE_HOME": str(copied), **two}) == {}
+
+
+@pytest.mark.parametrize("askable", [True, False])
+async def test_beside_a_running_gateway_its_own_ports_are_well_and_a_strangers_is_named(
+    copied: Path, askable: bool
+) -> None:
+    ours = {"GATEHOUSE_HOME": str(copied), "GATEHOUSE_PORT": a_free_port()}
+    if not askable:
+        ours["GATEHOUSE_SOCKET"] = "off"
+    settings = read(ours)
+    serving: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
+    async with open_house(settings) as house:
+        task = asyncio.create_task(serve(house, started=serving.set_result))
+        server = await asyncio.wait_for(serving, WAIT_SECONDS)
+        with closing(socket.socket()) as stranger:
+            stranger.bind(("127.0.0.1", 0))
+            stranger.listen()
+            taken = str(stranger.getsockname()[1])
+            looked = [
+                ours,
+                ours | {"GATEHOUSE_PORT": taken},
+                ours | {"GATEHOUSE_ADMIN_PORT": taken},
+            ]
+            found = [list(await asyncio.to_thread(missing, environment)) for environment in looked]
+        server.stop()
+        await task
+    # One without a socket cannot be asked which port is its own.
+    assert found == ([[], [f"port {taken}"], [f"port {taken}"]] if askable else [[], [], []])
 
 
 # PostgreSQL
@@ -418,6 +533,16 @@ async def test_what_a_start_on_postgresql_refuses_the_doctor_says_before(
     postgres_server.sql(ON_POSTGRES[name], where)
     assert list(await asyncio.to_thread(missing, database)) == ["stores"]
     assert await asyncio.to_thread(started, database)
+
+
+@pytest.mark.postgres
+async def test_another_houses_key_file_beside_stores_on_postgresql_is_named(database: Environment) -> None:
+    path = Path(database["GATEHOUSE_HOME"]) / "keys.json"
+    path.unlink()
+    create_key_file(path)
+    found = await asyncio.to_thread(missing, database)
+    assert list(found) == ["key file is the one that the stores were written with"]
+    assert await asyncio.to_thread(started, database) == tuple(found.values())
 
 
 @pytest.mark.postgres

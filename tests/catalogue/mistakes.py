@@ -62,6 +62,14 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "a caller's own assertion": ("[accept-language]", "[gatehouse-assertion]", "gatehouse-assertion", "never passes"),
     "a fixed assertion": ("{x-tenant: bank}", "{gatehouse-assertion: a}", "gatehouse-assertion", "cannot be fixed"),
     "a fixed cookie": ("{x-tenant: bank}", "{cookie: a}", "cookie", "cannot be fixed"),
+    **{
+        f"a fixed {name}": ("{x-tenant: bank}", f"{{{name}: '*'}}", name, "the gateway says it of each request")
+        for name in (
+            "if-match", "If-None-Match", "if-modified-since", "if-unmodified-since", "if-range", "range", "idempotency-key",
+            "content-encoding", "accept-encoding")
+    },
+    "a credential in a condition": (
+        "{from: env:SHOP_TOKEN}", "{from: env:A, header: If-Match}", "env:A", "'if-match' cannot hold a credential"),
     "a method override": ("[accept-language]", "[x-http-method-override]", "override", "never passes"),
     "a condition of the caller's": ("[accept-language]", "[if-none-match]", "if-none-match", "never passes"),
     "a cookie back": ("[etag]", "[set-cookie]", "set-cookie", "never passes"),

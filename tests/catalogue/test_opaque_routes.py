@@ -117,37 +117,71 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
         "    opaque:",
         "is JSON, which passes field by field",
     ),
-    "a page": ("image/png", "text/html", "    opaque:", "a browser runs, shows or takes apart"),
+    "a page": ("image/png", "text/html", "    opaque:", "a browser or a desktop runs, shows or takes apart"),
     "a page of another name": (
         "image/png",
         "application/xhtml+xml",
         "    opaque:",
-        "a browser runs, shows or takes apart",
+        "a browser or a desktop runs, shows or takes apart",
     ),
     "a picture that runs scripts": (
         "image/png",
         "image/svg+xml",
         "    opaque:",
-        "a browser runs, shows or takes apart",
+        "a browser or a desktop runs, shows or takes apart",
     ),
-    "XML": ("image/png", "text/xml", "    opaque:", "a browser runs, shows or takes apart"),
+    "XML": ("image/png", "text/xml", "    opaque:", "a browser or a desktop runs, shows or takes apart"),
     "a script": (
         "image/png",
         "application/javascript",
         "    opaque:",
-        "a browser runs, shows or takes apart",
+        "a browser or a desktop runs, shows or takes apart",
     ),
     "an old script": (
         "image/png",
         "text/x-javascript",
         "    opaque:",
-        "a browser runs, shows or takes apart",
+        "a browser or a desktop runs, shows or takes apart",
     ),
+    **{
+        f"bytes called {name}": (
+            "image/png",
+            name,
+            "    opaque:",
+            "a browser or a desktop runs, shows or takes apart",
+        )
+        for name in (
+            "text/vbscript",
+            "text/jscript",
+            "text/livescript",
+            "text/javascript1.5",
+            "text/scriptlet",
+            "text/x-component",
+            "application/hta",
+            "application/x-mimearchive",
+            "application/x-webarchive",
+            "application/vnd.ms-htmlhelp",
+            "text/x-server-parsed-html",
+            "image/svg",
+            "application/xml-external-parsed-entity",
+            "application/x-ns-proxy-autoconfig",
+            "application/wasm",
+            "application/java-archive",
+            "application/x-java-jnlp-file",
+            "application/x-shockwave-flash",
+            "application/x-ms-application",
+            "application/x-msdownload",
+            "application/vnd.microsoft.portable-executable",
+            "application/x-bat",
+            "application/x-sh",
+            "application/x-mswinurl",
+        )
+    },
     "parts": (
         "image/png",
         "multipart/x-mixed-replace",
         "    opaque:",
-        "a browser runs, shows or takes apart",
+        "a browser or a desktop runs, shows or takes apart",
     ),
     "an unknown key": (
         "max_bytes: 4096",
@@ -210,6 +244,23 @@ def test_a_mistake_about_bytes_is_named_with_file_line_and_advice(tmp_path: Path
     assert hits, found
     assert any(problem.startswith(f"shop.yaml:{line}: ") for problem in hits), (line, found)
     assert all(";" in problem for problem in found)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "text/plain",
+        "text/csv",
+        "image/tiff",
+        "audio/mpeg",
+        "application/zip",
+        "application/postscript",
+        "application/octet-stream",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ],
+)
+def test_what_is_only_looked_at_passes(tmp_path: Path, name: str) -> None:
+    assert shop(tmp_path, changed("image/png", name, SCANS))
 
 
 def test_something_behind_a_record_is_for_bytes_only(tmp_path: Path) -> None:
