@@ -16,6 +16,7 @@ from pathlib import Path
 from gateway import demo
 from gateway.app import House, open_house, serve, utc_now
 from gateway.edge import Server, probe
+from gateway.ending import ends_after
 from gateway.exposure import check_address, check_credentials, exposed, listener_tls
 from gateway.identity import all_keys
 from gateway.identity.demo import DemoIssuer
@@ -45,7 +46,7 @@ async def serve_forever(settings: Settings, worker: Worker | None = None) -> Non
     run = None if worker is None else worker.run
     async with open_house(settings, run=run) as house:
         check_credentials(settings, await house.stores.state.scan(all_keys), utc_now())
-        await serve(house, started=lambda _: None, tls=tls, worker=worker)
+        await serve(house, started=lambda _: None, tls=tls, worker=worker, asked=ends_after)
 
 
 async def serve_worker(settings: Settings, worker: Worker) -> None:
@@ -73,7 +74,10 @@ async def serve_demo(settings: Settings, say: Say, customers: int = demo.MOST) -
             say("demo.loaded", customers=customers, threads=customers * 3 // 2, messages=customers * 10)
         example = await demo.example(house)
         await serve(
-            house, started=lambda server: _welcome(server, house, keys, issuer, example, say), tls=tls
+            house,
+            started=lambda server: _welcome(server, house, keys, issuer, example, say),
+            tls=tls,
+            asked=ends_after,
         )
 
 
