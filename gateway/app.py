@@ -30,7 +30,18 @@ from gateway.corridor.recorder import Recorder, tell
 from gateway.corridor.settle import Settler
 from gateway.corridor.turns import Turns
 from gateway.credentials import Declared, Keys, KeySettlement
-from gateway.edge import Admin, App, Dispatcher, Door, Inside, Listener, ListenerTls, Peers, Server
+from gateway.edge import (
+    RECORD_SECONDS,
+    Admin,
+    App,
+    Dispatcher,
+    Door,
+    Inside,
+    Listener,
+    ListenerTls,
+    Peers,
+    Server,
+)
 from gateway.exposure import exposed
 from gateway.fetching import fetch
 from gateway.fields import FieldLens
@@ -79,6 +90,7 @@ SWEEP_SECONDS = 600.0
 _COLLECTED = (20_000, 20, 50)
 # So many of the largest bodies, or of the largest answers, may be on their way at once before the oldest is let go.
 _AT_ONCE = 16
+_MOMENT = 1.0
 _IDENTITYS = frozenset({Code.UNIDENTIFIED, Code.PERSON_UNPROVEN})
 
 
@@ -201,7 +213,8 @@ async def open_house(
     """Opens the stores, loads keys, credentials and the bundle, puts it in force and settles what the last run left open.
 
     run: the id of a start that has several workers, of which this process is one.
-    Raises Misconfigured with what to do. Promises: nothing is served before every open intent that can be settled is.
+    Raises Misconfigured with what to do. Promises: every open intent that can be settled is before anything is served, as far as that
+    takes no longer than a stop's patience; an upstream or a database that is slower is waited for by the loop, while it serves.
     """
     async with AsyncExitStack() as stack:
         machine.clock(clock())
@@ -318,8 +331,7 @@ async def open_house(
         )
         await stores.log.append(_note(keyfit.START, version=__version__, root=keyfit.root_of(keyring)))
         await bundles.enter(held, first, bundles.loaded_digest, None)
-        grace = settings.settle_grace_seconds if settings.database_url else 0
-        await settle(house, timedelta(seconds=grace))
+        await _settle_first(house)
         yield house
 
 
@@ -343,11 +355,13 @@ async def serve(
     tls: ListenerTls | None = None,
     worker: Worker | None = None,
     bound: socket.socket | None = None,
+    asked: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Serves until a signal, then finishes what is under way, sums up and returns. tls: of the port, None for plain HTTP.
 
     bound: the port's socket, where somebody took it before; it is closed at the end.
     worker: where this process is one of several: it serves on their port, and its parent has the admin port and may ask it to stop.
+    asked: is told, when a stop is asked for, in how many seconds what is under way will have ended or been left.
     """
     settings = house.settings
     limits = limits_of(settings)
@@ -359,7 +373,9 @@ async def serve(
             Listener(settings.admin_host, settings.admin_port, admin, setting="GATEHOUSE_ADMIN_PORT")
         )
     reading = Reading(house.keys.desk, house.log, house.gate.evidence)
-    server = Server(listeners, limits=limits, refused=house.door.unrecorded, settled=house.door.settled)
+    server = Server(
+        listeners, limits=limits, refused=house.door.unrecorded, settled=house.door.settled, asked=asked
+    )
     loops = Loops(_report)
     grace = timedelta(seconds=settings.settle_grace_seconds)
     loops.every(settings.settle_seconds, "settle", lambda: settle(house, grace))
@@ -394,15 +410,20 @@ async def serve(
                 )
             await server.serve(started=begun)
     finally:
-        await loops.stop()
+        for name in await loops.stop(_within(server, RECORD_SECONDS)):
+            event("loop-cut-short", logging.WARNING, component=name)
         try:
-            await sum_up(house)
-            await house.log.append(_note("gateway:stop", version=__version__))
-        except (
-            LogBusy,
-            LogUnavailable,
-        ) as error:  # nothing is served any more; the next start says that this one ended
+            async with asyncio.timeout(_within(server, RECORD_SECONDS)):
+                await sum_up(house)
+                await house.log.append(_note("gateway:stop", version=__version__))
+        # Nothing is served any more; the next start says that this one ended.
+        except (LogBusy, LogUnavailable, TimeoutError) as error:
             _report("stop", error)
+
+
+def _within(server: Server, seconds: float) -> float:
+    """Gives so many seconds, or what a stop has left of them: a moment at least, since most work needs no more."""
+    return max(min(seconds, server.left_seconds), _MOMENT)
 
 
 async def _push(telemetry: Collecting) -> None:
@@ -411,6 +432,18 @@ async def _push(telemetry: Collecting) -> None:
 
 async def _end(telemetry: Collecting) -> None:
     await asyncio.to_thread(telemetry.close().join, CLOSE_SECONDS)
+
+
+async def _settle_first(house: House) -> None:
+    """Settles what the last run left open, for as long as a stop has patience: neither a slow upstream nor a slow database keeps the
+    port closed without end. What is left then is the loop's, as it is where an upstream does not answer at all."""
+    settings = house.settings
+    grace = timedelta(seconds=settings.settle_grace_seconds if settings.database_url else 0)
+    try:
+        async with asyncio.timeout(settings.stop_seconds):
+            await settle(house, grace)
+    except TimeoutError:
+        event("settling-goes-on", logging.WARNING, seconds=math.ceil(settings.stop_seconds))
 
 
 async def settle(house: House, grace: timedelta) -> None:

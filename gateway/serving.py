@@ -18,6 +18,7 @@ from pathlib import Path
 from gateway import demo
 from gateway.app import House, open_house, serve, utc_now
 from gateway.edge import Server, bind, probe
+from gateway.ending import ends_after
 from gateway.exposure import check_address, check_credentials, exposed, listener_tls
 from gateway.identity import all_keys
 from gateway.identity.demo import DemoIssuer
@@ -48,7 +49,7 @@ async def serve_forever(settings: Settings, worker: Worker | None = None) -> Non
     with _bound(settings, worker) as (settings, bound):
         async with open_house(settings, run=run) as house:
             check_credentials(settings, await house.stores.state.scan(all_keys), utc_now())
-            await serve(house, started=lambda _: None, tls=tls, worker=worker, bound=bound)
+            await serve(house, started=lambda _: None, tls=tls, worker=worker, bound=bound, asked=ends_after)
 
 
 async def serve_worker(settings: Settings, worker: Worker) -> None:
@@ -80,7 +81,7 @@ async def serve_demo(settings: Settings, say: Say, customers: int = demo.MOST) -
             def started(server: Server) -> None:
                 _welcome(server, house, keys, issuer, example, say)
 
-            await serve(house, started=started, tls=tls, bound=bound)
+            await serve(house, started=started, tls=tls, bound=bound, asked=ends_after)
 
 
 def _probe(settings: Settings, ports: bool = True) -> None:

@@ -375,7 +375,12 @@ class Settings:
         "How long a client may take to send a body; for the headers 10 seconds at most.",
         "seconds",
     )
-    stop_seconds: float = _setting("30", _seconds, "How long a stop waits for requests under way.", "seconds")
+    stop_seconds: float = _setting(
+        "30",
+        _seconds,
+        "How long a stop waits for requests under way, and a start for open intents.",
+        "seconds",
+    )
     settle_seconds: float = _setting("5", _seconds, "How often open intents are looked at.", "seconds")
     settle_grace_seconds: float = _setting(
         "60", _seconds, "How old an open intent must be before another process may settle it.", "seconds"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -15,7 +16,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
 
-from gateway.edge import Admin, Inside, Listener, Server, bind, probe, stopping_signals
+from gateway.edge import RECORD_SECONDS, Admin, Inside, Listener, Server, bind, probe, stopping_signals
+from gateway.ending import LEAVE_SECONDS
 from gateway.machine import make_home
 from gateway.observe import (
     Alarms,
@@ -44,6 +46,8 @@ _OWN: Final = frozenset({Count.ALARMS, Level.WORKERS_MISSING})
 _REFUSED: Final = 2
 _ASK_SECONDS: Final = 3.0
 """Longer than a worker's own look at what it needs may take."""
+HANGS_SECONDS: Final = 3.0
+"""A worker that is still there so long after it should have ended itself is not going to."""
 _BY_WORSE: Final = ("ok", "degraded", "late", "down")
 
 
@@ -224,12 +228,24 @@ class Supervisor:
         left = self._running
         for process in left.values():
             process.stop()
-        codes = {number: await process.ended() for number, process in left.items()}
+        codes = await self._codes(left)
         broken = {number: code for number, code in codes.items() if code and left[number].served}
         for number, code in broken.items():
             event("worker-ended", logging.ERROR, worker=number, status=code)
         self._running = {}
         return not broken
+
+    async def _codes(self, left: Mapping[int, Process]) -> Mapping[int, int]:
+        """Gives what each ended with. One that hangs, and does not end when a worker ends whatever still holds it up, is killed."""
+        ending = {number: asyncio.create_task(process.ended()) for number, process in left.items()}
+        if ending:
+            limit = math.ceil(self._settings.stop_seconds) + RECORD_SECONDS + LEAVE_SECONDS + HANGS_SECONDS
+            await asyncio.wait(ending.values(), timeout=limit)
+        for number, task in ending.items():
+            if not task.done():
+                event("worker-hangs", logging.ERROR, worker=number)
+                left[number].kill()
+        return {number: await task for number, task in ending.items()}
 
     # ── what there is to see ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -91,6 +91,8 @@ class PostgresStore:
         return await asyncpg.connect(
             self.dsn,
             timeout=limits.connect,
+            command_timeout=2
+            * limits.batch,  # a server that is there ends a statement sooner: this is for one that is silent
             server_settings={
                 "application_name": "gatehouse-audit",
                 "search_path": f"{self.schema}, pg_temp",  # pg_temp last: no temporary table stands in for one of the log's

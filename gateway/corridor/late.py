@@ -17,7 +17,7 @@ import orjson
 
 from audit import AuditEvent, Kind, Log, RecordPart
 from gateway.corridor.entries import place
-from gateway.corridor.settle import SYSTEM, InSight, Result, searchable
+from gateway.corridor.settle import SYSTEM, InSight, Result, fails, searchable
 from gateway.rooms import Alarms, Evidence
 from gateway.words.access import ResourceRef
 from gateway.words.binding import Pending
@@ -74,7 +74,7 @@ class Latecomers:
     async def round(self, grace: timedelta, now: datetime | None = None) -> int:
         """Looks for those that are due and gives how many were found. Raises what the log and the store raise.
 
-        An upstream that does not answer is not asked again in this round, and nothing of its creates is forgotten.
+        An upstream that does not answer, or answers that it fails, is not asked again in this round; nothing of its creates is forgotten.
         """
         now = now or datetime.now(UTC)
         # First: a create that is bound between the two is in neither, and one that begins now is too young.
@@ -95,11 +95,10 @@ class Latecomers:
                     ):  # nobody was called: the upstream's other creates are not held up by it
                         self.looked[pending.seal] = now
                         self._stuck(pending)
-                    except (NotSent, NoAnswer):
-                        silent.add(pending.upstream)
+                    except (NotSent, NoAnswer, BadAnswer) as error:
                         self.looked[pending.seal] = now
-                    except BadAnswer:
-                        self.looked[pending.seal] = now
+                        if fails(error):
+                            silent.add(pending.upstream)
         return found
 
     async def _open_seals(self) -> Set[str]:

@@ -7,7 +7,7 @@ What the upstream holds now is compared with the digests in the intent's own rec
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -26,6 +26,8 @@ from gateway.words.record import Alarm, AlarmKind, ClosedRecord
 from gateway.words.resource import Idempotency, ResourceSpec, Verb
 
 SYSTEM = {"application": "system:reconciler", "person": None, "roles": [], "proven": ["process"]}
+
+_NOT_NOW = frozenset({408, 429})  # of the server's time and of the caller's pace: not of what was asked
 
 
 class Result(StrEnum):
@@ -94,6 +96,7 @@ class Settler:
     patience: how much longer than `grace` a change to that upstream may be under way in another process.
     slack: how long after its intent that upstream may still carry a change out, whoever waits for it: before that, what is not there
     may come yet, and is not said to be undone.
+    put_off: intents whose upstream failed when it was asked for them, the latest last.
     """
 
     log: Log
@@ -106,15 +109,16 @@ class Settler:
     patience: Callable[[str], timedelta] = lambda _: timedelta(0)
     slack: Callable[[str], timedelta] = lambda _: timedelta(0)
     stuck: set[int] = field(default_factory=set)
+    put_off: list[int] = field(default_factory=list)
 
     async def round(self, grace: timedelta, now: datetime | None = None) -> Settled:
-        """Settles what can be settled. Raises what the log raises; an upstream that does not answer leaves its intents open, and
-        is not asked again in this round."""
+        """Settles what can be settled. Raises what the log raises; an upstream that does not answer, or answers that it fails, leaves
+        its intents open and is not asked again in this round. The intent that met that comes after all others in the next."""
         settled = Settled()
         now = now or datetime.now(UTC)
         latest = now - grace
         silent: set[str] = set()
-        for intent in await self.log.open_intents():
+        for intent in self._in_turn(await self.log.open_intents()):
             where = intent.fields.get("resource") or {}
             upstream, begun = str(where.get("upstream")), datetime.fromisoformat(intent.time)
             young = begun > latest - self.patience(upstream)
@@ -125,10 +129,10 @@ class Settler:
                 closed = await self._settle(intent, sure=begun <= now - self.slack(upstream))
             except Unaddressable:  # nobody was called: the upstream's other intents are not held up by it
                 closed = self._stuck(intent, self.upstream.resource(upstream, str(where.get("type"))))
-            except (NotSent, NoAnswer):
-                silent.add(upstream)
-                closed = False
-            except BadAnswer:
+            except (NotSent, NoAnswer, BadAnswer) as error:
+                if fails(error):
+                    silent.add(upstream)
+                    self.put_off.append(intent.seq)
                 closed = False
             if closed:
                 settled.closed += 1
@@ -136,6 +140,14 @@ class Settler:
             else:
                 settled.left_open += 1
         return settled
+
+    def _in_turn(self, intents: Sequence[OpenIntent]) -> list[OpenIntent]:
+        """Gives those first that have not met a failing upstream, then the others, the latest to meet one last: a record that its
+        upstream can never answer for holds up nobody's but its own."""
+        still = {intent.seq for intent in intents}
+        met = {seq: when for when, seq in enumerate(self.put_off) if seq in still}
+        self.put_off[:] = sorted(met, key=met.__getitem__)
+        return sorted(intents, key=lambda intent: met.get(intent.seq, -1))
 
     async def _settle(self, intent: OpenIntent, *, sure: bool) -> bool:
         """Settles one. sure: what is not there now was not done; else it may come yet, and only what was done is settled."""
@@ -249,6 +261,14 @@ class Settler:
             name = resource.name if resource else str(where.get("type"))
             self.alarms.raise_([Alarm(AlarmKind.INTENT_STUCK, str(where.get("upstream")), name)])
         return False
+
+
+def fails(error: NotSent | NoAnswer | BadAnswer) -> bool:
+    """Tells whether it is the upstream that fails, so that asking it for other records is no use now. An answer that cannot be used
+    (a refusal, what the catalogue does not describe) is about the record, and others may do better."""
+    if not isinstance(error, BadAnswer):
+        return True
+    return error.status is None or error.status >= 500 or error.status in _NOT_NOW
 
 
 def searchable(resource: ResourceSpec) -> bool:

@@ -5,10 +5,11 @@ from gateway.edge.asgi import App
 from gateway.edge.dispatch import Dispatcher
 from gateway.edge.door import Corridor, Door
 from gateway.edge.peers import Peers
-from gateway.edge.server import Listener, Server, bind, probe, stopping_signals
+from gateway.edge.server import RECORD_SECONDS, Listener, Server, bind, probe, stopping_signals
 from gateway.edge.tls import ListenerTls
 
 __all__ = [
+    "RECORD_SECONDS",
     "Admin",
     "App",
     "Corridor",

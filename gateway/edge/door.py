@@ -18,6 +18,7 @@ from gateway.edge.answer import Answer, Answered, answered
 from gateway.edge.asgi import App, Gone, Message, Receive, Scope, Send, body_of, send_answer
 from gateway.edge.lane import CERTIFICATE, Asked
 from gateway.edge.ticks import ALIKE, until_tick
+from gateway.jobs import cut_short
 from gateway.observe import Count, Metrics, Outcome, Tracer, event, here, place_of
 from gateway.rooms import Reply
 from gateway.text import Language, pick_language
@@ -138,10 +139,16 @@ class Door:
         self._under_way.add(task)
         task.add_done_callback(self._ended)
 
-    async def settled(self) -> None:
-        """Returns when the corridor has finished everything that it began; a stop waits for it."""
-        while self._under_way:
-            await asyncio.wait(self._under_way)
+    async def settled(self, seconds: float) -> int:
+        """Returns when the corridor has finished everything that it began, or after so many seconds; a stop waits for it.
+
+        Gives how many had not ended. They are cancelled and go no further: like a kill, whose open intents the next start settles.
+        """
+        clock = asyncio.get_running_loop().time
+        over = clock() + seconds
+        while self._under_way and (left := over - clock()) > 0:
+            await asyncio.wait(self._under_way, timeout=left)
+        return len(await cut_short(self._under_way))
 
     def sorry(self, asked: Asked) -> Answered:
         """Gives what is said to a caller whom nobody can tell now what becomes of his request."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 import socket
@@ -31,6 +32,8 @@ _BACKLOG = 2048
 _TICK_SECONDS = 0.02
 _LOOK_TICKS = 5
 _NOT_STARTED = 3  # as uvicorn says it
+RECORD_SECONDS = 10.0
+"""So much longer than a stop's patience may what was begun go on: its callers are told by then, and its outcome is to be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +103,10 @@ class _Secure(_Uvicorn):
 class Server:
     """Serves the listeners until it is stopped. `addresses` are known once it is made: binding happens here, or nothing starts.
 
-    settled: awaited after the last connection closed, so that what the corridor began is finished and recorded.
+    settled: awaited after the last connection closed, so that what the corridor began is finished and recorded. It is given the
+    seconds that this may take and gives how many requests have not ended in them.
     part: it is a part of something that takes the process's signals itself and tells of its stop.
+    asked: is told, when a stop is asked for, in how many seconds `serve` will have returned, a moment more or less.
     Raises Misconfigured where an address cannot be bound.
     """
 
@@ -111,11 +116,15 @@ class Server:
         *,
         limits: Limits = DEFAULT_LIMITS,
         refused: Callable[[Code], None] = lambda _: None,
-        settled: Callable[[], Awaitable[None]] | None = None,
+        settled: Callable[[float], Awaitable[int]] | None = None,
         part: bool = False,
+        asked: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._settled = settled
         self._part = part
+        self._asked = asked
+        self._most_seconds = limits.stop_seconds + RECORD_SECONDS
+        self._over: float | None = None
         self._sockets: list[socket.socket] = []
         try:
             for listener in listeners:
@@ -147,18 +156,30 @@ class Server:
                 await self._announce(tasks, started)
                 await asyncio.gather(*tasks)
             finally:
-                self.stop()
+                self._end()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                if self._settled is not None:
-                    await self._settled()
+                if self._settled is not None and (left := await self._settled(self.left_seconds)):
+                    event("stopped-short", logging.WARNING, count=left)
                 self.close()
                 if not self._part:
                     event("stopped")
 
     def stop(self) -> None:
         """Asks every listener to take no new connection, finish what is under way and end."""
-        if not self._part and not all(server.should_exit for server in self._servers):
-            event("stopping")
+        if self._over is None:
+            self._asked(self._most_seconds)
+        self._end()
+
+    @property
+    def left_seconds(self) -> float:
+        """How long what is under way may still take; nothing bounds it until a stop was asked for."""
+        return math.inf if self._over is None else max(self._over - time.monotonic(), 0.0)
+
+    def _end(self) -> None:
+        if self._over is None:
+            self._over = time.monotonic() + self._most_seconds
+            if not self._part:
+                event("stopping")
         for server in self._servers:
             server.should_exit = True
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from gateway.jobs.ending import cut_short
+
 Report = Callable[[str, BaseException], None]
 """Is told the loop's name and what ended a round. It logs the error's type and place, never its text."""
 
 
 class Loops:
-    """The loops of one process. Made on the event loop that they run on; `stop` ends them and waits."""
+    """The loops of one process. Made on the event loop that they run on; `stop` ends them and waits, but not for ever."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -21,11 +23,16 @@ class Loops:
         """Runs `work` after every pause of that many seconds. Rounds of one loop never overlap."""
         self._tasks.append(asyncio.create_task(self._run(seconds, name, work), name=name))
 
-    async def stop(self) -> None:
-        """Ends every loop after the round under way. Repeating it does nothing."""
+    async def stop(self, seconds: float) -> list[str]:
+        """Ends every loop after the round under way; gives the names of those whose round took longer than that, and was cut short.
+
+        Repeating it does nothing.
+        """
         self._stopping.set()
-        await asyncio.gather(*self._tasks)
-        self._tasks.clear()
+        tasks, self._tasks = self._tasks, []
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        return [task.get_name() for task in await cut_short(tasks)]
 
     async def _run(self, seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
         while not await self._stopped_within(seconds):

@@ -5,12 +5,14 @@ Imported by name, only where it is needed: that half imports the whole ORM, whic
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import exc, text
+from sqlalchemy import event, exc, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -34,6 +36,7 @@ def sqlite_engine(path: Path) -> AsyncEngine:
     return engine
 
 
+_LEAVE_SECONDS = 2.0
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
 _UNLOCK = text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
 
@@ -52,6 +55,7 @@ class PostgresStore:
             pool_timeout=5,
             hide_parameters=True,
         )
+        event.listen(self._engine.sync_engine, "handle_error", _silent_is_gone)
         self._single: AsyncEngine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._snapshot: AsyncEngine = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -99,9 +103,18 @@ class PostgresStore:
                 finally:
                     if mine:
                         # Where it cannot be given back the connection is gone, and the lock with it: what was done stands.
-                        with suppress(exc.DBAPIError):
+                        with suppress(exc.DBAPIError, TimeoutError):
                             await connection.execute(_UNLOCK, key)
 
     async def close(self) -> None:
-        """Closes the pool."""
-        await self._engine.dispose()
+        """Closes the pool. Sessions whose server does not take leave of them end with the process."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await self._engine.dispose()
+
+
+def _silent_is_gone(what: ExceptionContext) -> None:
+    """Has all of the pool's sessions thrown away with one that did not answer in time: what cut it off has cut off others, and each would
+    take its caller as long to find out. SQLAlchemy throws away that one alone."""
+    if isinstance(what.original_exception, TimeoutError):
+        what.is_disconnect = what.invalidate_pool_on_disconnect = True

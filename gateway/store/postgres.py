@@ -15,7 +15,11 @@ except ImportError:  # the extra `postgres` is not installed: SQLite alone is a 
 CONNECT_TIMEOUT_SECONDS = 5.0
 _OLDEST = 140_000
 
-# Nobody waits for ever: a lock, a statement and an idle transaction each end by themselves (milliseconds).
+COMMAND_SECONDS = 20.0
+"""A session that says nothing for so long is gone: a network that lost it, a server that was moved away. Longer than the server's own
+limits below, so that a server that is there is the one to say what went wrong."""
+
+# Nobody waits for ever: a lock, a statement and an idle transaction each end by themselves at a server that is there (milliseconds).
 _SETTINGS = {
     "application_name": "gatehouse",
     "jit": "off",
@@ -43,7 +47,12 @@ def connector(dsn: str, schema: str | None) -> Callable[..., Awaitable[Any]]:
 
     async def connect(*_args: object, **_kwargs: object) -> Any:
         try:
-            session = await asyncpg.connect(dsn, server_settings=settings, timeout=CONNECT_TIMEOUT_SECONDS)
+            session = await asyncpg.connect(
+                dsn,
+                server_settings=settings,
+                timeout=CONNECT_TIMEOUT_SECONDS,
+                command_timeout=COMMAND_SECONDS,
+            )
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise Unavailable from error  # SQLAlchemy would pass the driver's own errors on as they are
         try:

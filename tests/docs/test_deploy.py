@@ -17,7 +17,10 @@ from ruamel.yaml import YAML
 from gateway import cli, settings
 from gateway.control.health import alive, ready
 from gateway.control.keys import KeyController
+from gateway.edge import RECORD_SECONDS
+from gateway.ending import LEAVE_SECONDS
 from gateway.exposure import check_address
+from gateway.supervising import HANGS_SECONDS
 from gateway.words.errors import Misconfigured
 from tests.docs.deployment import ROOT, compose, copies, ignored, one, page, scripts, shell_lines, stages
 from tests.docs.json_schema import Schema, UnknownKeyword, problems
@@ -291,7 +294,10 @@ def test_the_gateway_starts_when_its_stores_are_ready_and_may_finish_before_it_i
         "postgres": "service_healthy",
         "prepare": "service_completed_successfully",
     }
-    assert seconds(gateway["stop_grace_period"]) > settings.read(gateway["environment"]).stop_seconds
+    longest = (
+        settings.read(gateway["environment"]).stop_seconds + RECORD_SECONDS + LEAVE_SECONDS + HANGS_SECONDS
+    )
+    assert seconds(gateway["stop_grace_period"]) > longest
 
 
 def test_a_crash_of_ours_leaves_no_core_file() -> None:

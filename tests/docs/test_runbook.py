@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.edge import RECORD_SECONDS
+from gateway.ending import LEAVE_SECONDS
+from gateway.settings import read
+from gateway.supervising import HANGS_SECONDS
 from gateway.words.errors import STATUS
 from gateway.words.record import AlarmKind
 
@@ -71,3 +75,11 @@ def test_every_log_line_that_is_named_is_written_somewhere() -> None:
     source = "\n".join(path.read_text() for path in sorted((ROOT / "gateway").rglob("*.py")))
     assert [name for name in sorted(named) if f'"{name}"' not in source] == []
     assert {"bundle-refused", "loop-failed", "defect", "uncaught"} <= named
+
+
+def test_the_times_of_a_stop_are_those_of_the_code() -> None:
+    named = re.findall(r"^\| `?([A-Z_]+|\d+)`? (?:\(30\)|seconds more) \| ", PAGE, re.M)
+    stop = int(read({}).stop_seconds)
+    assert named == ["GATEHOUSE_STOP_SECONDS", f"{RECORD_SECONDS:g}", f"{LEAVE_SECONDS:g}"]
+    assert f"over after {stop + RECORD_SECONDS + LEAVE_SECONDS:g} seconds" in PAGE
+    assert f"is killed {HANGS_SECONDS:g} seconds after" in PAGE

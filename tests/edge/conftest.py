@@ -239,6 +239,7 @@ def open_house(
     prefixes: tuple[tuple[str, ...], ...] = PREFIXES,
     admin: bool = False,
     tls: ListenerTls | None = None,
+    asked: Callable[[float], None] = lambda _: None,
 ) -> House:
     corridor, metrics, strangers = Echo(), Metrics(), []
     door = Door(corridor, metrics, stranger=strangers.append)
@@ -257,6 +258,7 @@ def open_house(
         limits=limits,
         refused=door.unrecorded,
         settled=door.settled,
+        asked=asked,
     )
     ready = threading.Event()
 

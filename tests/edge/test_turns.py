@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+
+import pytest
 
 from gateway.wire.limits import Limits
 from tests.edge.conftest import House
@@ -69,6 +72,43 @@ def test_a_caller_for_whom_a_stop_no_longer_waits_is_told_that_nobody_can_tell(
     opened.corridor.gate.set()
     opened.thread.join(15)
     assert opened.corridor.finished == [opened.corridor.calls[0].id]
+
+
+def test_a_stop_ends_although_what_was_begun_does_not(
+    make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, int, int | None]] = []
+
+    def event(name: str, level: int = logging.INFO, /, count: int | None = None, **_: str) -> None:
+        said.append((name, level, count))
+
+    monkeypatch.setattr("gateway.edge.server.RECORD_SECONDS", 0.5)
+    monkeypatch.setattr("gateway.edge.server.event", event)
+    told: list[float] = []
+    opened = make_house(Limits(stop_seconds=1), asked=told.append)
+    with opened.wire() as wire:
+        wire.send(b"PUT /crm/slow HTTP/1.1\r\nHost: gate\r\nContent-Length: 2\r\n\r\n{}")
+        wait_for(lambda: bool(opened.corridor.calls))
+        opened.server.stop()
+        assert wire.answer().code == "upstream-silent"
+    opened.thread.join(10)
+    assert not opened.thread.is_alive()
+    assert told == [1.5]
+    assert opened.corridor.finished == []
+    assert said[1:] == [
+        ("stopping", logging.INFO, None),
+        ("stopped-short", logging.WARNING, 1),
+        ("stopped", logging.INFO, None),
+    ]
+
+
+def test_a_stop_that_nothing_holds_up_waits_for_nothing(make_house: Callable[..., House]) -> None:
+    opened = make_house(Limits(stop_seconds=30))
+    begun = time.monotonic()
+    opened.server.stop()
+    opened.thread.join(10)
+    assert not opened.thread.is_alive()
+    assert time.monotonic() - begun < 5
 
 
 def test_nothing_further_is_read_from_a_client_that_does_not_take_its_answers(

@@ -12,7 +12,7 @@ from gateway.corridor.late import Latecomers
 from gateway.words.access import ResourceRef
 from gateway.words.binding import Pending
 from gateway.words.errors import BadAnswer, GatehouseError, NoAnswer, NotSent
-from gateway.words.resource import Verb
+from gateway.words.resource import ResourceSpec, Verb
 from tests.gate.house import BORN, RESOURCE, House, call
 from tests.gate.test_settling import settler
 
@@ -259,3 +259,24 @@ async def test_a_silent_upstream_is_asked_again_an_hour_later(
         assert await late.round(timedelta(0), NOW) == 0
     assert await late.round(timedelta(0), NOW + timedelta(minutes=59)) == 0
     assert await late.round(timedelta(0), NOW + timedelta(minutes=61)) == 1
+
+
+@pytest.mark.parametrize(("error", "asked"), [(BadAnswer(500), 1), (NoAnswer(), 1), (BadAnswer(200), 2)])
+async def test_an_upstream_that_fails_is_not_asked_for_the_next_create(
+    house: House, monkeypatch: pytest.MonkeyPatch, error: GatehouseError, asked: int
+) -> None:
+    await silent(house)
+    await silent(house)
+    await settler(house).round(timedelta(0))
+    markers: list[str] = []
+
+    async def failing(_ref: ResourceRef, _resource: ResourceSpec, marker: str) -> None:
+        markers.append(marker)
+        raise error
+
+    monkeypatch.setattr(house.shelf, "find", failing)
+    late = latecomers(house)
+    await late.round(timedelta(0), NOW)
+    assert len(markers) == asked
+    await late.round(timedelta(0), NOW)  # the other one's turn
+    assert len(set(markers)) == len(markers) == 2

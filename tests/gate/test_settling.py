@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from gateway.corridor.settle import Settler
-from gateway.words.errors import GatehouseError, NoAnswer, NotSent
+from gateway.words.access import ResourceRef
+from gateway.words.errors import BadAnswer, GatehouseError, NoAnswer, NotSent
 from gateway.words.record import ClosedRecord
-from gateway.words.resource import Verb, Versioning
+from gateway.words.resource import ResourceSpec, Verb, Versioning
 from tests.gate.house import RESOURCE, ByHand, House, call
 
 
@@ -159,3 +160,72 @@ async def test_a_silent_upstream_is_asked_once_a_round(house: House, monkeypatch
     monkeypatch.setattr(house.shelf, "look", down)
     assert (await settler(house).round(timedelta(0))).left_open == 2
     assert len(asked) == 1
+
+
+class Failing:
+    """Counts the looks at an upstream that answers for some records what it is told to."""
+
+    def __init__(self, house: House, error: GatehouseError, *records: str) -> None:
+        self.error, self.records, self.asked = error, set(records), list[str]()
+        self._look = house.shelf.look
+
+    async def look(self, ref: ResourceRef, resource: ResourceSpec) -> ClosedRecord | None:
+        assert ref.record is not None
+        self.asked.append(ref.record)
+        if ref.record in self.records:
+            raise self.error
+        return await self._look(ref, resource)
+
+
+async def three_open(house: House) -> None:
+    for record in ("a", "b", "c"):
+        house.shelf.put(record, name="one")
+        house.shelf.fails_after = NoAnswer()
+        with pytest.raises(GatehouseError):
+            await house.gate.answer(call(Verb.UPDATE, record, body={"name": "two"}))
+        house.shelf.fails_after = None
+
+
+@pytest.mark.parametrize(
+    "error", [NoAnswer(), NotSent(), BadAnswer(500), BadAnswer(503), BadAnswer(429), BadAnswer(None)]
+)
+async def test_an_upstream_that_fails_is_asked_once_a_round(
+    house: House, monkeypatch: pytest.MonkeyPatch, error: GatehouseError
+) -> None:
+    await three_open(house)
+    failing = Failing(house, error, "a", "b", "c")
+    monkeypatch.setattr(house.shelf, "look", failing.look)
+    ours = settler(house)
+    for _ in range(3):
+        assert (await ours.round(timedelta(0))).left_open == 3
+    assert failing.asked == ["a", "b", "c"]  # each has its turn
+    failing.records.clear()
+    assert (await ours.round(timedelta(0))).closed == 3
+
+
+async def test_a_record_that_its_upstream_always_fails_at_holds_up_no_other(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await three_open(house)
+    failing = Failing(house, BadAnswer(500), "a", "b", "c")
+    monkeypatch.setattr(house.shelf, "look", failing.look)
+    ours = settler(house)
+    for _ in range(4):  # all have failed, and the first was the last to
+        await ours.round(timedelta(0))
+    failing.records = {"a", "b"}
+    left = [(await ours.round(timedelta(0))).left_open for _ in range(3)]
+    assert left[-1] == 2
+    assert failing.asked[:4] == ["a", "b", "c", "a"]
+
+
+async def test_an_answer_about_one_record_is_no_sign_that_the_upstream_fails(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await three_open(house)
+    for status in (200, 403, 422):
+        failing = Failing(house, BadAnswer(status), "a")
+        monkeypatch.setattr(house.shelf, "look", failing.look)
+        settled = await settler(house).round(timedelta(0))
+        assert failing.asked[0] == "a"
+        assert settled.left_open == 1
+    assert len(await house.log.open_intents()) == 1
