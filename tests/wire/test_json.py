@@ -291,14 +291,12 @@ def test_a_name_that_is_given_twice_is_found_wherever_it_stands(value: Any, draw
 DEAR = {
     "floats": b"0.0 ,",
     "exponents": b"1e1,",
-    "large exponents": b"1e100,",
     "integers": b"1 ,",
     "arrays": b"[],",
     "arrays deep": b"[" * 60 + b"]" * 60 + b",",
     "objects": b"{} ,",
     "members": b'{"a":1} ,',
     "names twice": b'{"a":1,"a":1},',
-    "long integers": b"9007199254740991 ,",
     "strings": b'"\\u0061",',
 }
 

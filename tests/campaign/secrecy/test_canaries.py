@@ -50,7 +50,7 @@ TOGETHER = 8
 
 async def test_no_value_of_anybody_stands_where_it_does_not_belong(tmp_path: Path) -> None:
     started = time.monotonic()
-    people = invent(count(25, 500), dice("canaries"))
+    people = invent(count(12, 500), dice("canaries"))
     async with planted(tmp_path, people) as at:
         await lives(at)
         await failing_rooms(at)
