@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.campaign.counts import count
+
 # How long one example takes says how busy the machine is; a test that must end has pytest's own time limit.
-settings.register_profile("gatehouse", deadline=None)
+settings.register_profile("gatehouse", deadline=None, max_examples=count(50, 100))
 settings.load_profile("gatehouse")
 
 with warnings.catch_warnings():

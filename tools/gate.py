@@ -14,8 +14,8 @@ STEPS = (
     ("lint", ["ruff", "check", "--quiet", "."]),
     ("types", ["mypy", "--no-error-summary"]),
     ("imports", ["lint-imports", "--no-cache"]),
-    # Four for two cores: half of a test's time is waiting, for a disk, a server's start, a deadline.
-    ("tests and docs", ["pytest", "-n", "4", "--dist", "worksteal", "--durations", "25"]),
+    # Five for two cores: half of a test's time is waiting, for a disk, a server's start, a deadline.
+    ("tests and docs", ["pytest", "-n", "5", "--dist", "worksteal", "--durations", "25"]),
 )
 
 

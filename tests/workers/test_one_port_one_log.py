@@ -120,6 +120,8 @@ async def test_both_serve_on_one_port_and_write_one_log_and_are_seen_as_one(
         assert sum('"worker":' in line for line in lines) == 2
 
 
+@pytest.mark.campaign
+@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
 async def test_a_key_that_is_revoked_is_refused_by_every_worker_at_once(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:
@@ -139,6 +141,8 @@ async def test_a_key_that_is_revoked_is_refused_by_every_worker_at_once(
         assert await asyncio.to_thread(several.gateway.stop) == 0
 
 
+@pytest.mark.campaign
+@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
 async def test_one_worker_puts_an_edit_of_the_policy_in_force_and_none_decides_by_the_older_one_after_it(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:

@@ -123,6 +123,8 @@ async def test_workers_that_are_asked_to_stop_under_load_finish_what_they_began(
     )
 
 
+@pytest.mark.campaign
+@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
 async def test_a_parent_that_is_killed_takes_its_workers_with_it(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:
