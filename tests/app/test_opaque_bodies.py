@@ -19,7 +19,7 @@ from gateway.observe import render
 from gateway.policy import check
 from gateway.words.errors import Misconfigured
 from gateway.words.resource import MAX_OPAQUE_BYTES
-from tests.campaign.counts import proving
+from tests.campaign.counts import in_proof_alone
 from tests.campaign.secrecy.client import Client, Said
 from tests.campaign.secrecy.folders import folder
 from tests.campaign.secrecy.house import Opened, entries, serving, settings
@@ -391,8 +391,7 @@ async def test_on_every_other_route_a_body_is_json_or_nothing(tmp_path: Path) ->
         assert (late.status, "etag" in late.headers) == (200, False)  # of an answer's trailers nothing passes
 
 
-@pytest.mark.campaign
-@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
+@in_proof_alone()
 async def test_the_bytes_stand_nowhere_but_in_the_answer(tmp_path: Path) -> None:
     search = Search({"bytes": TEXT, "file": NAME, "number": "13800138000"})
     assert len(list(search.find("planted", BODY + hashlib.sha256(BODY).digest()))) > 1

@@ -17,13 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from examples.roundup.people import ISSUES, PEOPLE
 from examples.roundup.seed import Seeder
 from examples.roundup.start import PORT, lines
 from examples.roundup.upstream import ROOT, answers, install
-from tests.campaign.counts import proving
+from tests.campaign.counts import in_proof_alone
 from tests.roundup.world import World
 
 
@@ -46,8 +44,7 @@ def test_the_people_come_in_through_the_gateway_once_and_the_lines_work(world: W
     assert_works([run(line) for line in lines(f"{world.gateway.base}/tracker", world.keys, ids)])
 
 
-@pytest.mark.campaign
-@pytest.mark.skipif(not proving(), reason="the whole command, twice: in `make proof`")
+@in_proof_alone("the whole command, twice")
 def test_the_example_serves_stops_cleanly_and_can_be_repeated() -> None:
     with tempfile.TemporaryDirectory(prefix="gh-example-") as folder:
         home = Path(folder)

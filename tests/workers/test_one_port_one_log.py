@@ -17,7 +17,7 @@ from gateway.app import open_house
 from gateway.doctor import examine
 from gateway.identity.demo import DemoIssuer
 from gateway.settings import read
-from tests.campaign.counts import dice, proving
+from tests.campaign.counts import dice, in_proof_alone
 from tests.campaign.faults import verdict
 from tests.campaign.faults.caller import Connection, Load
 from tests.campaign.faults.estate import Estate, issued, operator
@@ -120,8 +120,7 @@ async def test_both_serve_on_one_port_and_write_one_log_and_are_seen_as_one(
         assert sum('"worker":' in line for line in lines) == 2
 
 
-@pytest.mark.campaign
-@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
+@in_proof_alone()
 async def test_a_key_that_is_revoked_is_refused_by_every_worker_at_once(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:
@@ -141,8 +140,7 @@ async def test_a_key_that_is_revoked_is_refused_by_every_worker_at_once(
         assert await asyncio.to_thread(several.gateway.stop) == 0
 
 
-@pytest.mark.campaign
-@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
+@in_proof_alone()
 async def test_one_worker_puts_an_edit_of_the_policy_in_force_and_none_decides_by_the_older_one_after_it(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:
@@ -186,8 +184,7 @@ async def test_one_worker_puts_an_edit_of_the_policy_in_force_and_none_decides_b
         assert by >= set(digests)
 
 
-@pytest.mark.campaign
-@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
+@in_proof_alone()
 async def test_every_worker_speaks_tls_and_takes_changed_files_by_itself(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:

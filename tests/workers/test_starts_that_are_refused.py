@@ -17,7 +17,7 @@ from gateway import demo
 from gateway.doctor import examine
 from gateway.settings import ROOT, read
 from gateway.text import Language
-from tests.campaign.counts import proving
+from tests.campaign.counts import in_proof_alone
 from tests.campaign.faults.estate import GUARDED
 from tests.conftest import PostgresServer
 from tests.workers.several import prepared, started
@@ -101,8 +101,7 @@ async def test_a_start_that_is_refused_is_told_once_and_leaves_nobody(
                 assert f"port {port}, or set {name}" in said
 
 
-@pytest.mark.campaign
-@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
+@in_proof_alone()
 @pytest.mark.postgres
 @pytest.mark.timeout(300)
 async def test_it_gives_up_where_nobody_serves_and_no_start_succeeds(

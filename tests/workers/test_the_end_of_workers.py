@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.campaign.counts import count, dice, proving
+from tests.campaign.counts import count, dice, in_proof_alone
 from tests.campaign.faults import verdict
 from tests.campaign.faults.caller import Load
 from tests.conftest import PostgresServer
@@ -44,9 +44,8 @@ def refuses(several: Several) -> bool:
         return caller.connect_ex((host, int(port))) != 0
 
 
-@pytest.mark.campaign
 @pytest.mark.timeout(0)
-@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
+@in_proof_alone()
 async def test_a_worker_killed_under_load_loses_nothing_acknowledged_and_is_replaced(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:
@@ -85,10 +84,9 @@ async def test_a_worker_killed_under_load_loses_nothing_acknowledged_and_is_repl
     assert found.faults == []
 
 
-@pytest.mark.campaign
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("whom", ["parent", "all"])
-@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
+@in_proof_alone()
 async def test_workers_that_are_asked_to_stop_under_load_finish_what_they_began(
     fresh_dir: Path, postgres_server: PostgresServer, whom: str
 ) -> None:
@@ -123,8 +121,7 @@ async def test_workers_that_are_asked_to_stop_under_load_finish_what_they_began(
     )
 
 
-@pytest.mark.campaign
-@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
+@in_proof_alone()
 async def test_a_parent_that_is_killed_takes_its_workers_with_it(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:
@@ -145,7 +142,7 @@ async def test_a_parent_that_is_killed_takes_its_workers_with_it(
         assert found.faults == []
 
 
-@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
+@in_proof_alone()
 async def test_a_second_signal_ends_all_of_them_at_once(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:
@@ -170,8 +167,7 @@ async def test_a_second_signal_ends_all_of_them_at_once(
         assert load.unanswered == 6
 
 
-@pytest.mark.campaign
-@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
+@in_proof_alone()
 async def test_a_single_worker_that_is_asked_to_end_is_replaced_without_an_alarm(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:

@@ -22,7 +22,7 @@ from gateway.credentials import Wish
 from gateway.keys import create_key_file
 from gateway.settings import read
 from gateway.words.principal import RoleHeld
-from tests.campaign.counts import SEED, count, proving
+from tests.campaign.counts import SEED, count, in_proof_alone, proving
 from tests.campaign.faults.estate import GUARDED, operator
 from tests.campaign.serving import ROOT, Launcher
 
@@ -96,8 +96,7 @@ def ask(home: Home, examples: int, phases: str, program: str = GUARDED, *words: 
     return Run(done.returncode, said, json.loads(summary.read_text()), json.loads(seen.read_text()))
 
 
-@pytest.mark.campaign
-@pytest.mark.skipif(not proving(), reason="some hundred questions to a gateway of its own: in `make proof`")
+@in_proof_alone("some hundred questions to a gateway of its own")
 async def test_every_described_operation_keeps_to_its_description(tmp_path: Path) -> None:
     phases = "examples,coverage" + count(0, 1) * ",fuzzing,stateful"
     run = ask(await prepared(tmp_path), count(1, 1000), phases)
@@ -133,8 +132,7 @@ FOUND_BY = {
 """A defect that is planted → how schemathesis names what it finds."""
 
 
-@pytest.mark.campaign
-@pytest.mark.skipif(not proving(), reason="seven gateways with a defect each: in `make proof`")
+@in_proof_alone("seven gateways with a defect each")
 @pytest.mark.parametrize("defect", FOUND_BY)
 async def test_a_build_with_a_defect_is_found(tmp_path: Path, defect: str) -> None:
     run = ask(await prepared(tmp_path), 50, "examples,coverage,fuzzing", PLANTED, defect)

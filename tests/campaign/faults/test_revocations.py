@@ -25,7 +25,7 @@ import pytest
 import audit
 from audit.verify_postgres import verify_postgres
 from gateway.keys import create_key_file
-from tests.campaign.counts import count, dice, proving
+from tests.campaign.counts import count, dice, in_proof_alone
 from tests.campaign.serving import ROOT
 from tests.conftest import PostgresServer
 
@@ -219,10 +219,9 @@ def test_nobody_is_served_behind_a_revocation_and_without_the_fence_somebody_is(
     assert on.ended["unidentified"] > 0
 
 
-@pytest.mark.campaign
 @pytest.mark.postgres
 @pytest.mark.timeout(0)
-@pytest.mark.skipif(not proving(), reason="a minute of waiting: in `make proof`")
+@in_proof_alone()
 def test_nobody_is_served_by_a_token_behind_its_clients_revocation(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:
