@@ -35,7 +35,7 @@ _JSON_TYPES: Final = frozenset({"application/json", "application/merge-patch+jso
 class Corridor(Protocol):
     """Steps 2 to 9."""
 
-    async def answer(self, call: Call) -> Reply:
+    async def answer(self, call: Call, /) -> Reply:
         """Gives the reply. Raises GatehouseError; its `entry` is set when the refusal has an entry of its own."""
         ...
 
@@ -43,19 +43,25 @@ class Corridor(Protocol):
 class _Nobodys:
     """In the place of a corridor, where an address leads nowhere."""
 
-    async def answer(self, call: Call) -> Reply:  # noqa: ARG002 - whatever is asked there
+    async def answer(self, _: Call, /) -> Reply:
         raise Refused(Code.NOT_FOUND)
 
 
 class Way:
-    """A lane that leads through the door: one task a request, held until it ends, whatever becomes of its caller's side."""
+    """A lane that leads through the door: one task a request, held until it ends whatever becomes of its caller's side.
+
+    Only the end of the process, `RECORD_SECONDS` after a stop's patience, cuts it short.
+    """
 
     def __init__(self, door: Door, corridor: Corridor) -> None:
         self._door = door
         self._corridor = corridor
 
     def begin(self, asked: Asked, body: bytes, answered: Callable[[Answered], None]) -> None:
-        """Sets to work on a whole request; a change that was begun gets its outcome recorded, even if nobody listens any more."""
+        """Sets to work on a whole request; a change that was begun gets its outcome recorded, even if nobody listens any more.
+
+        One that the end of the process cuts short leaves its intent open, for the next start to settle.
+        """
         self._door.go_on(self._serve(asked, body, answered))
 
     async def _serve(self, asked: Asked, body: bytes, answered: Callable[[Answered], None]) -> None:
@@ -198,7 +204,7 @@ class Door:
                 with suppress(asyncio.CancelledError):  # a stop out of patience: it is answered at once
                     await until_tick(begun_at, error.tick_seconds or ALIKE_SECONDS)
         except asyncio.CancelledError:
-            # Only a stop that has run out of patience cancels a request of the control plane's.
+            # Nothing else cancels: a stop out of patience (a request of the control plane's), or the process's end (any).
             answer = problem(NoAnswer(), _language(asked), request_id)
         except Exception as error:  # noqa: BLE001 - the outermost door: a defect is answered 500 and logged, and nothing goes on
             answer = self._defect(error, _language(asked), request_id)

@@ -62,7 +62,8 @@ class Line(Protocol):
 class Turn:
     """One request's turn on its connection. Stands where uvicorn has its request-response cycle, and has what uvicorn asks of one.
 
-    Promises: the work goes on whatever becomes of the connection or of a stop's patience; one answer is written, or none.
+    Promises: the work goes on whatever becomes of the connection, and for `RECORD_SECONDS` after a stop's patience; one answer is
+    written, or none.
     """
 
     __slots__ = (
