@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -160,9 +161,10 @@ class Acceptor:
         self._protocol = protocol
         self._rules = rules
         self._done = done
-        self._shaking: dict[
-            asyncio.Task[None], object
-        ] = {}  # in the order in which they began; each with HTTP's protocol
+        # In the order in which they began; each with HTTP's protocol.
+        self._shaking: dict[asyncio.Task[None], object] = {}
+        # Accepted, and their handshake's first step is to come: a task that is cancelled before it never runs, and closes nothing.
+        self._unbegun: set[socket.socket] = set()
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
         self._loop.add_reader(bound, self._accept)
@@ -198,9 +200,10 @@ class Acceptor:
                 continue
             accepted.setblocking(False)
             made = self._protocol()
+            self._unbegun.add(accepted)
             task = self._loop.create_task(self._shake(accepted, made))
             self._shaking[task] = made
-            task.add_done_callback(self._shaken)
+            task.add_done_callback(partial(self._shaken, accepted))
 
     def _full(self) -> bool:
         most = self._rules.limits.max_connections
@@ -216,19 +219,23 @@ class Acceptor:
         longest = next((task for task, made in self._shaking.items() if made not in self._done), None)
         if longest is None:
             return False
-        self._shaken(longest)
+        del self._shaking[longest]
         longest.cancel()
         self._rules.refused(Code.TOO_SLOW)
         return True
 
-    def _shaken(self, task: asyncio.Task[None]) -> None:
+    def _shaken(self, accepted: socket.socket, task: asyncio.Task[None]) -> None:
         self._shaking.pop(task, None)
+        if accepted in self._unbegun:
+            self._unbegun.remove(accepted)
+            accepted.close()
 
     def _go_on(self) -> None:
         self._pause = None
         self._loop.add_reader(self._bound, self._accept)
 
     async def _shake(self, accepted: socket.socket, made: asyncio.Protocol) -> None:
+        self._unbegun.remove(accepted)
         try:
             await self._loop.connect_accepted_socket(
                 lambda: made,

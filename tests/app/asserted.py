@@ -157,20 +157,22 @@ class World:
 
 @asynccontextmanager
 async def opened(home: Path, *terms: str) -> AsyncIterator[World]:
-    bound = socket.create_server(("127.0.0.1", 0))
-    system = System(bound.getsockname()[1])
-    chosen = settings(home, system.port, *terms)
-    issuer = demo.prepare(chosen)
-    async with open_house(chosen, issuers=(issuer.terms(),)) as house:
-        keys = json.dumps(AssertionKey(Keyring(from_file(chosen.keys))).jwks())
-        records: Store = house.stores.records
-        application = system.behind(create_records(records), keys)
-        config = uvicorn.Config(application, log_config=None, lifespan="off", ws="none")
-        server = uvicorn.Server(config)
-        serving = asyncio.ensure_future(server._serve([bound]))
-        token = issuer.mint("li.wei", "app:demo-desk", 15, now=utc_now())
-        try:
-            yield World(house, system, dict(await demo.credentials(house)), token)
-        finally:
-            server.should_exit = True
-            await serving
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        system = System(bound.getsockname()[1])
+        chosen = settings(home, system.port, *terms)
+        issuer = demo.prepare(chosen)
+        async with open_house(chosen, issuers=(issuer.terms(),)) as house:
+            keys = json.dumps(AssertionKey(Keyring(from_file(chosen.keys))).jwks())
+            records: Store = house.stores.records
+            application = system.behind(create_records(records), keys)
+            config = uvicorn.Config(application, log_config=None, lifespan="off", ws="none")
+            server = uvicorn.Server(config)
+            serving = asyncio.ensure_future(server._serve([bound]))
+            while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event for it, and one that is stopped before it closes nothing
+                await asyncio.sleep(0.01)
+            token = issuer.mint("li.wei", "app:demo-desk", 15, now=utc_now())
+            try:
+                yield World(house, system, dict(await demo.credentials(house)), token)
+            finally:
+                server.should_exit = True
+                await serving

@@ -32,8 +32,8 @@ def started(home: Path, command: str) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Below `nohup` it is passed over, and so it would be here.
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        # What `nohup`, or a shell's `&`, made this process pass over, it would pass over too.
+        preexec_fn=lambda: [signal.signal(each, signal.SIG_DFL) for each in (signal.SIGHUP, signal.SIGINT)],
     )
     late = threading.Timer(120, process.kill)
     late.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from gateway.edge import ListenerTls
+from gateway.edge.protocol import Rules
+from gateway.edge.tls import Acceptor
 from gateway.keys import Refusal
 from gateway.wire.limits import Limits
 from gateway.words.errors import Code
@@ -273,6 +276,25 @@ def test_a_stop_does_not_wait_for_handshakes(opened: Callable[..., Gate]) -> Non
         began = time.monotonic()
         gate.house.stop()
         assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("by", ["a stop", "one more than there is room for"])
+async def test_one_whose_handshake_has_not_begun_is_closed_all_the_same(tmp_path: Path, by: str) -> None:
+    files = Authority(tmp_path).issue("gate.test", "127.0.0.1")
+    rules = Rules(Limits(max_connections=1 if by != "a stop" else 10), lambda _: None)
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        bound.setblocking(False)
+        clients = [socket.create_connection(bound.getsockname()) for _ in range(2)]
+        acceptor = Acceptor(
+            bound, ListenerTls(files.certificate, files.key, now), asyncio.Protocol, rules, ()
+        )
+        acceptor._accept()  # and before a task of theirs has had its first step:
+        acceptor.close()
+        await acceptor.wait_closed()
+        for client in clients:
+            client.settimeout(2)
+            assert client.recv(1) == b""
+            client.close()
 
 
 # ── renewal ──────────────────────────────────────────────────────────────────────────────────────────────────────
