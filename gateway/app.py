@@ -400,6 +400,7 @@ async def serve(
     gc.set_threshold(*_COLLECTED)
     try:
         async with AsyncExitStack() as stack:
+            stack.callback(server.close)  # what is begun before it serves may be refused
             if house.spans is not None:
                 telemetry = collector(settings.otlp_endpoint, house.spans, house.metrics, __version__)
                 stack.push_async_callback(_end, telemetry)

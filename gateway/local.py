@@ -85,7 +85,7 @@ async def listening(home: Path, known: Mapping[str, Operation]) -> AsyncIterator
         )
     except OSError as error:
         raise Misconfigured(
-            f"cannot listen on {SOCKET} in the home folder ({error.strerror}): a shorter path may help"
+            f"cannot listen on {SOCKET} in the home folder ({error.strerror or error}): a shorter path may help"
         ) from error
     finally:
         os.umask(before)

@@ -11,9 +11,10 @@ import pytest
 
 from audit.verify import verify_sqlite
 from gateway import demo
-from gateway.app import House, open_house, sum_up, utc_now
+from gateway.app import House, open_house, serve, sum_up, utc_now
 from gateway.corridor.desk import Asker
 from gateway.doctor import examine
+from gateway.edge import probe
 from gateway.identity import ApiKey, insert_key, read_key
 from gateway.keys import create_key_file
 from gateway.records import sample
@@ -22,6 +23,7 @@ from gateway.settings import Settings, read
 from gateway.stores import BEGINNING
 from gateway.words.errors import GatehouseError, Misconfigured
 from tests.app.asking import ask
+from tests.app.spoiled import a_free_port
 
 
 def settings(home: Path, **more: str) -> Settings:
@@ -273,6 +275,18 @@ async def test_a_busy_port_is_noticed_before_anything_is_made(
         with pytest.raises(Misconfigured, match=f"port {port}, or set GATEHOUSE_PORT"):
             await start(chosen)
     assert os.listdir(tmp_path) == ["keys.json"]
+
+
+async def test_a_start_that_is_refused_at_its_last_step_holds_no_port(tmp_path: Path) -> None:
+    chosen = settings(
+        tmp_path / ("long" * 30), GATEHOUSE_PORT=a_free_port()
+    )  # too long a path for a socket of commands
+    demo.prepare(chosen)
+    async with open_house(chosen) as house:
+        with pytest.raises(Misconfigured) as refused:  # it holds what the refused start held
+            await serve(house, started=lambda _: pytest.fail("it serves"))
+        probe(chosen.host, chosen.port)
+    assert "gatehouse.sock in the home folder (AF_UNIX path too long)" in refused.value.problems[0]
 
 
 async def test_a_key_that_a_killed_process_left_unconfirmed_is_ended_at_the_next_start(
