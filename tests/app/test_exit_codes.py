@@ -16,6 +16,7 @@ import pytest
 from gateway import demo
 from gateway.app import open_house
 from gateway.settings import ROOT, read
+from tests.app.shell import gatehouse
 
 GATEHOUSE = Path(sys.executable).with_name("gatehouse")
 
@@ -30,21 +31,6 @@ async def home(tmp_path: Path) -> Path:
     return place
 
 
-def gatehouse(home: Path, *words: str, **more: str) -> tuple[int, str]:
-    """Gives the entry point's exit code and everything that it printed."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("GATEHOUSE_")}
-    done = subprocess.run(
-        [GATEHOUSE, *words],
-        cwd=home.parent,
-        env=plain | {"GATEHOUSE_HOME": str(home), "GATEHOUSE_PORT": "0", "PYTHONPATH": str(ROOT)} | more,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
-
-
 def found(home: Path, *words: str, **more: str) -> Any:
     """Gives the JSON of a check that found something wanting."""
     code, said = gatehouse(home, *words, "--json", **more)
@@ -54,6 +40,20 @@ def found(home: Path, *words: str, **more: str) -> Any:
 
 def policies(place: Path) -> Path:
     return Path(shutil.copytree(ROOT / "policies", place / "policies"))
+
+
+def test_the_installed_command_is_that_entry_point_and_tells_the_shell(home: Path, tmp_path: Path) -> None:
+    for place, code in ((home, 0), (tmp_path / "empty", 1)):
+        said = subprocess.run(
+            [GATEHOUSE, "doctor", "--json"],
+            env=os.environ | {"GATEHOUSE_HOME": str(place), "GATEHOUSE_PORT": "0", "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (said.returncode, said.stderr) == (code, "")
+        assert (code, said.stdout) == gatehouse(place, "doctor", "--json")
 
 
 def test_a_log_that_was_changed_is_found_wanting(home: Path) -> None:

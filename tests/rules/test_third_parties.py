@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -47,23 +48,26 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-FILES = {
-    str(p.relative_to(ROOT)): imported(p)
-    for part in ("gateway", "audit")
-    for p in (ROOT / part).rglob("*.py")
-}
+@cache
+def files() -> dict[str, set[str]]:
+    """Each file of ours → what it imports."""
+    return {
+        str(p.relative_to(ROOT)): imported(p)
+        for part in ("gateway", "audit")
+        for p in (ROOT / part).rglob("*.py")
+    }
 
 
 @pytest.mark.parametrize("library", ROOMS)
 def test_a_library_is_imported_in_its_rooms_alone(library: str) -> None:
-    importers = {name for name, libraries in FILES.items() if library in libraries}
+    importers = {name for name, libraries in files().items() if library in libraries}
     assert {name for name in importers if not name.startswith(ROOMS[library] or ("nowhere",))} == set()
 
 
 def test_words_know_the_standard_library_and_each_other() -> None:
     known = sys.stdlib_module_names | {"gateway"}
     assert {
-        n: libs - known for n, libs in FILES.items() if n.startswith("gateway/words/") and libs - known
+        n: libs - known for n, libs in files().items() if n.startswith("gateway/words/") and libs - known
     } == {}
 
 
@@ -90,7 +94,7 @@ def test_settings_stop_at_the_root() -> None:
         "fetching",
         "local",
     }
-    for name in FILES:
+    for name in files():
         if "settings" in Path(name).parts[-1] or Path(name).parts[0] == "audit":
             continue
         text = (ROOT / name).read_text()

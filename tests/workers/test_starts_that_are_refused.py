@@ -17,6 +17,7 @@ from gateway import demo
 from gateway.doctor import examine
 from gateway.settings import ROOT, read
 from gateway.text import Language
+from tests.app.shell import gatehouse
 from tests.campaign.counts import in_proof_alone
 from tests.campaign.faults.estate import GUARDED
 from tests.conftest import PostgresServer
@@ -50,10 +51,11 @@ def run(settings: Mapping[str, str], *words: str) -> tuple[int, str]:
 def test_stores_in_files_belong_to_one_process(
     tmp_path: Path, language: str, spoken: Language, word: str
 ) -> None:
-    home = {"GATEHOUSE_HOME": str(tmp_path / "home"), "GATEHOUSE_LANGUAGE": language}
+    spoken_here = {"GATEHOUSE_LANGUAGE": language}
+    home = {"GATEHOUSE_HOME": str(tmp_path / "home"), **spoken_here}
     demo.prepare(read(home))
     for words, more in ((("run", "--workers", "2"), {}), (("run",), {"GATEHOUSE_WORKERS": "2"})):
-        code, said = run(home | more, *words)
+        code, said = gatehouse(tmp_path / "home", *words, **spoken_here, **more)
         assert (code, said.count("\n")) == (2, 1)
         assert word in said
     wanting = [check for check in examine(home | {"GATEHOUSE_WORKERS": "2"}, spoken) if not check.good]
@@ -64,19 +66,18 @@ def test_stores_in_files_belong_to_one_process(
 
 
 def test_what_is_no_number_of_workers_is_refused(tmp_path: Path) -> None:
-    home = {"GATEHOUSE_HOME": str(tmp_path)}
     for number in ("0", "65", "many"):
-        code, said = run(home | {"GATEHOUSE_WORKERS": number}, "run")
+        code, said = gatehouse(tmp_path, "run", GATEHOUSE_WORKERS=number)
         assert (code, said.count("\n")) == (2, 1)
         assert "1 to 64" in said
-        assert run(home, "run", "--workers", number)[0] == 2
+        assert gatehouse(tmp_path, "run", "--workers", number)[0] == 2
 
 
 @pytest.mark.parametrize(
     "handed", ["", "1", "1:run_x:3:4", f"1:run_{'0' * 26}:9998:9999", f"0:run_{'0' * 26}:0:1"]
 )
 def test_what_a_parent_hands_its_workers_is_nothing_for_people(tmp_path: Path, handed: str) -> None:
-    code, said = run({"GATEHOUSE_HOME": str(tmp_path)}, "run", "--worker", handed)
+    code, said = gatehouse(tmp_path, "run", "--worker", handed)
     assert (code, said.count("\n")) == (2, 1)
     assert "leave it away" in said
 
