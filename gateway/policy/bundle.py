@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from gateway.policy.condition import Condition
 from gateway.policy.model import Model
@@ -45,23 +46,24 @@ def resource_name(resource: ResourceSpec) -> str:
     return f"{resource.upstream}/{resource.name}"
 
 
+_number = attrgetter("number")
+
+
 class Rules:
-    """All rows by resource and action. Promises: `about` gives file order."""
+    """All rows by role, resource and action, so that a question passes over what is other roles'. Promises: `about` gives file order."""
 
     def __init__(self, lines: Iterable[Line]) -> None:
         self.lines = tuple(lines)
-        self.with_unit = tuple(line for line in self.lines if line.unit != ANY)
-        self._index: dict[tuple[str, str], list[Line]] = {}
+        self.units = frozenset(line.unit for line in self.lines) - {ANY}  # that rules name
+        self._index: dict[tuple[str, str, str], list[Line]] = {}
         for line in self.lines:
-            self._index.setdefault((line.res, line.act), []).append(line)
+            self._index.setdefault((line.role, line.res, line.act), []).append(line)
 
-    def about(self, res: str, act: str, pur: str) -> list[Line]:
-        """Gives the rows that may speak about that action on that resource for that purpose."""
-        keys = {(r, a) for r in (res, ANY) for a in (act, wide(act))}
-        found = [
-            line for key in keys for line in self._index.get(key, ()) if line.pur == pur or line.pur == ANY
-        ]
-        found.sort(key=lambda line: line.number)
+    def about(self, roles: Iterable[str], res: str, act: str, pur: str) -> list[Line]:
+        """Gives the rows of those roles that may speak about that action on that resource for that purpose."""
+        keys = {(role, r, a) for role in roles for r in (res, ANY) for a in (act, wide(act))}
+        found = [line for key in keys for line in self._index.get(key, ()) if line.pur in (pur, ANY)]
+        found.sort(key=_number)
         return found
 
 

@@ -108,7 +108,7 @@ def valid_fact_name(name: str) -> bool:
 
 def parse(text: str) -> Condition:
     """Gives the condition of a policy row. Raises Malformed with the reason."""
-    return _condition(text, tree_of(text))
+    return condition_of(text, tree_of(text))
 
 
 def tree_of(text: str) -> ast.expr:
@@ -144,7 +144,8 @@ def casbin_spelling(text: str) -> str:
     return re.sub(r"!(?!=)", "not ", text)
 
 
-def _condition(text: str, tree: ast.expr) -> Condition:
+def condition_of(text: str, tree: ast.expr) -> Condition:
+    """Gives the condition of a text that was read already. Raises Malformed with the reason."""
     seen = _Seen()
     test = _boolean(tree, seen)
     both = seen.sets & seen.scalars

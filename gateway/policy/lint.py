@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Sequence
 
 from gateway.policy.bundle import ANY, SET, SHOW_CLEAR, SHOW_MASKED, SHOW_TOKEN, wide
-from gateway.policy.condition import SUBJECT_NAMES, Condition, Malformed, parse, tree_of
+from gateway.policy.condition import SUBJECT_NAMES, Condition, Malformed, condition_of, tree_of
 from gateway.policy.finding import Finding, Severity, error, warning
 from gateway.policy.known import Known, facts_of
 from gateway.policy.literals import Literals
@@ -32,6 +33,7 @@ class Lint:
         self.findings: list[Finding] = []
         self.conditions: dict[int, Condition] = {}
         self._of: dict[str, Literals] = {}
+        self._parsed: dict[str, tuple[Condition, ast.expr]] = {}
         self._sets: dict[str, int] = {}
         self._scalars: dict[str, int] = {}
 
@@ -138,7 +140,7 @@ class Lint:
 
     def _condition(self, row: Row, res: str, text: str) -> None:
         try:
-            condition = parse(text)
+            condition, tree = self._parsed.get(text) or self._parse(text)
         except Malformed as exc:
             self._error(
                 row, f"the condition is refused: {exc}", "Casbin would evaluate something else", "See docs"
@@ -155,13 +157,19 @@ class Lint:
             )
         for name in sorted(condition.attributes - self._subject):
             self._error(row, f"unknown attribute `r.sub.{name}`", "Every decision raises", "Declare it")
-        for fault in self._literals(res).faults(tree_of(text)):
+        for fault in self._literals(res).faults(tree):
             self._error(row, fault.what, _NEVER_EQUAL, fault.suggestion)
         for fact in condition.sets:
             self._sets.setdefault(fact, row.line)
         for fact in condition.scalars:
             self._scalars.setdefault(fact, row.line)
         self.conditions[row.line] = condition
+
+    def _parse(self, text: str) -> tuple[Condition, ast.expr]:
+        """Reads a condition; most of a policy's are the same few texts, which are read once."""
+        tree = tree_of(text)
+        made = self._parsed[text] = condition_of(text, tree), tree
+        return made
 
     def _literals(self, res: str) -> Literals:
         """Gives what a condition about that resource, or about any of them, may compare with; made once."""

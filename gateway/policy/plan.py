@@ -77,12 +77,16 @@ class Query:
         return self.verdict(vector)[0] is Reason.RULE_ALLOWED
 
 
+Rungs = tuple[tuple[Query, Disclosure], ...]
+"""How a field may be seen, widest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldPlan:
-    """One field's rungs, widest first, and whether it may be set."""
+    """One field's rungs, and whether it may be set."""
 
     spec: FieldSpec
-    rungs: tuple[tuple[Query, Disclosure], ...]
+    rungs: Rungs
     set: Query
 
     def disclosure(self, vector: Sequence[int]) -> Disclosure:
@@ -152,11 +156,7 @@ def party_plan(
     places = _Places()
 
     def applying(act: str) -> list[Line]:
-        return [
-            line
-            for line in bundle.rules.about(res, act, purpose)
-            if line.role in roles and line.unit in (unit, ANY)
-        ]
+        return [line for line in bundle.rules.about(roles, res, act, purpose) if line.unit in (unit, ANY)]
 
     def query(lines: Iterable[Line], names: tuple[str, ...]) -> Query:
         fitting = [(places.of(line.condition), line) for line in lines if line.field in names]
@@ -168,11 +168,16 @@ def party_plan(
     record = query(applying(action), (RECORD, ANY))
     shows = [(applying(act), shown) for act, shown in LADDER]
     sets = applying(SET)
+    named = {line.field for lines, _shown in shows for line in lines} | {line.field for line in sets}
+    same: dict[tuple[str, str], tuple[Rungs, Query]] = {}  # fields of a class that no rule names are alike
     fields = []
     for spec in resource.fields if record.allows else ():
-        names = (spec.pattern, spec.cls.value, ANY)
-        rungs = tuple((query(lines, names), shown) for lines, shown in shows)
-        fields.append(FieldPlan(spec, rungs, query(sets, names)))
+        names = (spec.pattern if spec.pattern in named else "", spec.cls.value)
+        made = same.get(names)
+        if made is None:
+            rungs = tuple((query(lines, (*names, ANY)), shown) for lines, shown in shows)
+            made = same[names] = rungs, query(sets, (*names, ANY))
+        fields.append(FieldPlan(spec, *made))
     tests = tuple(condition.test for condition in places.conditions)
     return PartyPlan(record, tuple(fields), tuple(places.conditions), tests, roles)
 
@@ -287,7 +292,7 @@ class Question:
         units = {role.unit for role in held}
         names = {party.id for party in self._parties} | {role.role for role in held}
         units |= self._bundle.roles.units_touching(names)
-        units |= {line.unit for line in self._bundle.rules.with_unit}
+        units |= self._bundle.rules.units
         return frozenset(units - {ANYWHERE})
 
     def plan(self, unit: str | None) -> UnitPlan:
