@@ -37,6 +37,7 @@ from gateway.edge import (
     Dispatcher,
     Door,
     Inside,
+    Later,
     Listener,
     ListenerTls,
     Peers,
@@ -127,8 +128,11 @@ class House:
         """The log."""
         return self.stores.log
 
-    def doors(self) -> tuple[Dispatcher, Inside]:
-        """Gives what answers on the data port, control plane and data plane, and what the admin port shows."""
+    def doors(self, loaded: Callable[[], None] = lambda: None) -> tuple[Dispatcher, Inside]:
+        """Gives what answers on the data port, control plane and data plane, and what the admin port shows.
+
+        loaded: is called when the control plane's framework was loaded, in another thread.
+        """
         deps = ControlDeps(
             identity=self.identity,
             keys=self.keys,
@@ -141,7 +145,9 @@ class House:
             tokens=self.tokens,
         )
         readiness = Readiness(deps)
-        control = cast(App, create_control(deps, readiness))  # the same shape in Litestar's own types
+        control = Later(
+            lambda: cast(App, create_control(deps, readiness)), loaded
+        )  # Litestar's types, the same shape
         return Dispatcher(self.door, control, self.prefixes), Inside(self.collected, readiness.standing)
 
     async def collected(self) -> Sequence[Series]:
@@ -365,7 +371,7 @@ async def serve(
     """
     settings = house.settings
     limits = limits_of(settings)
-    dispatcher, inside = house.doors()
+    dispatcher, inside = house.doors(loaded=_keep)
     listeners = [Listener(settings.host, settings.port, dispatcher, tls=tls, bound=bound)]
     if settings.admin_port is not None and worker is None:
         admin = Admin(inside)
@@ -395,8 +401,7 @@ async def serve(
             worker.serves(inside, server.stop)
         started(server)
 
-    gc.collect()
-    gc.freeze()  # what was loaded stays: a collection never walks through the policy again
+    _keep()
     gc.set_threshold(*_COLLECTED)
     try:
         async with AsyncExitStack() as stack:
@@ -420,6 +425,12 @@ async def serve(
         # Nothing is served any more; the next start says that this one ended.
         except (LogBusy, LogUnavailable, TimeoutError) as error:
             _report("stop", error)
+
+
+def _keep() -> None:
+    """What was loaded stays: a collection never walks through the policy, or the control plane, again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _within(server: Server, seconds: float) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from litestar import Response, route
 from litestar.di import NamedDependency
 
-from gateway.control.deps import AnyRequest, ControlDeps, call_of
+from gateway.control.deps import AnyRequest, call_of
+from gateway.control.given import ControlDeps
 from gateway.words.errors import Code, Refused
 
 KEY_SET = "application/jwk-set+json"  # RFC 7517 section 8.5.2

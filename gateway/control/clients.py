@@ -8,7 +8,8 @@ import msgspec
 from litestar import Controller, Response, post
 from litestar.di import NamedDependency
 
-from gateway.control.deps import AnyRequest, ControlDeps, asker_of, body_of, call_of, token_door
+from gateway.control.deps import AnyRequest, asker_of, body_of, call_of, token_door
+from gateway.control.given import ControlDeps
 from gateway.control.keys import answer, moment, wish_of
 from gateway.control.shapes import ClientIssued, KeyWanted, SecretIssued, SecretWanted
 from gateway.credentials import bound_to

@@ -1,20 +1,16 @@
-"""The control door: what it is given, and what it takes from a request. Translates only."""
+"""The control door: what it takes from a request. Translates only."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 from litestar import Request
 
-from audit import Log
+from gateway.control.given import ControlDeps, TokenDoor
 from gateway.corridor.desk import Asker
-from gateway.credentials import Clients, Keys, Tokens
 from gateway.rooms import Identifier
-from gateway.store import Store
 from gateway.wire.json import parse
 from gateway.words.access import Call
 from gateway.words.errors import Code, Refused
@@ -29,36 +25,6 @@ _ABSENT = re.compile(r"Object missing required field `(\w+)`\Z", re.ASCII)
 _STRANGE = "Object contains unknown field "
 
 PURPOSE_HEADER = "gatehouse-purpose"
-
-
-@dataclass(frozen=True, slots=True)
-class TokenDoor:
-    """What issues tokens. issuer: this gateway's own address, without a slash at its end. jwks: gives the key set of now, as JSON."""
-
-    tokens: Tokens
-    clients: Clients
-    issuer: str
-    audience: str
-    jwks: Callable[[], bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class ControlDeps:
-    """stores: by the name that `/readyz` uses. bundle: the digest of the policy in force, None where there is none.
-
-    edit_refused: whether the policy folder holds an edit that was refused. key_file_there: whether a start would still find the keys.
-    assertion_keys: the key set of what upstreams are told, as JSON. tokens: None where no tokens are issued.
-    """
-
-    identity: Identifier
-    keys: Keys
-    log: Log
-    stores: Mapping[str, Store]
-    bundle: Callable[[], str | None]
-    assertion_keys: bytes
-    edit_refused: Callable[[], bool] = lambda: False
-    key_file_there: Callable[[], bool] = lambda: True
-    tokens: TokenDoor | None = None
 
 
 def call_of(request: AnyRequest) -> Call:

@@ -9,7 +9,8 @@ from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
 
 from audit import Receipt
-from gateway.control.deps import AnyRequest, ControlDeps, asker_of, body_of, call_of, param
+from gateway.control.deps import AnyRequest, asker_of, body_of, call_of, param
+from gateway.control.given import ControlDeps
 from gateway.control.shapes import Caller, KeyIssued, KeyPage, KeyShown, KeyWanted, PartyShown, Role
 from gateway.credentials import Page, Wish, bound_to, whoami
 from gateway.words.access import Call

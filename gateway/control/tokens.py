@@ -12,8 +12,9 @@ from litestar import Response, post, route
 from litestar.di import NamedDependency
 
 from gateway.control.assertions import KEY_SET
-from gateway.control.deps import AnyRequest, ControlDeps, TokenDoor, call_of, token_door
+from gateway.control.deps import AnyRequest, call_of, token_door
 from gateway.control.form import read_client, read_form
+from gateway.control.given import ControlDeps, TokenDoor
 from gateway.control.keys import JSON
 from gateway.control.shapes import Discovered, TokenGiven
 from gateway.credentials import Wanted

@@ -4,6 +4,7 @@ from gateway.edge.admin import Admin, Inside
 from gateway.edge.asgi import App
 from gateway.edge.dispatch import Dispatcher
 from gateway.edge.door import Corridor, Door
+from gateway.edge.later import Later
 from gateway.edge.peers import Peers
 from gateway.edge.server import RECORD_SECONDS, Listener, Server, bind, probe, stopping_signals
 from gateway.edge.tls import ListenerTls
@@ -16,6 +17,7 @@ __all__ = [
     "Dispatcher",
     "Door",
     "Inside",
+    "Later",
     "Listener",
     "ListenerTls",
     "Peers",

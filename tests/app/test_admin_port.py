@@ -13,7 +13,7 @@ import pytest
 
 from audit.store import sqlite
 from gateway.app import measure
-from gateway.control import health
+from gateway.control import readiness
 from gateway.settings import read
 from gateway.words.errors import Misconfigured
 from tests.audit.builders import SqlitePlace
@@ -143,7 +143,7 @@ async def test_a_log_that_can_be_read_and_not_be_written_to_is_down_until_a_requ
 async def test_a_log_that_went_back_is_down_for_good_although_it_can_be_read(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "FAILURE_SECONDS", 0.0)  # however long ago the last commit failed
+    monkeypatch.setattr(readiness, "FAILURE_SECONDS", 0.0)  # however long ago the last commit failed
     place = SqlitePlace(opened.house.settings.home / "audit.sqlite")
     place.tamper(("UPDATE head SET seq = seq - 1",))
     async with Client(opened.base) as data, Client(opened.admin) as admin:

@@ -12,8 +12,8 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from gateway.control import create_control, shapes
-from gateway.control.health import Readiness
 from gateway.control.openapi import document
+from gateway.control.readiness import Readiness
 from gateway.identity import keytext
 from gateway.words.errors import Unavailable
 from gateway.words.ids import new_id

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_start_on_sqlite_imports_nothing_that_only_others_need() -> None:
-    heavy = "{'sqlalchemy.orm', 'sqlalchemy.ext.asyncio', 'aiosqlite', 'alembic', 'asyncpg', 'opentelemetry', 'requests'}"
+    heavy = "{'sqlalchemy.orm', 'sqlalchemy.ext.asyncio', 'aiosqlite', 'alembic', 'asyncpg', 'opentelemetry', 'requests', 'litestar'}"
     asked = f"import sys, gateway.serving; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

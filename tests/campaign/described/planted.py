@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from gateway import cli
-from gateway.control import deps, keys
+from gateway.control import application, deps, keys
 from gateway.credentials import Page
 from gateway.identity import Identity
 from gateway.words.access import Call
@@ -78,12 +78,11 @@ def missing_entry() -> None:
 
 def refused_without_allow() -> None:
     """Another method is refused without a word on which ones there are."""
-    import gateway.control as door  # noqa: PLC0415  # the package shadows nothing here
 
     def not_offered(_: Any) -> Refused:
         return Refused(Code.METHOD_NOT_LISTED)
 
-    door._not_offered = not_offered
+    application._not_offered = not_offered
 
 
 def _answering(status_of: Callable[[int], int]) -> None:
