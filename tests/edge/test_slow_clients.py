@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -20,9 +20,19 @@ LARGE = 3_000_000
 MOST = 4 * MIB
 
 
+Keep = Callable[[socket.socket], socket.socket]
+
+
+@pytest.fixture
+def closed_later() -> Iterator[Keep]:
+    """Closes at the test's end what it was shown, also where it failed: an open one would be a later test's warning."""
+    with ExitStack() as stack:
+        yield stack.enter_context
+
+
 def asks_for_much(house: House, *, buffered: int = 4096) -> socket.socket:
     """Gives a connection on which a large answer is under way, and whose client has read nothing."""
-    reader = socket.socket()
+    reader = socket.socket()  # its buffer is to be small before it connects
     reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffered)
     reader.connect(house.address)
     reader.settimeout(30)
@@ -112,7 +122,7 @@ def reads_a_byte(connection: socket.socket) -> bool:
 
 
 def test_nobody_waits_for_those_who_dribble_and_each_of_them_ends_in_time(
-    make_house: Callable[..., House],
+    make_house: Callable[..., House], closed_later: Keep
 ) -> None:
     bounds = {
         "header_seconds": 2.0,
@@ -123,12 +133,12 @@ def test_nobody_waits_for_those_who_dribble_and_each_of_them_ends_in_time(
     house = make_house(Limits(max_body_bytes=MOST, stop_seconds=2, **bounds))
     heads, bodies, readers = [], [], []
     for _ in range(40):
-        heads.append(socket.create_connection(house.address))
+        heads.append(closed_later(socket.create_connection(house.address)))
         heads[-1].sendall(b"GET /crm/x HTTP/1.1\r\n" + HOST + b"X-A: ")
-        bodies.append(socket.create_connection(house.address))
+        bodies.append(closed_later(socket.create_connection(house.address)))
         bodies[-1].sendall(b"POST /crm/x HTTP/1.1\r\n" + HOST + b"Content-Length: 1000000\r\n\r\n")
     for _ in range(10):
-        readers.append(asks_for_much(house))
+        readers.append(closed_later(asks_for_much(house)))
     began, took = time.monotonic(), []
     slow = [Dribbler(heads, sends_a_byte), Dribbler(bodies, sends_a_byte), Dribbler(readers, reads_a_byte)]
     for dribbler in slow:
@@ -154,8 +164,6 @@ def test_nobody_waits_for_those_who_dribble_and_each_of_them_ends_in_time(
     assert all(cut_short(reader) for reader in readers)
     # Half a body is never decided on.
     assert {call.body for call in house.corridor.calls} == {b"", b"x" * LARGE}
-    for wire in (*heads, *bodies, *readers):
-        wire.close()
 
 
 def test_an_answer_that_nobody_takes_ends_by_its_time(make_house: Callable[..., House]) -> None:
@@ -199,14 +207,14 @@ def test_a_reader_who_takes_many_answers_one_by_one_is_never_too_slow(
 
 
 def test_what_unread_answers_hold_together_is_bounded_and_the_oldest_go(
-    make_house: Callable[..., House],
+    make_house: Callable[..., House], closed_later: Keep
 ) -> None:
     house = make_house(
         Limits(max_body_bytes=MOST, max_unread_bytes=3 * LARGE, answer_seconds=60, stop_seconds=2)
     )
     readers = []
     for _ in range(6):
-        readers.append(asks_for_much(house))
+        readers.append(closed_later(asks_for_much(house)))
         time.sleep(0.6)  # so that a look sees them one after the other
     until(lambda: open_connections(house) < 6)
     time.sleep(1)
@@ -219,17 +227,15 @@ def test_what_unread_answers_hold_together_is_bounded_and_the_oldest_go(
     )
     assert held <= 3 * LARGE
     assert [cut_short(reader) for reader in readers[:3]] == [True] * 3  # the oldest
-    for reader in readers:
-        reader.close()
 
 
 def test_what_unfinished_bodies_hold_together_is_bounded_and_the_oldest_go(
-    make_house: Callable[..., House],
+    make_house: Callable[..., House], closed_later: Keep
 ) -> None:
     house = make_house(Limits(max_unfinished_bytes=1_000_000, body_seconds=60, stop_seconds=2))
     writers = []
     for _ in range(6):
-        writers.append(socket.create_connection(house.address))
+        writers.append(closed_later(socket.create_connection(house.address)))
         head = b"POST /crm/x HTTP/1.1\r\n" + HOST + b"Content-Length: 1000000\r\n\r\n"
         writers[-1].sendall(head + b"x" * 300_000)
         time.sleep(0.6)
@@ -238,8 +244,6 @@ def test_what_unfinished_bodies_hold_together_is_bounded_and_the_oldest_go(
     writers[-1].sendall(b"x" * 700_000)  # the newest goes on
     writers[-1].settimeout(10)
     assert writers[-1].recv(15) == b"HTTP/1.1 200 OK"
-    for writer in writers:
-        writer.close()
 
 
 # ── when every place is taken ────────────────────────────────────────────────────────────────────────────────────
