@@ -218,6 +218,23 @@ async def test_a_draft_and_its_parent_must_name_one_subject(world: World) -> Non
             assert (await refusal(work))[0] is Code.VALUE_REFUSED
 
 
+@pytest.mark.parametrize("named", ["", [], {}, ["c1"], True, 1.5])
+async def test_what_names_nobody_in_a_names_place_is_refused_whatever_the_parent_says(
+    world: World, named: Any
+) -> None:
+    mine = await world.thread(await world.customer())
+    spec = replace(THREAD, name="part", parent="thread")
+    before = await rows(world)
+    for sent, fine in ({"customer_id": named}, False), ({}, True), ({"customer_id": None}, True):
+        draft = Draft({"title": "x", **sent})
+        work = world.lens.seal_create(asked(spec, None, mine.ref.record), draft, decision(spec), principal())
+        if fine:
+            assert (await work).subject is not None
+        else:
+            assert await refusal(work) == (Code.VALUE_REFUSED, "/customer_id")
+            assert await rows(world) == before
+
+
 # ── update ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
