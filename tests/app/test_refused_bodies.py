@@ -83,3 +83,12 @@ async def test_an_id_that_is_none_is_refused_as_one_that_is_not_there(home: Path
                 answers.append((alike(said), left(opened, before)))
             assert answers[1:] == answers[:1] * len(NO_IDS)
             assert [entry["kind"] for entry in answers[0][1][0]] == ["denied"]
+
+
+async def test_a_value_that_the_gateway_refuses_names_its_field(home: Path) -> None:
+    async with serving(settings(home)) as opened, opened.client() as client:
+        key = opened.keys["all"]
+        customer = await made(client, "/crm/customers", key, {"name": "张伟"})
+        body = {"region": "east", "note": "gh1:AAAA"}
+        said = await client.ask("PATCH", f"/crm/customers/{customer}", key, body)
+        assert (said.status, said.code, said.json["params"]) == (422, "value-refused", {"field": "/note"})
