@@ -29,7 +29,16 @@ from gateway.rooms import (
 from gateway.words.access import ResourceRef
 from gateway.words.decision import NOTHING_SHOWN, Decision, Disclosure, Facts
 from gateway.words.draft import Draft
-from gateway.words.errors import BadAnswer, Code, Denied, GatehouseError, NotSent, Refused, Unavailable
+from gateway.words.errors import (
+    BadAnswer,
+    Code,
+    Denied,
+    GatehouseError,
+    NotSent,
+    Refused,
+    Unaddressable,
+    Unavailable,
+)
 from gateway.words.record import Alarm, AlarmKind, ClosedRecord, SealedChange, View
 from gateway.words.resource import Verb, Versioning
 from gateway.words.work import Addressed
@@ -272,9 +281,17 @@ class Steps:
             raise Refused(Code.VALUE_REFUSED, field=rule.pointer)
 
     async def _reaches(self, walk: Walk, what: Addressed, ref: ResourceRef) -> bool:
-        """Tells whether another record, that this access leads to, is there and his to read."""
+        """Tells whether another record, that this access leads to, is there and his to read.
+
+        A body may name it by any text: what is no id of its resource, or fits no path, is not there, as in a path.
+        """
         resource = what.upstream.resources[ref.resource]
-        found = await walk.ruled.upstream.look(ref, resource)
+        if not resource.id_form.fits(ref.record or ""):
+            return False
+        try:
+            found = await walk.ruled.upstream.look(ref, resource)
+        except Unaddressable:
+            return False
         if found is None:
             return False
         there = replace(what, access=what.leading_to(ref), resource=resource)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 from enum import Enum
 
-from gateway.fields.envelope import FieldKey, Unsealable, holds_envelope, is_envelope
+from gateway.fields.envelope import PREFIX, FieldKey, Unsealable, holds_envelope, is_envelope
 from gateway.fields.look import CLEAR, WITHHELD, Look, listed, unknown_pattern
 from gateway.fields.masks import holds_token, looks_masked
 from gateway.fields.shape import Node, element_ids, escaped
@@ -97,8 +97,9 @@ class Change:
         """Gives the record's document as it will be."""
         if not isinstance(sent, dict):
             raise Refused(Code.VALUE_REFUSED)
-        if holds_envelope(sent):  # nobody outside has one to give; one of another record is an attack
-            raise Refused(Code.VALUE_REFUSED)
+        # Nobody outside has an envelope to give; one of another record is an attack.
+        if (place := _enveloped(root, sent)) is not None:
+            raise Refused(Code.VALUE_REFUSED, field=place)
         self._fresh = not stored
         return self._members(root, "", stored, sent, silence)
 
@@ -344,6 +345,22 @@ class Change:
     def _may_write(self, spec: FieldSpec) -> None:
         if spec.server_set or spec.pattern not in self._write:
             raise Refused(Code.FIELD_NOT_WRITABLE, field=spec.pattern)
+
+
+def _enveloped(node: Node, sent: Json) -> Pattern | None:
+    """Gives the pattern of a field that was sent with an envelope in it, names included; None where none was."""
+    if node.spec is not None or not isinstance(sent, dict | list):
+        place = node.pattern if node.spec is None else node.spec.pattern
+        return place if holds_envelope(sent) else None
+    for name, one in sent.items() if isinstance(sent, dict) else (("*", element) for element in sent):
+        below = node.child(name)
+        if below is None:
+            found = unknown_pattern(node.pattern, name) if holds_envelope({name: one}) else None
+        else:
+            found = below.pattern if name.startswith(PREFIX) else _enveloped(below, one)
+        if found is not None:
+            return found
+    return None
 
 
 def same(one: Maybe, other: Maybe) -> bool:

@@ -32,11 +32,14 @@ class Whose:
     async def draft(self, what: Addressed, sent: Json) -> str:
         """Gives the data subject of a record about to be created: whom the draft names, whom its parent belongs to; both alike.
 
-        Raises Refused VALUE_REFUSED.
+        Raises Refused VALUE_REFUSED: also for what stands in a name's place and names nobody, whatever the parent says.
         """
+        pointer = what.resource.subject.pointer if what.resource.subject is not None else None
+        unread = (
+            pointer is not None and named_by(what.resource, sent) is None and at(sent, pointer) is not None
+        )
         subjects = await self._owners(what, sent)
-        if len(subjects) != 1 or (subject := subjects.pop()) is None:
-            pointer = what.resource.subject.pointer if what.resource.subject is not None else None
+        if unread or len(subjects) != 1 or (subject := subjects.pop()) is None:
             raise Refused(Code.VALUE_REFUSED, field=pointer or "/")
         return subject
 

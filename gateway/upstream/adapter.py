@@ -16,7 +16,7 @@ from gateway.upstream.place import Place
 from gateway.upstream.places import Places
 from gateway.upstream.reading import Reading
 from gateway.upstream.shape import Cut, wrap
-from gateway.upstream.target import body_type, fill, onward
+from gateway.upstream.target import body_type, fill, names_one, onward
 from gateway.upstream.transport import RawAnswer, done
 from gateway.upstream.watch import judged
 from gateway.wire.headers import well_formed
@@ -153,8 +153,9 @@ class Adapter:
     async def find(self, ref: ResourceRef, resource: ResourceSpec, marker: str) -> ClosedRecord | None:
         """Looks for the record that a create with this marker made; None when it certainly is not there.
 
-        Raises BadAnswer also where several are found, or where the search may have more pages or did not hear the marker; NoAnswer
-        for a resource that cannot be searched (Idempotency.NONE): what became of the create cannot be told.
+        Raises BadAnswer also where several are found or one whose id nobody could ask for, or where the search may have more pages or
+        did not hear the marker; NoAnswer for a resource that cannot be searched (Idempotency.NONE): what became of the create cannot
+        be told.
         """
         if resource.idempotency is Idempotency.NONE or resource.lookup is None:
             raise NoAnswer
@@ -166,7 +167,7 @@ class Adapter:
             raise BadAnswer(raw.status)
         reading = Reading(place, resource, raw, self._told)
         found = reading.matches(ref, resource.lookup_field, marker)
-        if len(found) > 1:
+        if len(found) > 1 or any(not names_one(resource.id_form, one.ref.record or "") for one in found):
             raise BadAnswer(raw.status)
         return found[0] if found else None
 

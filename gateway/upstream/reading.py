@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.upstream.place import Place
 from gateway.upstream.shape import Cut, Finding, Misfit, Piece, Run, links_at
-from gateway.upstream.target import back, is_json
+from gateway.upstream.target import back, is_json, names_one
 from gateway.upstream.transport import RawAnswer
 from gateway.wire.headers import well_formed
 from gateway.wire.json import MAX_INT64, parse
@@ -100,7 +100,10 @@ class Reading:
         return found is not None
 
     def created(self, cut: Cut, document: Json, path: str) -> str:
-        """Gives the new record's id, from the body or Location (RFC 9110 section 10.2.2); they may not differ, nor both be absent."""
+        """Gives the new record's id, from the body or Location (RFC 9110 section 10.2.2); they may not differ, nor both be absent.
+
+        An id that nobody could ask for is none.
+        """
         try:
             said = None if document is None else cut.id_in(document)
         except Misfit:
@@ -109,7 +112,7 @@ class Reading:
         if said is not None and located is not None and said != located:
             raise self._bad
         found = said or located
-        if found is None:
+        if found is None or not names_one(self._resource.id_form, found):
             raise self._bad
         return found
 

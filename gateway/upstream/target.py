@@ -11,6 +11,7 @@ from gateway.wire.headers import never_passes, well_formed
 from gateway.wire.target import canonical
 from gateway.words.access import ResourceRef
 from gateway.words.errors import NotSent, Refused, Unaddressable
+from gateway.words.resource import IdForm
 
 MAX_TARGET_BYTES = 16_384
 """More than callers may send: a search for an envelope's text is long."""
@@ -69,6 +70,15 @@ def fill(template: str, ref: ResourceRef, key: str | None = None) -> tuple[str, 
 
     path, _, query = _PLACE.sub(value, template).partition("?")
     return path, query
+
+
+def names_one(form: IdForm, record: str) -> bool:
+    """Tells whether a record of that id can be asked for: the id has its resource's form, and is one segment of a path."""
+    try:
+        target("", f"/{quote(record, safe='')}", "")
+    except Unaddressable:
+        return False
+    return form.fits(record)
 
 
 def onward(headers: Iterable[tuple[str, str]], listed: frozenset[str]) -> list[tuple[str, str]]:

@@ -176,7 +176,7 @@ class Removal(StrEnum):
 class ResourceSpec:
     """One kind of record of one upstream.
 
-    id_form:    what an id in a path must look like; anything else is no record.
+    id_form:    what an id must look like, in a path, in a body and in the answer to a create; anything else is no record.
     id_public:  record ids of this resource are not values (may stand in entries as they are).
     read_route, version_at: how the gateway reads a record itself; where the version stands in the frame when BODY.
     present_target: target template with `{id}`, answered as a list that holds the record as long as it was not deleted: for an

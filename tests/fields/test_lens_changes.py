@@ -178,8 +178,15 @@ async def test_a_bound_seal_is_not_dropped(world: World) -> None:
         ({"phone": "13812345678"}, Code.FIELD_NOT_WRITABLE, "/phone"),
         ({"name": "张*"}, Code.MASK_SUBMITTED, "/name"),
         ({"name": "tok_" + "A" * 22}, Code.MASK_SUBMITTED, "/name"),
-        ({"name": "gh1:abc"}, Code.VALUE_REFUSED, None),
-        ({"tags": [{"a": "gh1:"}]}, Code.VALUE_REFUSED, None),
+        ({"name": "gh1:abc"}, Code.VALUE_REFUSED, "/name"),
+        ({"unit": "n", "tags": [{"a": "gh1:"}]}, Code.VALUE_REFUSED, "/tags"),
+        ({"tags": {"gh1:": 1}}, Code.VALUE_REFUSED, "/tags"),
+        ({"phones": ["1", "gh1:"]}, Code.VALUE_REFUSED, "/phones/*"),
+        ({"home": "gh1:"}, Code.VALUE_REFUSED, "/home"),
+        ({"home": [["gh1:"]]}, Code.VALUE_REFUSED, "/home/*"),
+        ({"home": {"country": "CN", "door": ["gh1:"]}}, Code.VALUE_REFUSED, "/home/door"),
+        ({"home": {"gh1:": 1}}, Code.VALUE_REFUSED, "/home/*"),
+        ({"gh1:13812345678": 1}, Code.VALUE_REFUSED, "/*"),
         ({"name": "x" * 48_001}, Code.VALUE_REFUSED, "/name"),
         ({"name": "\ud800"}, Code.VALUE_REFUSED, "/name"),
         ({"home": "x"}, Code.VALUE_REFUSED, "/home"),
@@ -216,6 +223,39 @@ async def test_a_draft_and_its_parent_must_name_one_subject(world: World) -> Non
             assert (await work).subject is not None
         else:
             assert (await refusal(work))[0] is Code.VALUE_REFUSED
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        ([{"id": "m1", "author": "a"}, {"id": "m2", "body": "gh1:"}], "/messages/*/body"),
+        ({"gh1:13812345678": {"id": "m1"}}, "/messages/*"),
+        ([{"id": "m1", "gh1:": 1}], "/messages/*/*"),
+        (["gh1:"], "/messages/*"),
+    ],
+)
+async def test_an_envelope_within_elements_names_their_field(world: World, sent: Any, field: str) -> None:
+    await world.customer()
+    draft = Draft({"customer_id": "c1", "messages": sent})
+    work = world.lens.seal_create(asked(THREAD), draft, decision(THREAD), principal())
+    assert await refusal(work) == (Code.VALUE_REFUSED, field)
+
+
+@pytest.mark.parametrize("named", ["", [], {}, ["c1"], True, 1.5])
+async def test_what_names_nobody_in_a_names_place_is_refused_whatever_the_parent_says(
+    world: World, named: Any
+) -> None:
+    mine = await world.thread(await world.customer())
+    spec = replace(THREAD, name="part", parent="thread")
+    before = await rows(world)
+    for sent, fine in ({"customer_id": named}, False), ({}, True), ({"customer_id": None}, True):
+        draft = Draft({"title": "x", **sent})
+        work = world.lens.seal_create(asked(spec, None, mine.ref.record), draft, decision(spec), principal())
+        if fine:
+            assert (await work).subject is not None
+        else:
+            assert await refusal(work) == (Code.VALUE_REFUSED, "/customer_id")
+            assert await rows(world) == before
 
 
 # ── update ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -286,7 +326,7 @@ async def test_a_put_keeps_what_he_cannot_see(world: World) -> None:
         ({}, None, {"id": 1}, Code.FIELD_NOT_WRITABLE, "/id"),
         ({}, None, {"nick": 1}, Code.FIELD_UNKNOWN, "/nick"),
         ({}, None, {"stray": 1}, Code.FIELD_UNKNOWN, "/stray"),
-        ({}, None, {"name": "gh1:x"}, Code.VALUE_REFUSED, None),
+        ({}, None, {"name": "gh1:x"}, Code.VALUE_REFUSED, "/name"),
         ({}, None, {"home": [1]}, Code.VALUE_REFUSED, "/home"),
         ({"/home/address": WITHHELD}, None, {"home": None}, Code.FIELD_NOT_WRITABLE, "/home/address"),
         ({}, ["/home/country"], {"home": None}, Code.FIELD_NOT_WRITABLE, "/home/address"),

@@ -6,10 +6,11 @@ import pytest
 
 from gateway.text import Language
 from gateway.text.problems import problem
+from gateway.words.access import ResourceRef
 from gateway.words.decision import NOTHING_SHOWN, Decision, FieldView
-from gateway.words.errors import Code, Denied, GatehouseError, Refused
-from gateway.words.record import SealedChange
-from gateway.words.resource import Verb
+from gateway.words.errors import Code, Denied, GatehouseError, Refused, Unaddressable
+from gateway.words.record import ClosedRecord, SealedChange
+from gateway.words.resource import ResourceSpec, Verb
 from tests.gate.house import House, call
 
 
@@ -74,6 +75,36 @@ async def test_a_record_about_a_hidden_one_is_refused_as_one_about_what_is_not_t
     assert house.shelf.forwarded == []
     assert house.lens.pending == set()
     assert (await house.gate.answer(call(Verb.CREATE, body={"owner": "seen"}, below="seen"))).status == 201
+
+
+async def test_a_record_about_what_is_no_id_is_refused_as_one_about_what_is_not_there(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`a/b` has not its resource's form, and is asked for nowhere; `;` has, and fits no path."""
+    look = house.shelf.look
+
+    async def looked(ref: ResourceRef, resource: ResourceSpec) -> ClosedRecord | None:
+        if ref.record == ";":
+            raise Unaddressable
+        return await look(ref, resource)
+
+    monkeypatch.setattr(house.shelf, "look", looked)
+    for name in ("seen", "a/b", ""):
+        house.shelf.put(name, name="one")
+    said, written = [], []
+    for owner in ("absent", "a/b", "", ";"):
+        with pytest.raises(GatehouseError) as refusal:
+            await house.gate.answer(call(Verb.CREATE, body={"owner": owner}, below="seen"))
+        told = problem(refusal.value, Language.ENGLISH, "req_same")
+        said.append((told.status, told.body, refusal.value.tick_seconds))
+        entry = await house.last()
+        of_the_draft = entry["decision"].pop("facts")
+        assert of_the_draft is not None
+        written.append(
+            {name: entry[name] for name in entry if name not in ("seq", "time", "prev", "records")}
+        )
+    assert (said[0][0], said[1:], written[1:]) == (422, said[:1] * 3, written[:1] * 3)
+    assert (house.shelf.forwarded, house.lens.pending) == ([], set())
 
 
 async def test_what_else_is_wrong_with_a_draft_says_nothing_of_a_hidden_record(

@@ -11,7 +11,7 @@ from gateway.words.access import ResourceRef
 from gateway.words.answer import Answer
 from gateway.words.errors import BadAnswer, NoAnswer, NotSent
 from gateway.words.record import ClosedRecord
-from gateway.words.resource import Idempotency, Verb, Versioning
+from gateway.words.resource import Idempotency, IdForm, Verb, Versioning
 from tests.upstream.crm import CRM, ISSUE, ROUNDUP, addressed, in_process, over_http, sealed
 from tests.upstream.seen import ref
 
@@ -62,6 +62,45 @@ async def test_a_create_that_does_not_say_what_it_made_is_bad(upstream, location
         await upstream.adapter.change(addressed(spec, Verb.CREATE, "/customers"), sealed({}), None)
 
     assert refused.value.status == 201
+
+
+NO_IDS = [
+    "../x",
+    "..",
+    ".",
+    "a/b",
+    "a%2Fb",
+    "x;y",
+    " ",
+    "\n",
+    "\0",
+    "a" * 300,
+    "\N{FULLWIDTH SOLIDUS}",
+    "汉" * 250,
+]
+"""What nobody could ask for by: no path holds it, or no id is so long."""
+
+
+@pytest.mark.parametrize("made", NO_IDS)
+async def test_a_create_that_answers_with_an_id_that_nobody_can_ask_for_is_bad(upstream, made):
+    spec = upstream.load(CRM)
+    upstream.says(201, {"id": made, "name": "e"})
+    with pytest.raises(BadAnswer) as refused:
+        await upstream.adapter.change(addressed(spec, Verb.CREATE, "/customers"), sealed({}), None)
+
+    assert refused.value.status == 201
+
+
+async def test_a_created_id_has_its_resources_form(upstream):
+    numbered = replace(CRM.resources["customer"], id_form=IdForm.NUMBER)
+    spec = upstream.load(replace(CRM, resources={**CRM.resources, "customer": numbered}))
+    what = replace(addressed(spec, Verb.CREATE, "/customers"), resource=numbered)
+    for said in ("01", "c9", -1):
+        upstream.answers[:] = [(201, {"id": said}, ())]
+        with pytest.raises(BadAnswer):
+            await upstream.adapter.change(what, sealed({}), None)
+    upstream.answers[:] = [(201, {"id": 10}, ())]
+    assert (await upstream.adapter.change(what, sealed({}), None)).created == "10"
 
 
 async def test_a_created_id_may_stand_in_location_alone(upstream):
@@ -251,6 +290,14 @@ async def test_a_search_that_does_not_tell_for_certain_is_bad(upstream, status, 
     upstream.says(status, {"data": data})
     with pytest.raises(BadAnswer):
         await upstream.adapter.find(ResourceRef("crm", "issue"), ISSUE, "mark")
+
+
+@pytest.mark.parametrize("made", NO_IDS)
+async def test_a_create_is_not_found_again_as_what_nobody_can_ask_for(upstream, made):
+    upstream.load(CRM)
+    upstream.says(200, {"id": made, "name": "e"})
+    with pytest.raises(BadAnswer):
+        await upstream.adapter.find(ResourceRef("crm", "customer"), CRM.resources["customer"], "key-1")
 
 
 async def test_a_search_that_finds_nothing_is_none(upstream):
