@@ -137,7 +137,7 @@ class Gate(Again):
     async def _download(self, walk: Walk, what: Addressed, asked: Prepared) -> Reply:
         record, decision = await self._before(walk, what, asked, None)  # 4 facts, 5 decide
         content = await walk.ruled.upstream.content(what)  # 7 work: until here no byte was asked for
-        check(Answer(content.status, later_seconds=content.later_seconds))
+        check(Answer(content.status))
         pseudonym = await self.lens.pseudonym_of(what, None, record)
         # A digest of megabytes, meanwhile others are served.
         event = await to_thread(entries.downloaded, what, decision, content, pseudonym, self.evidence)

@@ -82,8 +82,6 @@ def check(answer: Answer) -> Answer:
 def refusal_of(answer: Answer) -> GatehouseError:
     """Gives the error that an upstream's status means. 401 and 403 are about our credential, not about the caller."""
     meaning = _MEANING.get(answer.status)
-    if meaning is not None and answer.later_seconds is not None:
-        return Refused(meaning, retry_after_seconds=answer.later_seconds)
     if meaning is not None:
         return Refused(meaning)
     if answer.status in (401, 403) or answer.status >= 500:

@@ -17,7 +17,7 @@ from gateway.upstream.places import Places
 from gateway.upstream.reading import Reading
 from gateway.upstream.shape import Cut, wrap
 from gateway.upstream.target import body_type, fill, onward
-from gateway.upstream.transport import RawAnswer, done, later_seconds
+from gateway.upstream.transport import RawAnswer, done
 from gateway.upstream.watch import judged
 from gateway.wire.headers import well_formed
 from gateway.wire.json import dump
@@ -63,7 +63,7 @@ class Adapter:
         )
         if not done(raw):
             await self._as_long(place, what.resource, what.ref, raw)
-            return _bare(raw)
+            return Answer(raw.status)
         reading = Reading(place, what.resource, raw, self._told)
         record = reading.record(place.cut(route.shape, what.resource), reading.document(), what.ref)
         if not await self._present(place, what.resource, what.ref):
@@ -79,7 +79,7 @@ class Adapter:
         raw = await _ask(place, what.resource.read_target, what.ref, by=what.access)
         if not done(raw):
             await self._as_long(place, what.resource, what.ref, raw)
-            return _bare(raw)
+            return Answer(raw.status)
         reading = Reading(place, what.resource, raw, self._told)
         shape = place.shape_of(what.resource, Verb.READ) or what.route.shape
         record = reading.record(place.cut(shape, what.resource), reading.document(), what.ref)
@@ -135,7 +135,7 @@ class Adapter:
         headers = self._onward(place, what)
         raw = await place.send(route.method, work.to.path, by=what.access, added=added, headers=headers)
         if not done(raw):
-            return _bare(raw)
+            return Answer(raw.status)
         reading = Reading(place, what.resource, raw, self._told)
         run = reading.run(place.cut(route.shape, what.resource), reading.document())
         if rule is not None and len(run.pieces) > rule.size:
@@ -201,7 +201,7 @@ class Adapter:
             body=body,
         )
         if not done(raw) or raw.status == 202:  # accepted, not done: its body and Location are about the task
-            return _bare(raw)
+            return Answer(raw.status)
         reading = Reading(place, what.resource, raw, self._told)
         record, created = None, None
         if not isinstance(work, Delete):
@@ -291,10 +291,6 @@ def _following(
     number = rule.first if position is None else int(position)
     more = count == rule.size if total is None else (number - rule.first + 1) * rule.size < total
     return str(number + 1) if more else None
-
-
-def _bare(raw: RawAnswer) -> Answer:
-    return Answer(raw.status, later_seconds=later_seconds(raw))
 
 
 def _conditions(what: Addressed, sealed: SealedChange | None, condition: str | None) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gateway.upstream.place import Place
-from gateway.upstream.transport import RawAnswer, done, later_seconds
+from gateway.upstream.transport import RawAnswer, done
 from gateway.words.answer import Content
 from gateway.words.errors import BadAnswer, NotSent
 from gateway.words.resource import OCTETS, OpaqueRule
@@ -34,7 +34,7 @@ async def content_of(place: Place, what: Addressed, headers: Iterable[tuple[str,
         max_answer_bytes=rule.max_bytes,
     )
     if not done(raw):
-        return Content(raw.status, later_seconds=later_seconds(raw))
+        return Content(raw.status)
     if raw.status != 200:
         raise BadAnswer(raw.status)
     return Content(200, raw.body, _named(raw, rule))

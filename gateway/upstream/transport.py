@@ -11,8 +11,6 @@ from typing import Protocol
 
 from gateway.words.errors import BadAnswer
 
-_LATER = 429
-_MOST_SECONDS = 86_400
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """RFC 9110 section 9.2.1: these change nothing, so one whose caller left may be stopped half-way."""
 
@@ -78,12 +76,3 @@ def done(raw: RawAnswer) -> bool:
     if 300 <= raw.status < 400 or raw.status == 206 or not 200 <= raw.status <= 599:
         raise BadAnswer(raw.status)  # never followed: nobody decided on where it leads
     return raw.status < 300
-
-
-def later_seconds(raw: RawAnswer) -> int | None:
-    """Gives what a 429 says in Retry-After (RFC 9110 section 10.2.3): once, as plain seconds, at most a day. Anything else is not read."""
-    said = [value.strip() for name, value in raw.headers if name == "retry-after"]
-    if raw.status != _LATER or len(said) != 1 or not (said[0].isascii() and said[0].isdigit()):
-        return None
-    seconds = int(said[0]) if len(said[0]) <= len(str(_MOST_SECONDS)) else _MOST_SECONDS + 1
-    return seconds if seconds <= _MOST_SECONDS else None

@@ -14,8 +14,7 @@ class Answer:
 
     status: the upstream's. record: for READ, and for changes where it answered with the record. page: for LIST.
     headers: those that the route lets pass, links already rewritten or dropped. created: the new record's id after a create.
-    For a status that is not 2xx record and page are None: nothing of such a body is ever passed on. later_seconds: after how many an
-    upstream that was asked too much (429) wants to be asked again, where it says so.
+    For a status that is not 2xx record and page are None: nothing of such a body is ever passed on.
     """
 
     status: int
@@ -24,17 +23,15 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     created: str | None = None
     alarms: tuple[Alarm, ...] = ()
-    later_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """One record's bytes, whole. Nobody here has read them, and they may be anybody's values: they go into an answer and nowhere else.
 
-    status: the upstream's; where it is not 200 there are none. media_type: one of the route's own, or OCTETS. later_seconds: as Answer's.
+    status: the upstream's; where it is not 200 there are none. media_type: one of the route's own, or OCTETS.
     """
 
     status: int
     data: bytes = field(default=b"", repr=False)
     media_type: str = OCTETS
-    later_seconds: int | None = None

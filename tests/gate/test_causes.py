@@ -5,10 +5,6 @@ from __future__ import annotations
 import pytest
 
 from audit import Kind, LogBusy, LogUnavailable
-from gateway.corridor.replies import refusal_of
-from gateway.text.catalogue import Language
-from gateway.text.problems import problem
-from gateway.words.answer import Answer
 from gateway.words.errors import Code, Unavailable
 from gateway.words.resource import Verb
 from tests.gate.house import House, call
@@ -26,9 +22,3 @@ async def test_an_outcome_that_nobody_recorded_is_no_defect_of_ours(
     with pytest.raises(Unavailable) as refusal:
         await house.gate.answer(call(Verb.UPDATE, "a", body={"name": "two"}))
     assert (refusal.value.code, refusal.value.__cause__) == (Code.OUTCOME_UNRECORDED, error)
-
-
-@pytest.mark.parametrize(("seconds", "told"), [(7, "7"), (0, "0"), (None, "60")])
-def test_a_caller_waits_as_long_as_the_upstream_wants(seconds: int | None, told: str) -> None:
-    error = refusal_of(Answer(429, later_seconds=seconds))
-    assert dict(problem(error, Language.ENGLISH, "req_x").headers)["retry-after"] == told

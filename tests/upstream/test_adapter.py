@@ -279,37 +279,6 @@ async def test_of_a_refusal_only_its_status_passes(upstream, status):
     assert await upstream.adapter.change(change, sealed({"name": "e"}), '"1"') == Answer(status)
 
 
-@pytest.mark.parametrize(
-    ("status", "said", "seconds"),
-    [
-        (429, ["7"], 7),
-        (429, ["0"], 0),
-        (429, ["86400"], 86_400),
-        (429, ["86401"], None),
-        (429, ["13800001234"], None),
-        (429, ["9" * 5_000], None),
-        (429, ["-1"], None),
-        (429, ["1.5"], None),
-        (429, ["\xb2"], None),
-        (429, [""], None),
-        (429, ["Wed, 21 Oct 2026 07:28:00 GMT"], None),
-        (429, ["7", "8"], None),
-        (503, ["7"], None),
-        (404, ["7"], None),
-    ],
-)
-async def test_of_a_429_the_seconds_to_wait_pass_too(upstream, status, said, seconds):
-    spec = upstream.load(CRM)
-    upstream.says(status, {"id": "c1"}, *(("retry-after", value) for value in said))
-    listed = addressed(spec, Verb.LIST, "/customers")
-    change = addressed(spec, Verb.UPDATE, "/customers/c1", "c1")
-    wanted = Answer(status, later_seconds=seconds)
-
-    assert await upstream.adapter.fetch(addressed(spec, Verb.READ, "/customers/c1", "c1")) == wanted
-    assert await upstream.adapter.page(listed, listed.work, None) == wanted
-    assert await upstream.adapter.change(change, sealed({"name": "e"}), '"1"') == wanted
-
-
 @pytest.mark.parametrize("status", [206, 301, 302, 303, 304, 307, 308])
 async def test_a_redirect_or_a_part_is_bad_and_never_followed(upstream, status):
     spec = upstream.load(CRM)
