@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audit.errors import AuditError, EventRefused, LogBusy, LogRefused, LogUnavailable, Stale
 from audit.event import AuditEvent, Head, Kind, OpenIntent, Receipt, RecordPart, StoredEntry, StoredPart
-from audit.figures import BATCH_BOUNDS, Figures
+from audit.figures import BATCH_BOUNDS, Figures, OnOutage
 from audit.log import Limits, Log
 from audit.store.base import Store, StoreDown
 from audit.store.sqlite import SqliteStore
@@ -28,6 +28,7 @@ __all__ = [
     "LogBusy",
     "LogRefused",
     "LogUnavailable",
+    "OnOutage",
     "OpenIntent",
     "Receipt",
     "RecordPart",

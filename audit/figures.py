@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -18,6 +18,10 @@ BATCH_BOUNDS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 Told: TypeAlias = tuple[Kind, str | None]
 """An entry's kind, and its decision's reason where it has a decision."""
+
+OnOutage: TypeAlias = Callable[[LogUnavailable | None, float], None]
+"""Told once when commits begin to fail: why the first did, and 0. Told once when one is durable again: None, and for how many seconds
+none was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +48,39 @@ class Figures:
 class Tally:
     """The counts as they grow. `note` is the writer thread's, `busy` the event loop's; reading them needs no lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, outage: OnOutage) -> None:
         self.busy = 0
+        self._outage = outage
         self._entries: Counter[Told] = Counter()
         self._batches = [0] * (len(BATCH_BOUNDS) + 1)
         self._errors: Counter[type[Exception]] = Counter()
         self._failed: float | None = None
+        self._began: float | None = None  # the first failure after the last commit that was durable
 
     def note(self, results: Iterable[tuple[Told, Exception | None]]) -> None:
         """Counts what one batch came to."""
         size = 0
-        failed = False
+        failed: LogUnavailable | None = None
         for told, error in results:
             if error is None:
                 size += 1
                 self._entries[told] += 1
             else:
                 self._errors[type(error)] += 1
-                failed = failed or isinstance(error, LogUnavailable)
+                if isinstance(error, LogUnavailable):
+                    failed = error
         if size:
             self._batches[bisect_left(BATCH_BOUNDS, size)] += 1
-        if size or failed:
-            self._failed = time.monotonic() if failed else None
+        if failed is not None:
+            self._failed = time.monotonic()
+            if self._began is None:
+                self._began = self._failed
+                self._outage(failed, 0.0)
+        elif size:
+            self._failed = None
+            if self._began is not None:
+                began, self._began = self._began, None
+                self._outage(None, time.monotonic() - began)
 
     def figures(self, *, waiting: int, ended: bool) -> Figures:
         """The counts as they are now."""

@@ -19,7 +19,7 @@ from typing import TypeVar
 from audit.chain import Entry, Prepared, link, prepare, timestamp
 from audit.errors import AuditError, EventRefused, LogBusy, LogRefused, LogUnavailable, Stale
 from audit.event import AuditEvent, Head, OpenIntent, Receipt, StoredEntry
-from audit.figures import Figures, Tally
+from audit.figures import Figures, OnOutage, Tally
 from audit.intents import Intents
 from audit.store.base import Batch, CommitUnknown, NotWritten, Reader, Store, StoreDown, Writer
 
@@ -65,7 +65,7 @@ class WentBack(AuditError):
 class Log:
     """An append-only hash chain in a store. Made by `open`, used from that one event loop, ended by `close`."""
 
-    def __init__(self, store: Store, clock: Clock, dice: Dice, limits: Limits) -> None:
+    def __init__(self, store: Store, clock: Clock, dice: Dice, limits: Limits, outage: OnOutage) -> None:
         self._clock = clock
         self._dice = dice
         self._limits = limits
@@ -83,7 +83,7 @@ class Log:
         self._ended: str | None = None  # why no append is possible any more
         self._seen: Head | None = None  # compared with the store's head, never used in place of it
         self._fence = 0
-        self._tally = Tally()
+        self._tally = Tally(lambda *said: self._post(outage, *said))
         self._thread: threading.Thread | None = None
 
     @classmethod
@@ -96,13 +96,15 @@ class Log:
         dice: Dice = os.urandom,
         max_waiting: int = 8192,
         limits: Limits | None = None,
+        outage: OnOutage = lambda *_: None,
     ) -> Log:
         """A log ready to append to.
 
         create: makes a log where there is none. Without it a missing log is refused, since a lost volume is not an empty log.
+        outage: is told on the event loop when commits begin to fail and when they no longer do.
         Raises: LogRefused with what to do. Promises: the store's durability and guards were verified.
         """
-        log = cls(store, clock, dice, limits or Limits(max_waiting=max_waiting))
+        log = cls(store, clock, dice, limits or Limits(max_waiting=max_waiting), outage)
         opened: asyncio.Future[Head] = log._loop.create_future()
         log._thread = threading.Thread(
             target=log._main, args=(create, opened), name="audit-writer", daemon=True
@@ -252,12 +254,13 @@ class Log:
 
         try:
             self._writer.extend(build)
-        except CommitUnknown:
+        except CommitUnknown as error:
             if (failure := self._settle(written[0].entries[-1])) is not None:
+                failure.__cause__ = failure.__cause__ or error
                 return [(job, failure) for job in jobs]
-        except WentBack:
+        except WentBack as error:
             self._ended = "the log went back behind what it had confirmed: verify it, then start again"
-            return [(job, LogUnavailable(self._ended)) for job in jobs]
+            return [(job, _unavailable(error, self._ended)) for job in jobs]
         except (NotWritten, LogRefused) as error:
             return [(job, _unavailable(error)) for job in jobs]
         if written:
@@ -349,7 +352,7 @@ def _error_of(result: Receipt | Exception) -> Exception | None:
     return result if isinstance(result, Exception) else None
 
 
-def _unavailable(cause: AuditError) -> LogUnavailable:
-    failure = LogUnavailable(str(cause))
+def _unavailable(cause: AuditError, said: str | None = None) -> LogUnavailable:
+    failure = LogUnavailable(said or str(cause))
     failure.__cause__ = cause
     return failure

@@ -1,6 +1,6 @@
 """The command line: a door. It translates; every operation is somebody else's function.
 
-Exit codes: 0 done or intact; 1 checked and found wanting; 2 could not be done, with what to do on stderr.
+Exit codes: 0 done or intact; 1 checked and found wanting; 2 could not be done, with what to do on stderr; 141 its reader went away.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from gateway import __version__, settings_page
 from gateway.keys import AssertionKey, Keyring, create_key_file, from_file
 from gateway.machine import make_home
 from gateway.observe import configure, place_of
+from gateway.pipes import READER_GONE, Commands, let_go
 from gateway.settings import CONFIG, MOST_WORKERS, Settings, given, read, table
 from gateway.stores import LOG_FILE, prepare_stores
 from gateway.text import Language, place, text
@@ -43,30 +44,32 @@ def main() -> NoReturn:
     """The `gatehouse` command."""
     gc.set_threshold(_WHILE_LOADING)
     try:
+        code = _done()
+    except BrokenPipeError:  # what went wrong could not be told
+        let_go()
+        code = READER_GONE
+    sys.exit(code)
+
+
+def _done() -> int:
+    try:
         # Outside of its standalone mode click gives the code of an Exit back instead of raising it.
-        code = group(standalone_mode=False)
+        return group(standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
-        sys.exit(NOT_DONE)
-    except click.Abort:
-        sys.exit(130)
+    except (click.Abort, KeyboardInterrupt):
+        return 128 + signal.SIGINT
     except Misconfigured as error:
         for problem in error.problems:
             click.echo(f"gatehouse: {problem}", err=True)
-        sys.exit(NOT_DONE)
     except GatehouseError as error:
         click.echo(f"gatehouse: {text(f'problem.{error.code.value}.title', language())}", err=True)
         click.echo(f"           {text(f'problem.{error.code.value}.next', language())}", err=True)
-        sys.exit(NOT_DONE)
     except AuditError as error:
         click.echo(f"gatehouse: the log: {error}", err=True)
-        sys.exit(NOT_DONE)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except Exception as error:  # noqa: BLE001 - a defect: a traceback would show messages, which may hold values
         _tell_defect(error)
-        sys.exit(NOT_DONE)
-    sys.exit(code or 0)
+    return NOT_DONE
 
 
 def _tell_defect(error: Exception) -> None:
@@ -146,7 +149,7 @@ def _on_a_loop(work: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(work)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gatehouse")
 @click.option(
     "--config",

@@ -13,6 +13,7 @@ from typing import TypeVar
 import audit
 from audit import AuditError, Head, Log, LogRefused, LogUnavailable, StoredEntry
 from gateway import machine
+from gateway.corridor.outage import tell_outage
 from gateway.settings import Settings
 from gateway.store import (
     Connection,
@@ -89,7 +90,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             stack.push_async_callback(records.close)
             await migrate(records, Tree.of("records"))
         try:
-            log = await Log.open(log_store, create=new, max_waiting=settings.max_waiting)
+            log = await Log.open(log_store, create=new, max_waiting=settings.max_waiting, outage=tell_outage)
         except (LogRefused, LogUnavailable) as error:
             raise Misconfigured(f"the log: {error}") from error
         stack.push_async_callback(log.close)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import msgspec
-from litestar import Controller, Response, delete, get, post
+from litestar import Controller, Response, delete, post, route
 from litestar.di import NamedDependency
 
 from audit import Receipt
@@ -25,7 +25,7 @@ class CallerController(Controller):
 
     path = "/v1/whoami"
 
-    @get("/", name="whoami")
+    @route("/", http_method=["GET", "HEAD"], name="whoami")
     async def whoami(self, request: AnyRequest, deps: NamedDependency[ControlDeps]) -> Response[bytes]:
         """Gives the caller as identified."""
         call = call_of(request)
@@ -45,7 +45,7 @@ class KeyController(Controller):
 
     path = "/v1/keys"
 
-    @get("/", name="list-keys")
+    @route("/", http_method=["GET", "HEAD"], name="list-keys")
     async def list_keys(self, request: AnyRequest, deps: NamedDependency[ControlDeps]) -> Response[bytes]:
         """Gives a run of keys."""
         call = call_of(request)

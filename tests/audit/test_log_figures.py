@@ -102,5 +102,35 @@ async def test_a_log_that_cannot_commit_says_so_until_it_can(
     await log.close()
 
 
+async def test_an_outage_is_told_once_when_it_begins_and_once_when_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[LogUnavailable | None, float]] = []
+    log = await Log.open(
+        audit.sqlite(tmp_path / "log.db"), create=True, outage=lambda *said: told.append(said)
+    )
+    write = sqlite._write
+    for outages in (1, 2):
+        await log.append(event())
+        monkeypatch.setattr(sqlite, "_write", full)
+        for _ in range(3):
+            await asyncio.gather(*(log.append(event()) for _ in range(4)), return_exceptions=True)
+        with pytest.raises(EventRefused):
+            await log.append(event(Kind.SERVED, purpose=1.5))  # says nothing of the log
+        monkeypatch.setattr(sqlite, "_write", write)
+        await figures(log, lambda f, failed=12 * outages: f.unavailable == failed)
+        assert len(told) == 2 * outages - 1
+    for _ in range(3):
+        await log.append(event())
+    await log.close()
+    began, ended, *_ = told
+    assert [why is None for why, _ in told] == [False, True, False, True]
+    assert (began[1], ended[0]) == (0.0, None)
+    assert 0 < ended[1] < 60
+    assert began[0] is not None
+    assert began[0].__cause__ is not None
+    assert isinstance(began[0].__cause__.__cause__, sqlite3.OperationalError)
+
+
 def full(*_: object) -> None:
     raise sqlite3.OperationalError("database or disk is full")

@@ -112,10 +112,14 @@ async def test_the_description_names_every_route_and_no_other(plane: Plane) -> N
         for route in control.routes
         if isinstance(route, HTTPRoute)
         for method in route.methods
-        if method
-        not in ("OPTIONS", "HEAD")  # of these three routes, HEAD follows from GET (RFC 9110 section 9.3.2)
+        if method not in ("OPTIONS", "HEAD")  # it follows from GET (RFC 9110 section 9.3.2)
     }
     assert served == set(operations())
+
+
+def test_head_is_taken_wherever_get_is(plane: Plane) -> None:
+    routes = [route for route in create_control(plane.deps).routes if isinstance(route, HTTPRoute)]
+    assert [route.path for route in routes if ("GET" in route.methods) != ("HEAD" in route.methods)] == []
 
 
 def references(value: Any) -> set[str]:

@@ -225,7 +225,7 @@ async def test_a_parameter_that_is_not_known_or_does_not_fit_is_refused_with_an_
         ("GET", "/v1/keys/key_1", 405),
         ("PUT", "/v1/keys", 405),
         ("PATCH", "/v1/whoami", 405),
-        ("HEAD", "/v1/keys", 405),
+        ("HEAD", "/v1/keys/key_1", 405),
         ("OPTIONS", "/v1/keys", 405),
         ("OPTIONS", "/v1/keys/key_1", 405),
         ("POST", "/healthz", 405),
@@ -247,7 +247,8 @@ async def test_only_what_is_described_is_offered(plane: Plane, method: str, targ
         ("/healthz", {"GET", "HEAD"}),
         ("/readyz", {"GET", "HEAD"}),
         ("/schema/openapi.json", {"GET", "HEAD"}),
-        ("/v1/keys", {"GET", "POST"}),
+        ("/v1/whoami", {"GET", "HEAD"}),
+        ("/v1/keys", {"GET", "HEAD", "POST"}),
         ("/v1/keys/key_1", {"DELETE"}),
     ],
 )
@@ -257,6 +258,18 @@ async def test_an_offer_that_is_refused_names_what_is_offered(
     for method in ("OPTIONS", "PUT"):
         said = await plane.ask(method, target)
         assert (said.status, set(said.headers["allow"].split(", "))) == (405, allow)
+
+
+@pytest.mark.parametrize("target", ["/v1/whoami", "/v1/keys?limit=1"])
+async def test_head_is_decided_on_and_recorded_as_get_is(plane: Plane, target: str) -> None:
+    admin = await plane.desks.admin()
+    for method in ("GET", "HEAD"):
+        said = await plane.ask(method, target, admin)
+        assert said.status == 200
+        assert "audit-ref" in said.headers
+        assert (await plane.ask(method, target)).status == 401
+    one, other = await plane.desks.entries()
+    assert (one["kind"], one["action"]) == (other["kind"], other["action"])
 
 
 @pytest.mark.parametrize("target", ["/healthz", "/readyz", "/schema/openapi.json"])

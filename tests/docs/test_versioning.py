@@ -9,7 +9,7 @@ from pathlib import Path
 from audit.event import FORMAT_VERSION
 from audit.store.base import SCHEMA_VERSION
 from audit.verify import Break, Report
-from gateway import cli, local, settings, settings_page
+from gateway import cli, local, pipes, settings, settings_page
 from gateway.bundles import Mistake
 from gateway.doctor import Check
 from gateway.fields.envelope import PREFIX
@@ -61,3 +61,4 @@ def test_the_members_of_every_json() -> None:
 def test_the_exit_codes() -> None:
     assert (cli.FOUND_WANTING, cli.NOT_DONE) == (1, 2)
     assert "0 done or intact, 1 checked and found wanting, 2 could not be done" in PAGE
+    assert f"{pipes.READER_GONE} where whoever read the output went away" in PAGE

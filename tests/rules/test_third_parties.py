@@ -33,7 +33,10 @@ ROOMS = {
     "uvicorn": ("gateway/edge/",),
     "httptools": ("gateway/edge/", "gateway/upstream/"),
     "yaml": ("gateway/wire/yaml.py",),
-    "click": ("gateway/cli.py",),
+    "click": (
+        "gateway/cli.py",
+        "gateway/pipes.py",
+    ),
 }
 
 

@@ -73,6 +73,36 @@ async def spread(several: Several, key: str) -> tuple[list[Connection], int]:
     return connections, asked
 
 
+async def test_each_says_once_that_the_log_fails_and_that_it_is_written_again(
+    fresh_dir: Path, postgres_server: PostgresServer
+) -> None:
+    async with prepared(fresh_dir, postgres_server) as (_, estate):
+        several = await started(estate)
+        clerk = estate.keys["clerk"]
+        connections, _ = await spread(several, clerk)
+        database = estate.dsn.partition("?")[0].rpartition("/")[2]
+
+        async def both(event: str) -> list[int]:
+            async with asyncio.timeout(60):
+                while len(found := several.said(event)) < 2:  # noqa: ASYNC110 - other processes' lines
+                    await asyncio.sleep(0.05)
+            return sorted(line["worker"] for line in found)
+
+        postgres_server.sql("ALTER TABLE audit.parts RENAME TO away", database)
+        for _ in range(3):
+            assert set(await ask(connections, clerk)) == {503}
+        assert await both("log-failing") == [1, 2]
+        assert {line["error"] for line in several.said("log-failing")} == {"UndefinedTableError"}
+        postgres_server.sql("ALTER TABLE audit.away RENAME TO parts", database)
+        for _ in range(3):
+            assert set(await ask(connections, clerk)) == {200}
+        assert await both("log-recovered") == [1, 2]
+        for connection in connections:
+            connection.close()
+        await asyncio.to_thread(several.gateway.stop)
+        assert (len(several.said("log-failing")), len(several.said("log-recovered"))) == (2, 2)
+
+
 async def test_both_serve_on_one_port_and_write_one_log_and_are_seen_as_one(
     fresh_dir: Path, postgres_server: PostgresServer
 ) -> None:
