@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -421,14 +422,14 @@ async def broken(world: World, one: ClosedRecord, other: ClosedRecord) -> None:
     assert whole.document["name"] == "张伟"
     assert whole.subject is not None
     assert kinds(whole) == []
-    refusals = [
-        world.update(CUSTOMER, one, {"phone": "13900001111"}),
-        world.lens.pseudonym_of(asked(CUSTOMER, one.ref.record), None, one),
-        world.thread(one),
+    refusals: list[Callable[[], Awaitable[object]]] = [
+        lambda: world.update(CUSTOMER, one, {"phone": "13900001111"}),
+        lambda: world.lens.pseudonym_of(asked(CUSTOMER, one.ref.record), None, one),
+        lambda: world.thread(one),
     ]
     for refusal, code in zip(refusals, ("record-withheld", "record-withheld", "value-refused"), strict=True):
         with pytest.raises(Refused) as caught:
-            await refusal
+            await refusal()
         assert (caught.value.code.value, [a.kind.value for a in caught.value.alarms]) == (
             code,
             ["binding-broken"],
