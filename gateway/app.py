@@ -238,7 +238,9 @@ async def open_house(
         hashing = keyed_hash(keyring)
         issues = issuing(settings, keyring)
         adopted = partial(metrics.count, Count.ADOPTED)
-        fields = FieldLens(stores.state, keyring, clock=clock, adopted=adopted)
+        fields = FieldLens(
+            stores.state, keyring, clock=clock, adopted=adopted, alarm=lambda one: alarms.raise_([one])
+        )
         identity = Identity(
             store=stores.state,
             keyed_hash=hashing,

@@ -57,6 +57,7 @@ class Gate(Again):
         except LogUnavailable as error:
             raise Unavailable(Code.LOG_UNAVAILABLE) from error
         except GatehouseError as error:
+            self._alarm(*error.alarms)
             if error.entry is None and walk.open_intent is not None and isinstance(error, Unavailable):
                 raise self._unrecorded(
                     walk.open_intent

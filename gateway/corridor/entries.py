@@ -199,7 +199,11 @@ def refused(
             "subject": None,
             "facts": _plain(decision.facts) if decision else {},
         }
-        parts = (RecordPart(body),)
+        parts = (RecordPart(body | _alarmed(error.alarms)),)
+    elif (
+        error.alarms
+    ):  # what stands in the way is another record: that of whoever the new one is to belong to
+        parts = (RecordPart({"subject": None, **_alarmed(error.alarms)}),)
     return AuditEvent(
         kind=Kind.DENIED,
         request=call.id,
@@ -284,13 +288,11 @@ def _shown(view: View, resource: ResourceSpec, pointers: Pointers, evidence: Evi
         "fields": {word: sorted(said) for word, said in how.items()},
         "facts": _plain(view.decision.facts),
     }
-    if view.alarms:
-        body["alarms"] = [_alarm(a) for a in view.alarms]
-    return RecordPart(body)
+    return RecordPart(body | _alarmed(view.alarms))
 
 
-def _alarm(alarm: Alarm) -> dict[str, Any]:
-    return {"kind": alarm.kind.value, "field": alarm.pattern}
+def _alarmed(alarms: Sequence[Alarm]) -> dict[str, Any]:
+    return {"alarms": [{"kind": a.kind.value, "field": a.pattern} for a in alarms]} if alarms else {}
 
 
 def _plain(facts: Facts) -> dict[str, Any]:

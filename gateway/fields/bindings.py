@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import hmac
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, Row, and_, or_, select
+from sqlalchemy import BigInteger, Connection, Row, and_, literal, select
 
+from gateway.fields.rows import BindingRow, Told, read, typed
 from gateway.fields.subjects import CHUNK
 from gateway.fields.tables import BINDING, DATA_KEY, SUBJECT
 from gateway.keys import KeyedEvidence, Keyring, Label, Unopened, parted
+from gateway.store import each, raw
 from gateway.words.access import ResourceRef
 from gateway.words.binding import Binding, Pending
 from gateway.words.ids import new_id
@@ -28,9 +32,12 @@ Key = tuple[str, str, str]
 
 
 class Bindings:
-    """Makes, binds, finds. `limit`: bindings kept in memory."""
+    """Makes, binds, finds. `limit`: bindings kept in memory. alarm: is told of a broken row that no answer speaks of."""
 
-    def __init__(self, keyring: Keyring, *, limit: int = 100_000) -> None:
+    def __init__(
+        self, keyring: Keyring, *, limit: int = 100_000, alarm: Callable[[Alarm], None] = lambda _: None
+    ) -> None:
+        self._told = Told(alarm)
         self._keyring = keyring
         self._evidence = KeyedEvidence(keyring)
         self._limit = limit
@@ -46,8 +53,9 @@ class Bindings:
         asked = list(tokens)
         found: dict[Key, Binding | AlarmKind] = {}
         for start in range(0, len(asked), CHUNK):
-            query = select(BINDING).where(BINDING.c.ref.in_(asked[start : start + CHUNK]))
-            for row in connection.execute(query):
+            rows, unread = each(partial(read, connection, BINDING.c.ref), asked[start : start + CHUNK])
+            found |= {tokens[token]: AlarmKind.BINDING_BROKEN for token in unread}
+            for row in rows:
                 key = tokens[row.ref]
                 binding = self._read(row)
                 sound = binding is not None and _key(binding.ref) == key
@@ -59,8 +67,10 @@ class Bindings:
         self, connection: Connection, upstream: str, resource: str, reference: str
     ) -> ResourceRef | None:
         """Gives the record that an entry's keyed reference stands for; None where no sound binding has it."""
-        row = connection.execute(select(BINDING).where(BINDING.c.ref == reference)).one_or_none()
-        binding = None if row is None else self._read(row)
+        rows, unread = each(partial(read, connection, BINDING.c.ref), [reference])
+        binding = self._read(rows[0]) if rows else None
+        if binding is None and (rows or unread):
+            self._told.broken(reference, upstream, resource)
         if binding is None or (binding.ref.upstream, binding.ref.resource) != (upstream, resource):
             return None
         return binding.ref if self._evidence.reference(binding.ref, False) == reference else None
@@ -85,37 +95,44 @@ class Bindings:
     def kept(self, connection: Connection, before: datetime, after: Pending | None) -> list[Pending]:
         """Gives the next creates begun before that instant whose record was never seen, the oldest first: at most `CHUNK`.
 
-        One whose row is not sound is passed over, and opens nothing either. An empty list is the end.
+        One whose row is not sound is passed over, and opens nothing either: it is told of. An empty list is the end.
         """
-        query = select(BINDING).where(BINDING.c.state == "pending", BINDING.c.created < before)
-        query = query.order_by(BINDING.c.created, BINDING.c.seal).limit(CHUNK)
         born, seal = BINDING.c.created, BINDING.c.seal
-        last = after if after is None else (after.created, after.seal)
+        query = select(*raw(BINDING, "seal", "created")).where(BINDING.c.state == "pending", born < before)
+        query = query.order_by(born, seal).limit(CHUNK)
+        last = (
+            None if after is None else and_(born == after.created, seal > after.seal) | (born > after.created)
+        )
         while True:
-            beyond = query
-            if last is not None:
-                beyond = query.where(or_(born > last[0], and_(born == last[0], seal > last[1])))
-            rows = connection.execute(beyond).all()
-            found = [pending for row in rows if (pending := self._pending(row)) is not None]
-            if found or not rows:
+            page = connection.execute(query if last is None else query.where(last)).all()
+            asked = [row.seal for row in page]
+            rows, unread = each(partial(read, connection, seal), asked)
+            by_seal = {row.seal: row for row in rows}
+            for one in unread:
+                self._told.broken(one)
+            found = [p for one in asked if one in by_seal and (p := self._pending(by_seal[one])) is not None]
+            if found or not page:
                 return found
-            last = (rows[-1].created, rows[-1].seal)
+            at = literal(page[-1].created, BigInteger)
+            last = and_(born == at, seal > page[-1].seal) | (born > at)
 
-    def _pending(self, row: Row[tuple[object, ...]]) -> Pending | None:
-        place = self._placed(row) if self._sound(row) else None
-        if place is None:
+    def _pending(self, row: Row[tuple[Any, ...]]) -> Pending | None:
+        line = self._sound(row)
+        place = self._placed(line) if line is not None else None
+        if line is None or place is None:
+            self._told.broken(str(row.seal), row.upstream, row.resource)
             return None
         record, parent = place
-        adopts = None if record is None else ResourceRef(row.upstream, row.resource, record, parent)
+        adopts = None if record is None else ResourceRef(line.upstream, line.resource, record, parent)
         return Pending(
-            row.seal,
-            row.upstream,
-            row.resource,
-            row.subject,
-            row.founds,
-            row.marker,
+            line.seal,
+            line.upstream,
+            line.resource,
+            line.subject,
+            line.founds,
+            line.marker,
             parent,
-            row.created,
+            line.created,
             adopts,
         )
 
@@ -124,12 +141,11 @@ class Bindings:
 
         Raises sqlalchemy's IntegrityError where another process bound that record in this very moment: that is ALREADY_BOUND too.
         """
-        row = connection.execute(
-            select(BINDING).where(BINDING.c.seal == seal).with_for_update()
-        ).one_or_none()
-        if row is None:
+        rows, unread = each(partial(read, connection, BINDING.c.seal, lock=True), [seal])
+        if not rows and not unread:
             return _alarm(AlarmKind.RECORD_UNBOUND, ref)
-        if not self._sound(row) or (row.upstream, row.resource) != (ref.upstream, ref.resource):
+        row = self._sound(rows[0]) if rows else None
+        if row is None or (row.upstream, row.resource) != (ref.upstream, ref.resource):
             return _alarm(AlarmKind.BINDING_BROKEN, ref)
         token = self._evidence.reference(ref, False)
         if row.state == "bound":
@@ -141,14 +157,15 @@ class Bindings:
             return _alarm(AlarmKind.ALREADY_BOUND, ref)
         parent = place[1] if place is not None and ref.parent is None else ref.parent
         values = {"ref": token, "place": self._place(seal, ref.record, parent), "state": "bound"}
-        values["mac"] = self._mac({**row._mapping, **values})
+        values["mac"] = self._mac({**row.values(), **values})
         connection.execute(BINDING.update().where(BINDING.c.seal == seal), values)
         return None
 
     def drop(self, connection: Connection, seal: str) -> bool:
         """Forgets a pending binding, and the subject and keys that were made for it alone. A bound one stays: False."""
+        columns = (BINDING.c.state, BINDING.c.subject, BINDING.c.founds)
         row = connection.execute(
-            select(BINDING).where(BINDING.c.seal == seal).with_for_update()
+            select(*columns).where(BINDING.c.seal == seal).with_for_update()
         ).one_or_none()
         if row is None or row.state != "pending":
             return row is None
@@ -166,20 +183,20 @@ class Bindings:
         while len(self._cache) > self._limit:
             self._cache.popitem(last=False)
 
-    def _read(self, row: Row[tuple[object, ...]]) -> Binding | None:
-        if row.state != "bound" or not self._sound(row):
+    def _read(self, row: Row[tuple[Any, ...]]) -> Binding | None:
+        line = self._sound(row)
+        place = self._placed(line) if line is not None and line.state == "bound" else None
+        if line is None or place is None or place[0] is None:
             return None
-        place = self._placed(row)
-        if place is None or place[0] is None:
-            return None
-        ref = ResourceRef(row.upstream, row.resource, place[0], place[1])
-        return Binding(ref, row.subject, row.seal, row.founds)
+        ref = ResourceRef(line.upstream, line.resource, place[0], place[1])
+        return Binding(ref, line.subject, line.seal, line.founds)
 
-    def _sound(self, row: Row[tuple[object, ...]]) -> bool:
-        return hmac.compare_digest(self._mac(row._mapping), row.mac)
+    def _sound(self, row: Row[tuple[Any, ...]]) -> BindingRow | None:
+        """Gives the row where this gateway wrote it as it stands, else None."""
+        line = typed(row)
+        return line if line is not None and hmac.compare_digest(self._mac(line.values()), line.mac) else None
 
-    def _mac(self, row: object) -> bytes:
-        values = dict(row)  # type: ignore[call-overload]  # a row's mapping or the dict that becomes one
+    def _mac(self, values: Mapping[str, Any]) -> bytes:
         parts: list[bytes | str] = []
         for column in BINDING.c:
             if column.name != "mac":
@@ -207,7 +224,7 @@ class Bindings:
         )
         return self._keyring.seal(Label.BINDING_PLACE, parts, seal.encode())
 
-    def _placed(self, row: Row[tuple[object, ...]]) -> tuple[str | None, ResourceRef | None] | None:
+    def _placed(self, row: BindingRow) -> tuple[str | None, ResourceRef | None] | None:
         """Gives record id and parent, None where the sealed place does not open."""
         try:
             data = self._keyring.open(Label.BINDING_PLACE, row.place, row.seal.encode())

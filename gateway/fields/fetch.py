@@ -7,19 +7,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from gateway.fields.bindings import Bindings, Key
 from gateway.fields.envelope import FieldKey, about_record
 from gateway.fields.look import Place
 from gateway.fields.shape import at, unescaped
-from gateway.fields.subjects import DataKeys, SubjectKeys
+from gateway.fields.subjects import DataKeys, SubjectKeys, nobody
 from gateway.keys import Keyring
-from gateway.store import Store
+from gateway.store import Conflict, Store, conflict_of
 from gateway.words.access import ResourceRef
 from gateway.words.binding import Binding
 from gateway.words.errors import Code, Refused
 from gateway.words.json import Json, JsonObject
-from gateway.words.record import AlarmKind, ClosedRecord
+from gateway.words.record import Alarm, AlarmKind, ClosedRecord
 from gateway.words.resource import ResourceSpec
 
 
@@ -34,9 +35,11 @@ class Found:
 class Fetcher:
     """Bindings and keys of one state store, with their caches."""
 
-    def __init__(self, store: Store, keyring: Keyring, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, keyring: Keyring, clock: Callable[[], datetime], alarm: Callable[[Alarm], None]
+    ) -> None:
         self.store = store
-        self.bindings = Bindings(keyring)
+        self.bindings = Bindings(keyring, alarm=alarm)
         self.data_keys = DataKeys(keyring)
         self._clock = clock
 
@@ -96,24 +99,50 @@ class Fetcher:
         return keys
 
     def minted(self, connection: Connection, subject: str, classes: Sequence[str]) -> SubjectKeys:
-        for cls in classes:
-            self.data_keys.mint(connection, subject, cls, self._clock())
-        return self.data_keys.get(connection, [subject])[subject]
+        """Gives the subject's keys, those classes' among them. Broken where his row is gone: what names it stands, so it was taken away."""
+        try:
+            for cls in classes:
+                self.data_keys.mint(connection, subject, cls, self._clock())
+        except IntegrityError as error:
+            if conflict_of(error) is not Conflict.FOREIGN:
+                raise
+            return nobody(subject)
+        return self.data_keys.get(connection, [subject]).get(subject) or nobody(subject)
 
 
 def place_of(resource: ResourceSpec, found: Found, record: ClosedRecord) -> Place:
     """Gives what opens a record, or why nothing of it opens."""
+    if nobodys(resource, found, record):
+        return Place(shut=AlarmKind.BINDING_BROKEN)
     if not resource.seals:
         return Place()
     binding = found.bindings.get(key_of(record.ref))
-    if binding is None:
+    if not isinstance(binding, Binding):
         return Place(shut=AlarmKind.RECORD_UNBOUND)
-    if isinstance(binding, AlarmKind):
-        return Place(shut=binding)
     if not _agrees(resource, found, record, binding) or not _below_its_own(found, record, binding):
         return Place(shut=AlarmKind.SUBJECT_MISMATCH)
     keys = found.keys.get(binding.subject)
     return Place(keys, about_record(resource.upstream, resource.name, binding.seal))
+
+
+def nobodys(resource: ResourceSpec, found: Found, record: ClosedRecord) -> bool:
+    """True where a row that says whose the record is does not hold: its binding's, or the data subject's own."""
+    if resource.subject is None:
+        return False
+    binding = found.bindings.get(key_of(record.ref))
+    if binding is None and (named := named_by(resource, record.fields)) is not None:
+        binding = found.bindings.get(named)
+    if not isinstance(binding, Binding):
+        return binding is not None
+    keys = found.keys.get(binding.subject)
+    return keys is None or keys.broken
+
+
+def broken(resource: ResourceSpec, code: Code = Code.RECORD_WITHHELD, **params: str) -> Refused:
+    """Gives the refusal of what must have an owner and whose owner nobody can tell, with its alarm."""
+    error = Refused(code, **params)
+    error.alarms = (Alarm(AlarmKind.BINDING_BROKEN, resource.upstream, resource.name),)
+    return error
 
 
 def _agrees(resource: ResourceSpec, found: Found, record: ClosedRecord, binding: Binding) -> bool:

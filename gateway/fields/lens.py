@@ -23,9 +23,11 @@ from gateway.fields.fetch import (
     Fetcher,
     Found,
     bound_of,
+    broken,
     classes_of,
     current_key,
     named_by,
+    nobodys,
     place_of,
     subject_of,
 )
@@ -76,7 +78,7 @@ class _Unchanged(Exception):
 
 class FieldLens:
     """The lens on one state store. `adopted` is told how many values of an answer came in clear where they should be sealed, while
-    `clear_until` runs: what is left of an adoption."""
+    `clear_until` runs: what is left of an adoption. `alarm` is told of a broken row that no answer speaks of."""
 
     def __init__(
         self,
@@ -86,12 +88,13 @@ class FieldLens:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         dice: Callable[[int], bytes] = os.urandom,
         adopted: Callable[[int], None] = lambda _: None,
+        alarm: Callable[[Alarm], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._keyring = keyring
         self._clock = clock
         self._dice = dice
-        self._fetcher = Fetcher(store, keyring, clock)
+        self._fetcher = Fetcher(store, keyring, clock, alarm)
         self._whose = Whose(self._fetcher)
         self._reported: set[Alarm] = set()
         self._adopted = adopted
@@ -175,15 +178,25 @@ class FieldLens:
     async def pseudonym_of(
         self, what: Addressed, sealed: SealedChange | None, before: ClosedRecord | None
     ) -> str | None:
-        """Gives the pseudonym under which an intent's entry names the data subject; None where there is none."""
+        """Gives the pseudonym under which an intent's entry names the data subject; None where there is none.
+
+        Raises Refused RECORD_WITHHELD where there is one and a row that says who does not hold: the entry would speak of nobody.
+        """
+        resource, found = what.resource, Found()
         subject = sealed.subject if sealed is not None else None
-        if subject is None and before is not None:
-            (subject,) = await self.subjects_of(what.resource, [before])
+        if subject is not None:
+            await self._fetcher.load_keys(found, [subject])
+        elif before is not None:
+            found = await self._fetcher.fetch(resource, [before])
+            if nobodys(resource, found, before):
+                raise broken(resource)
+            subject = subject_of(resource, found, before)
         if subject is None:
             return None
-        found = Found()
-        await self._fetcher.load_keys(found, [subject])
-        return found.keys[subject].pseudonym if subject in found.keys else None
+        keys = found.keys.get(subject)
+        if keys is None or keys.broken:
+            raise broken(resource)
+        return keys.pseudonym
 
     def named(self, resource: ResourceSpec, draft: Draft) -> ResourceRef | None:
         """Gives the record that a draft says it belongs to, None where it names none."""
@@ -212,6 +225,10 @@ class FieldLens:
         def begin(connection: Connection) -> tuple[SealedChange, SubjectKeys]:
             owner = subject or self._fetcher.data_keys.create_subject(connection, self._clock())
             keys = self._fetcher.minted(connection, owner, classes_of(resource))
+            if keys.broken:
+                raise broken(
+                    resource, Code.VALUE_REFUSED, field=(resource.subject and resource.subject.pointer) or "/"
+                )
             seal = new_seal()
             about = about_record(resource.upstream, resource.name, seal)
             sealing = Sealing(partial(current_key, keys), about, self._dice)
@@ -256,7 +273,7 @@ class FieldLens:
         running = adopting(resource, asking.today)
         unbound = place.shut is AlarmKind.RECORD_UNBOUND and bool(running)
         if place.shut is not None and not unbound:
-            raise Refused(Code.RECORD_WITHHELD)
+            raise _shut(resource, place.shut)
         subject = await self._whose.adopted(what, before) if unbound else subject_of(resource, found, before)
         replaces = what.work.mode is UpdateMode.REPLACE
         joining = Joining(
@@ -290,6 +307,8 @@ class FieldLens:
             now = self._clock()
             subject = owner or self._fetcher.data_keys.create_subject(connection, now)
             keys = self._fetcher.minted(connection, subject, classes_of(resource))
+            if keys.broken:
+                raise broken(resource)
             seal = new_seal()
             place = Place(keys, about_record(resource.upstream, resource.name, seal))
             made = joining.sealed(place, subject)
@@ -342,6 +361,14 @@ class FieldLens:
         return await self._store.read(
             lambda c: self._fetcher.bindings.located(c, upstream, resource, reference)
         )
+
+
+def _shut(resource: ResourceSpec, kind: AlarmKind) -> Refused:
+    """Gives the refusal of a change of a record of which nothing opens. One that nobody bound may still be in clear: no alarm."""
+    error = Refused(Code.RECORD_WITHHELD)
+    if kind is not AlarmKind.RECORD_UNBOUND:
+        error.alarms = (Alarm(kind, resource.upstream, resource.name),)
+    return error
 
 
 def _marker(resource: ResourceSpec, document: JsonObject, dice: Callable[[int], bytes]) -> str | None:

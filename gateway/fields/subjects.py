@@ -12,13 +12,15 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
 from gateway.fields.envelope import FieldKey
 from gateway.fields.tables import DATA_KEY, SUBJECT
 from gateway.keys import DataKeyPlace, Keyring, Label, Unopened
-from gateway.store import insert_unless_there
+from gateway.store import Rows, each, insert_unless_there, raw
 from gateway.words.ids import new_id
 from gateway.words.record import AlarmKind
 
@@ -32,7 +34,8 @@ CHUNK = 400  # bound parameters a query: SQLite's oldest limit is 999
 class SubjectKeys:
     """One data subject's keys as they are now.
 
-    pseudonym: for entries; None once destroyed. open: header of an envelope → the key that opens it.
+    pseudonym: for entries; None once destroyed. broken: the subject's row does not hold, so that nobody can say who he is.
+    open: header of an envelope → the key that opens it.
     current: key class → the key that seals. shut: (key class, key id) → why that key does not open.
     classes: every class that ever had a key here.
     """
@@ -43,6 +46,12 @@ class SubjectKeys:
     current: Mapping[str, FieldKey] = field(repr=False)
     shut: Mapping[tuple[str, bytes], AlarmKind] = field(repr=False)
     classes: frozenset[str]
+    broken: bool = False
+
+
+def nobody(subject: str) -> SubjectKeys:
+    """Gives what there is of a data subject whose row cannot be read."""
+    return SubjectKeys(subject, None, {}, {}, {}, frozenset(), broken=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +64,20 @@ class SubjectRow:
 
 
 def oldest_subjects(connection: Connection) -> Sequence[SubjectRow]:
-    """Gives the first data subjects that this store had and still has, eight at most: ids sort by birth."""
-    query = select(SUBJECT.c.id, SUBJECT.c.pseudonym, SUBJECT.c.mac).where(SUBJECT.c.pseudonym.is_not(None))
-    rows = connection.execute(query.order_by(SUBJECT.c.id).limit(8))
-    return [SubjectRow(row.id, row.pseudonym, bytes(row.mac)) for row in rows]
+    """Gives the first data subjects that this store had and still has, eight at most: ids sort by birth. Damaged rows are left out."""
+    having = SUBJECT.c.pseudonym.is_not(None)
+    ids = connection.execute(select(*raw(SUBJECT, "id")).where(having).order_by(SUBJECT.c.id).limit(8))
+    columns = raw(SUBJECT, "id", "pseudonym", "mac")
+
+    def read(asked: Sequence[str]) -> Rows:
+        return list(connection.execute(select(*columns).where(SUBJECT.c.id.in_(asked))))
+
+    rows, _ = each(read, [row.id for row in ids])
+    return [
+        SubjectRow(r.id, r.pseudonym, r.mac)
+        for r in rows
+        if type(r.pseudonym) is str and type(r.mac) is bytes
+    ]
 
 
 class DataKeys:
@@ -92,7 +111,8 @@ class DataKeys:
         if generation != self._generation:
             return
         for keys in found:
-            self._cache[keys.subject] = keys
+            if not keys.broken:  # a row that is put right opens again without a fence
+                self._cache[keys.subject] = keys
         while len(self._cache) > self._limit:
             self._cache.popitem(last=False)
 
@@ -124,24 +144,17 @@ class DataKeys:
 
     def get(self, connection: Connection, subjects: Sequence[str]) -> dict[str, SubjectKeys]:
         """Gives the keys of those subjects that exist, one query for each `CHUNK` of them, past the cache."""
-        rows: dict[str, list[Row[tuple[object, ...]]]] = {}
+        rows: dict[str, Rows] = {}
+        unread: list[str] = []
         for start in range(0, len(subjects), CHUNK):
-            query = (
-                select(SUBJECT.c.id, SUBJECT.c.pseudonym, SUBJECT.c.mac, DATA_KEY)
-                .select_from(SUBJECT.outerjoin(DATA_KEY, DATA_KEY.c.subject == SUBJECT.c.id))
-                .where(SUBJECT.c.id.in_(subjects[start : start + CHUNK]))
-                .order_by(DATA_KEY.c.version)
-            )
-            for row in connection.execute(query):
+            found, damaged = each(partial(_rows, connection), subjects[start : start + CHUNK])
+            unread += damaged
+            for row in found:
                 rows.setdefault(row.id, []).append(row)
-        return {subject: self._keys(subject, found) for subject, found in rows.items()}
+        keys = {subject: self._keys(subject, found) for subject, found in rows.items()}
+        return keys | {one: nobody(one) for one in unread}
 
-    def _keys(self, subject: str, rows: Sequence[Row[tuple[object, ...]]]) -> SubjectKeys:
-        pseudonym = rows[0].pseudonym
-        if pseudonym is not None:
-            expected = self._keyring.mac(Label.SUBJECT, subject, pseudonym)
-            if not hmac.compare_digest(expected, rows[0].mac):
-                pseudonym = None  # an exchanged pseudonym would make the log speak of another customer
+    def _keys(self, subject: str, rows: Rows) -> SubjectKeys:
         opening: dict[bytes, FieldKey] = {}
         current: dict[str, FieldKey] = {}
         shut: dict[tuple[str, bytes], AlarmKind] = {}
@@ -156,11 +169,24 @@ class DataKeys:
                 opening[ready.header] = current[row.cls] = ready
             else:
                 shut[row.cls, row.key] = ready
-        return SubjectKeys(subject, pseudonym, opening, current, shut, frozenset(classes))
+        gone = bool(shut) and not opening and set(shut.values()) == {AlarmKind.KEY_MISSING}
+        pseudonym = rows[0].pseudonym
+        # An exchanged pseudonym would make the log speak of another customer, and one that was taken away of nobody.
+        broken = not (gone if pseudonym is None else self._holds(subject, pseudonym, rows[0].mac))
+        said = None if broken else pseudonym
+        return SubjectKeys(subject, said, opening, current, shut, frozenset(classes), broken)
 
-    def _ready(self, row: Row[tuple[object, ...]]) -> FieldKey | AlarmKind:
-        if row.destroyed_at is not None or row.wrapped is None:
+    def _holds(self, subject: str, pseudonym: object, mac: object) -> bool:
+        if type(pseudonym) is not str or type(mac) is not bytes:
+            return False
+        return hmac.compare_digest(self._keyring.mac(Label.SUBJECT, subject, pseudonym), mac)
+
+    def _ready(self, row: Row[tuple[Any, ...]]) -> FieldKey | AlarmKind:
+        if row.destroyed or row.wrapped is None:
             return AlarmKind.KEY_MISSING
+        kinds = (type(row.key), type(row.cls), type(row.version), type(row.kek_version), type(row.wrapped))
+        if kinds != (bytes, str, int, int, bytes):
+            return AlarmKind.KEY_BROKEN
         try:
             place = DataKeyPlace(row.subject, row.cls, row.key, row.version)
             return FieldKey(
@@ -172,3 +198,18 @@ class DataKeys:
             UnicodeEncodeError,
         ):  # the latter two: numbers and names nobody here wrote
             return AlarmKind.KEY_BROKEN
+
+
+_ROWS = (
+    select(
+        *raw(SUBJECT, "id", "pseudonym", "mac"),
+        *raw(DATA_KEY, "key", "subject", "cls", "version", "kek_version", "wrapped"),
+        DATA_KEY.c.destroyed_at.is_not(None).label("destroyed"),
+    )
+    .select_from(SUBJECT.outerjoin(DATA_KEY, DATA_KEY.c.subject == SUBJECT.c.id))
+    .order_by(DATA_KEY.c.version)
+)
+
+
+def _rows(connection: Connection, subjects: Sequence[str]) -> Rows:
+    return list(connection.execute(_ROWS.where(SUBJECT.c.id.in_(subjects))))

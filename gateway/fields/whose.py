@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.fields.envelope import holds_envelope
-from gateway.fields.fetch import Fetcher, Found, key_of, keys_of, named_by, subject_of
+from gateway.fields.fetch import Fetcher, Found, broken, key_of, keys_of, named_by, subject_of
 from gateway.fields.shape import at
 from gateway.words.binding import Binding
 from gateway.words.errors import Code, Refused
 from gateway.words.json import Json
-from gateway.words.record import ClosedRecord
+from gateway.words.record import AlarmKind, ClosedRecord
 from gateway.words.resource import ResourceSpec
 from gateway.words.work import Addressed
 
@@ -38,7 +38,7 @@ class Whose:
         unread = (
             pointer is not None and named_by(what.resource, sent) is None and at(sent, pointer) is not None
         )
-        subjects = await self._owners(what, sent)
+        subjects = await self._owners(what, sent, Code.VALUE_REFUSED)
         if unread or len(subjects) != 1 or (subject := subjects.pop()) is None:
             raise Refused(Code.VALUE_REFUSED, field=pointer or "/")
         return subject
@@ -54,7 +54,7 @@ class Whose:
             raise Refused(Code.RECORD_WITHHELD)
         if rule.pointer is None:
             return None
-        subjects = await self._owners(what, before.fields)
+        subjects = await self._owners(what, before.fields, Code.RECORD_WITHHELD)
         if not subjects or None in subjects:
             raise Refused(Code.SUBJECT_UNBOUND)
         if len(subjects) > 1:
@@ -73,12 +73,18 @@ class Whose:
         other = found.bindings.get(named)
         return isinstance(other, Binding) and other.subject == subject
 
-    async def _owners(self, what: Addressed, document: Json) -> set[str | None]:
-        """Gives whose the record is that a document names, and whose the parent is: one where both agree, None for one not bound."""
+    async def _owners(self, what: Addressed, document: Json, code: Code) -> set[str | None]:
+        """Gives whose the record is that a document names, and whose the parent is: one where both agree, None for one not bound.
+
+        Raises Refused with that code and an alarm where a binding among them does not hold.
+        """
         named = named_by(what.resource, document)
         parent = key_of(what.ref.parent) if what.ref.parent is not None else None
         keys = [key for key in (named, parent) if key is not None]
         found = Found()
         await self._fetcher.load_bindings(found, keys)
         bindings = [found.bindings.get(key) for key in keys]
+        if any(isinstance(binding, AlarmKind) for binding in bindings):
+            pointer = what.resource.subject.pointer if what.resource.subject is not None else None
+            raise broken(what.resource, code, field=pointer or "/")
         return {binding.subject if isinstance(binding, Binding) else None for binding in bindings}

@@ -5,6 +5,7 @@ Not Litestar: a handler there costs more than the whole of this (FACTS, "Where t
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -13,12 +14,13 @@ from typing import Any
 
 import orjson
 
+from gateway.observe import event
 from gateway.records import document, query, work
 from gateway.records.kinds import CUSTOMER, MESSAGE, THREAD, Kind
 from gateway.records.problem import Problem
 from gateway.records.work import Record
-from gateway.store import Store
-from gateway.words.errors import Unavailable
+from gateway.store import Damaged, Store
+from gateway.words.errors import BadAnswer, Unavailable
 from gateway.words.ids import new_id
 from gateway.words.json import Json
 
@@ -74,6 +76,7 @@ class _Gone(Exception):
 def create_records(store: Store, *, clock: Clock = lambda: datetime.now(UTC)) -> Application:
     """Gives the ASGI application over a migrated store. It owns neither the store nor its schema.
 
+    Raises BadAnswer for what it holds and cannot say: a cell that somebody damaged. A list that has such a record on its page is one.
     Promises: a 2xx to a change means durable; 412 means unchanged; no problem document holds a value.
     """
     records = _Records(store, clock)
@@ -112,6 +115,8 @@ class _Records:
             reply = await self._dispatch(await _request(scope, receive))
         except _Gone:
             return
+        except Damaged:
+            raise BadAnswer(200) from None  # it is there, and what there is to say of it is no JSON
         except Unavailable:
             reply = _refusal(Problem("unavailable"))
         except Problem as problem:
@@ -138,7 +143,11 @@ class _Records:
             raise Problem("method", allow=", ".join(handlers))
         if handler != self._list and request.query:
             raise Problem("parameter-unknown")
-        return await handler(request, place)
+        try:
+            return await handler(request, place)
+        except Damaged:
+            event("record-damaged", logging.ERROR, resource=place.kind.name)
+            raise
 
     async def _by_key(self, request: _Request, key: str) -> _Reply:
         if request.method not in ("GET", "HEAD"):

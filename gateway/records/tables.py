@@ -5,11 +5,12 @@ from __future__ import annotations
 import orjson
 from sqlalchemy import BigInteger, Column, Dialect, ForeignKey, Index, MetaData, Table, TypeDecorator
 
-from gateway.store import NAMING, Exact
+from gateway.store import NAMING, Damaged, Exact
 
 metadata = MetaData(naming_convention=NAMING)
 
 Listed = str | list[str]
+_TEXT = frozenset({str})
 
 
 class Listing(TypeDecorator[Listed]):
@@ -29,12 +30,19 @@ class Listing(TypeDecorator[Listed]):
         return "a[" + ",".join(element(one) for one in value) + "]"
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Listed | None:  # noqa: ARG002  # as above
-        """Gives what was stored."""
+        """Gives what was stored. Raises Damaged for what this type never stored."""
         if value is None:
             return None
+        if type(value) is not str or value[:1] not in ("s", "a"):
+            raise Damaged
         if value[0] == "s":
             return value[1:]
-        listed: list[str] = orjson.loads(value[1:])
+        try:
+            listed: list[str] = orjson.loads(value[1:])
+        except orjson.JSONDecodeError:
+            raise Damaged from None
+        if type(listed) is not list or not _TEXT.issuperset(map(type, listed)):
+            raise Damaged
         return listed
 
 

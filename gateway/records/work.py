@@ -31,10 +31,13 @@ from gateway.records.kinds import CUSTOMER, FROM_CUSTOMER, FROM_THREAD, KINDS, M
 from gateway.records.problem import Problem
 from gateway.records.query import Listing, Place, beyond, ordering
 from gateway.records.tables import creation_keys
-from gateway.store import Conflict, conflict_of
+from gateway.store import Conflict, Damaged, conflict_of
 
 Record = Mapping[str, Any]
 """A whole record, the store's own fields included, in the order of the kind's fields."""
+
+
+_SOUND = frozenset({str, int, list, type(None)})
 
 
 def _whole(kind: Kind) -> Select[tuple[Any, ...]]:
@@ -42,7 +45,11 @@ def _whole(kind: Kind) -> Select[tuple[Any, ...]]:
 
 
 def _record(kind: Kind, row: Row[Any]) -> dict[str, Any]:
-    return dict(zip(kind.fields, row, strict=True))
+    """Gives the row as a record. Raises Damaged where a cell holds what this store never put there: no JSON says it, or another one."""
+    record = dict(zip(kind.fields, row, strict=True))
+    if not _SOUND.issuperset(map(type, row)) or type(record["version"]) is not int:
+        raise Damaged
+    return record
 
 
 # Made once: to build the statement anew would cost more than to run it.

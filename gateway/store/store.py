@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, exc
 from sqlalchemy.pool import StaticPool
 
+from gateway.store.damage import Damaged, no_text
 from gateway.store.group import GroupWriter
 from gateway.store.location import Dialect, Location
 from gateway.store.sqlite import listen, prepare_file
@@ -43,19 +44,25 @@ _NOT_THERE = (exc.DBAPIError, exc.TimeoutError, OSError, TimeoutError)
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns whatever says that the database is not there, full, locked or broken into Unavailable, the cause kept."""
+    """Turns whatever says that the database is not there, full, locked or broken into Unavailable, the cause kept.
+
+    A text that is none is Damaged, without its cause: that one quotes it.
+    """
     try:
         yield
     except _OURS:
         raise
     except _NOT_THERE as error:
+        if no_text(error):
+            raise Damaged from None
         raise Unavailable from error
 
 
 class Store(Protocol):
     """What rooms are given. Contract, on every engine:
 
-    Raises Unavailable when the database cannot serve now (down, full, locked too long); sqlalchemy's IntegrityError as it is.
+    Raises Unavailable when the database cannot serve now (down, full, locked too long), Damaged where only a cell is what it should
+    not be; sqlalchemy's IntegrityError as it is.
     Promises: what `write` or a left `transaction` did is durable, all of it or nothing; a raise inside rolls back.
     A task that is cancelled while it commits does not know whether it did.
     """

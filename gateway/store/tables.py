@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import BigInteger, Dialect, MetaData, Table, Text, TextClause, TypeDecorator, bindparam, text
 from sqlalchemy.types import TypeEngine
 
+from gateway.store.damage import Damaged
+
 # Every constraint has the same name on both engines, so that a migration can name it.
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -60,5 +62,20 @@ class Instant(TypeDecorator[datetime]):
         return (value - _EPOCH) // _MICROSECOND
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # as above
-        """Gives the moment back in UTC."""
-        return None if value is None else _EPOCH + value * _MICROSECOND
+        """Gives the moment back in UTC. Raises Damaged for what is none."""
+        if value is None:
+            return None
+        moment = moment_of(value)
+        if moment is None:
+            raise Damaged
+        return moment
+
+
+def moment_of(stored: object) -> datetime | None:
+    """Gives the moment that a column of `Instant` holds, None for anything else that stands there."""
+    if type(stored) is not int:
+        return None
+    try:
+        return _EPOCH + stored * _MICROSECOND
+    except OverflowError:
+        return None

@@ -29,8 +29,9 @@ class AsgiTransport:
     """Calls one ASGI application (HTTP, version 3). Its lifespan belongs to whoever made it.
 
     An application that raises, or returns, before its answer is whole gives NoAnswer: it had the request and may have
-    acted on it. One that answers out of order, too much, encoded or with a false length gives BadAnswer. NotSent only after
-    close(), or for a target that is not one. A read whose caller left is cancelled; a change runs on to its end.
+    acted on it. One that raises BadAnswer, or answers out of order, too much, encoded or with a false length, gives
+    BadAnswer. NotSent only after close(), or for a target that is not one. A read whose caller left is cancelled; a change
+    runs on to its end.
     """
 
     def __init__(self, app: AsgiApp) -> None:
@@ -58,6 +59,8 @@ class AsgiTransport:
         """Runs the application to its end, also after the answer: what it does then is still part of its change."""
         try:
             await self._app(scope, call.receive, call.send)
+        except BadAnswer as error:  # its own word that its answer cannot be read
+            call.fail(error)
         except Exception as error:  # noqa: BLE001 - does not go on: becomes NoAnswer
             name, at = place_of(error)  # never its text, which may quote values
             event("defect", logging.ERROR, error=name, at=at)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gateway.words.decision import Decision
+    from gateway.words.record import Alarm
 
 
 class Code(StrEnum):
@@ -134,6 +135,7 @@ class GatehouseError(Exception):
         self.entry: str | None = (
             None  # `seq:hash` of the entry that records this refusal; set by the corridor
         )
+        self.alarms: tuple[Alarm, ...] = ()  # what was found on the way that a person must hear of
         self.tick_seconds = 0.0  # see words.resource.UpstreamSpec.alike_seconds; set by the corridor
         super().__init__(self.code.value)
 

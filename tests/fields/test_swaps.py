@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +16,10 @@ from sqlalchemy import Connection, text
 from gateway.fields import FieldLens
 from gateway.fields.envelope import parse, write
 from gateway.keys import Keyring
-from gateway.words.record import ClosedRecord
+from gateway.store import Damaged
+from gateway.words.draft import Draft
+from gateway.words.errors import Refused, Unavailable
+from gateway.words.record import Alarm, ClosedRecord
 from gateway.words.resource import SubjectRule
 from tests.fields.conftest import (
     CUSTOMER,
@@ -23,7 +30,10 @@ from tests.fields.conftest import (
     THREAD,
     TOKEN,
     World,
+    asked,
+    decision,
     kinds,
+    principal,
     put,
 )
 
@@ -52,6 +62,12 @@ async def seal_of(world: World, record: ClosedRecord) -> str:
 
 def withheld(document: Any, *names: str) -> bool:
     return not set(names) & set(document)
+
+
+async def subject_of(world: World, record: ClosedRecord) -> str:
+    (found,) = await world.lens.subjects_of(CUSTOMER, [record])
+    assert found is not None
+    return found
 
 
 # ── in the upstream's database ───────────────────────────────────────────────────────────────────────────────────────
@@ -270,6 +286,12 @@ async def test_wrapped_keys_exchanged(world: World) -> None:
     [
         "subject = (SELECT max(subject) FROM data_key)",
         "cls = 'other'",
+        "cls = CAST(cls AS BLOB)",
+        "wrapped = 'abc'",
+        "version = 'abc'",
+        "kek_version = 'abc'",
+        "created = 'abc', wrapped = x'00'",
+        "destroyed_at = 'abc'",
         "version = 2",
         "version = -1",
         "version = 4294967296",
@@ -363,17 +385,130 @@ UNLOCK = ("DROP TRIGGER binding_fixed", "DROP TRIGGER binding_kept")
         "created = created + 1",
         "mac = x'00'",
         "place = x'00'",
+        # Cells of another type than their column's: a row that cannot be read is one that was altered.
+        "created = 'abc'",
+        "created = 9e99",
+        "created = 9223372036854775807",
+        "created = '2026-11-21T12:00:00.000000+00:00'",
+        "founds = 'True'",
+        "founds = x'01'",
+        "place = 'abc'",
+        "place = 5",
+        "mac = 'abc'",
+        "mac = 5",
+        "upstream = CAST(upstream AS BLOB)",
+        "seal = CAST(seal AS BLOB)",
+        "marker = x'ff00'",
+        "marker = CAST(x'ff00' AS TEXT)",
         "place = (SELECT b.place FROM binding b WHERE b.seal <> binding.seal LIMIT 1)",
         "mac = (SELECT b.mac FROM binding b WHERE b.seal <> binding.seal LIMIT 1)",
     ],
 )
 async def test_a_binding_row_altered(world: World, change: str) -> None:
-    one, _ = await world.customer(), await world.customer()
+    one, other = await world.customer(), await world.customer()
     seal = await seal_of(world, one)
     await sql(world, *UNLOCK, f"UPDATE binding SET {change} WHERE seal = :seal", seal=seal)
-    view = await world.view(CUSTOMER, one)
+    await broken(world, one, other)
+
+
+async def broken(world: World, one: ClosedRecord, other: ClosedRecord) -> None:
+    """Nobody can tell whose the one is: nothing of it opens, by itself or beside another, and nothing is done to it or under it."""
+    view, whole = await world.lens.views(
+        CUSTOMER, [(one, decision(CUSTOMER)), (other, decision(CUSTOMER))], principal()
+    )
     assert withheld(view.document, "name", "phone")
     assert kinds(view) == ["binding-broken"]
+    assert view.subject is None
+    assert whole.document["name"] == "张伟"
+    assert whole.subject is not None
+    assert kinds(whole) == []
+    refusals: list[Callable[[], Awaitable[object]]] = [
+        lambda: world.update(CUSTOMER, one, {"phone": "13900001111"}),
+        lambda: world.lens.pseudonym_of(asked(CUSTOMER, one.ref.record), None, one),
+        lambda: world.thread(one),
+    ]
+    for refusal, code in zip(refusals, ("record-withheld", "record-withheld", "value-refused"), strict=True):
+        with pytest.raises(Refused) as caught:
+            await refusal()
+        assert (caught.value.code.value, [a.kind.value for a in caught.value.alarms]) == (
+            code,
+            ["binding-broken"],
+        )
+    await world.update(CUSTOMER, other, {"phone": "13900001111"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE subject SET pseudonym = 'x' WHERE id = :id",
+        "UPDATE subject SET pseudonym = NULL WHERE id = :id",
+        "UPDATE subject SET pseudonym = CAST(pseudonym AS BLOB) WHERE id = :id",
+        "UPDATE subject SET pseudonym = CAST(x'ff00' AS TEXT) WHERE id = :id",
+        "UPDATE subject SET mac = x'00' WHERE id = :id",
+        "UPDATE subject SET mac = 'abc' WHERE id = :id",
+        "UPDATE subject SET (pseudonym, mac) = (SELECT 'psd_x', mac FROM subject s WHERE s.id <> :id) WHERE id = :id",
+    ],
+)
+async def test_a_subjects_row_altered(world: World, change: str) -> None:
+    one, other = await world.customer(), await world.customer()
+    await sql(world, change, id=await subject_of(world, one))
+    await broken(world, one, other)
+
+
+async def test_a_subjects_row_gone(world: World) -> None:
+    one, other = await world.customer(), await world.customer()
+    subject = await subject_of(world, one)
+    with closing(
+        sqlite3.connect(world.store.location.path)
+    ) as there:  # without the guard that our own connections have
+        there.execute("DELETE FROM data_key WHERE subject = ?", [subject])
+        there.execute("DELETE FROM subject WHERE id = ?", [subject])
+        there.commit()
+    world.lens = FieldLens(world.store, Keyring(MATERIAL), clock=lambda: NOW)
+    await broken(world, one, other)
+
+
+async def test_a_subject_that_was_destroyed_with_his_keys_is_no_broken_one(world: World) -> None:
+    one = await world.customer()
+    await sql(
+        world, "UPDATE subject SET pseudonym = NULL", "UPDATE data_key SET wrapped = NULL, destroyed_at = 1"
+    )
+    view = await world.view(CUSTOMER, one)
+    assert withheld(view.document, "name", "phone")
+    assert set(kinds(view)) == {"key-missing"}
+
+
+async def test_a_row_that_is_put_right_opens_again_in_the_same_process(world: World) -> None:
+    one, _ = await world.customer(), await world.customer()
+    await sql(world, "UPDATE subject SET pseudonym = pseudonym || 'x'")
+    assert kinds(await world.view(CUSTOMER, one)) == ["binding-broken"]
+    await sql(world, "UPDATE subject SET pseudonym = rtrim(pseudonym, 'x')", forget=False)
+    assert (await world.view(CUSTOMER, one)).document["name"] == "张伟"
+
+
+@pytest.mark.parametrize(
+    "change", ["marker = 'x'", "created = created - 1", "place = 'abc'", "marker = CAST(x'ff' AS TEXT)"]
+)
+async def test_a_pending_row_altered_is_told_of_once(world: World, change: str) -> None:
+    what = asked(CUSTOMER)
+    made = [
+        await world.lens.seal_create(what, Draft({"name": "张伟"}), decision(CUSTOMER), principal())
+        for _ in range(2)
+    ]
+    await sql(world, f"UPDATE binding SET {change} WHERE seal = :seal", seal=made[0].pending)
+    told: list[Alarm] = []
+    world.lens = FieldLens(world.store, Keyring(MATERIAL), clock=lambda: NOW, alarm=told.append)
+    for _ in range(2):
+        assert [p.seal for p in await world.lens.kept(NOW + timedelta(days=1), None)] == [made[1].pending]
+    assert [alarm.kind.value for alarm in told] == ["binding-broken"]
+
+
+async def test_a_database_that_is_not_there_is_no_broken_row(world: World) -> None:
+    one = await world.customer()
+    await sql(world, "ALTER TABLE subject RENAME TO elsewhere")
+    with pytest.raises(Unavailable) as caught:
+        await world.view(CUSTOMER, one)
+    assert not isinstance(caught.value, Damaged)
 
 
 async def test_two_bindings_that_change_records(world: World) -> None:

@@ -123,8 +123,14 @@ def entries(home: Path) -> list[dict[str, Any]]:
 
 def part_of(home: Path, ref: str) -> dict[str, Any]:
     """Gives the one record part of the entry that an `Audit-Ref` names."""
-    ((body,),) = sql(
-        home / "audit.sqlite", "SELECT body FROM parts WHERE seq = ?", int(ref.partition(":")[0])
-    )
-    found: dict[str, Any] = json.loads(body)
+    (found,) = parts_of(home, ref)
     return found
+
+
+def parts_of(home: Path, ref: str) -> list[dict[str, Any]]:
+    """Gives every record part of the entry that an `Audit-Ref` names."""
+    seq = int(ref.partition(":")[0])
+    return [
+        json.loads(body)
+        for (body,) in sql(home / "audit.sqlite", "SELECT body FROM parts WHERE seq = ? ORDER BY n", seq)
+    ]

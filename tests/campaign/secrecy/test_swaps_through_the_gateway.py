@@ -18,7 +18,7 @@ from gateway.settings import Settings
 from tests.campaign.counts import count, dice
 from tests.campaign.secrecy.client import Client
 from tests.campaign.secrecy.folders import everything, folder
-from tests.campaign.secrecy.house import Opened, part_of, serving, settings, sql
+from tests.campaign.secrecy.house import Opened, part_of, parts_of, serving, settings, sql
 from tests.campaign.secrecy.people import Person, invent
 from tests.campaign.secrecy.shelf import Shelf, shelf
 
@@ -133,6 +133,44 @@ class Reader:
         part = part_of(self._world.home, said.headers["audit-ref"])
         assert {(a["kind"], a["field"]) for a in part["alarms"]} == {(kind, place) for place in places}, what
         self._world.seen[what] = self._world.seen.get(what, 0) + 1
+
+    async def unowned(self, planted: Planted) -> None:
+        """Changes and adds to a customer of whom nobody can tell who he is: each is refused, alarmed, and named in its entry."""
+        own = f"/crm/customers/{planted.customer}"
+        thread = {"customer_id": planted.customer, "title": "x", "channel": "app", "status": "open"}
+        thread |= {"assignee": "a", "participants": [], "unit": "branch:shanghai", "region": "cn-east"}
+        for method, target, body, status in (
+            ("PATCH", own, {"phone": "13900001111"}, 409),
+            ("POST", "/crm/threads", thread, 422),
+        ):
+            before = len(self._opened.alarms())
+            said = await self._client.ask(method, target, self._opened.keys["all"], body)
+            assert said.status == status, (method, said.body)
+            assert [a["kind"] for a in self._opened.alarms()[before:]] == [BROKEN_BINDING], method
+            part = part_of(self._world.home, said.headers["audit-ref"])
+            assert part["alarms"] == [{"kind": BROKEN_BINDING, "field": None}]
+
+    async def listed(self, expected: dict[str, tuple[str, str] | None]) -> None:
+        """Reads the list: it is served, who was left alone is whole in it, and everybody else is withheld and alarmed by his kind."""
+        said = await self._client.ask("GET", "/crm/customers?limit=100", self._opened.keys["all"])
+        assert said.status == 200, said.body
+        shown = {item["id"]: item for item in said.json["items"]}
+        for customer, found in expected.items():
+            whole = self._world.whole[f"/crm/customers/{customer}"]
+            kept = {name: value for name, value in whole.items() if name not in SEALED}
+            assert shown[customer] == (whole if found is None else kept)
+        parts = parts_of(self._world.home, said.headers["audit-ref"])
+        kinds = [{a["kind"] for a in part["alarms"]} for part in parts if "alarms" in part]
+        assert sorted(k for one in kinds for k in one) == sorted(
+            kind for _, kind in filter(None, expected.values())
+        )
+        assert all(
+            (part["subject"] is None)
+            is bool({BROKEN_BINDING, UNBOUND} & {a["kind"] for a in part.get("alarms", [])})
+            for part in parts
+        )
+        said = await self._client.ask("GET", "/crm/threads?limit=100", self._opened.keys["all"])
+        assert said.status == 200, said.body
 
 
 async def plant(reader: Reader, people: tuple[Person, ...]) -> list[Planted]:
@@ -281,6 +319,32 @@ async def shelves(house: World, reader: Reader, planted: list[Planted]) -> None:
     await reader.unharmed("/west/customers/c1")
 
 
+@pytest.mark.parametrize(
+    ("column", "value"), [("tags", "{bad"), ("level", b"\xff\x00"), ("name", b"\xff\x00")]
+)
+async def test_a_cell_of_the_embedded_store_that_cannot_be_read(
+    tmp_path: Path, column: str, value: Any
+) -> None:
+    """The upstream's answer cannot be read, its lists' as its records': no silence, no defect; the others are served one by one."""
+    async with world(tmp_path) as house, serving(house.chosen) as opened, opened.client() as client:
+        reader = Reader(opened, client, house)
+        one, other = await plant(reader, invent(2, dice("cells")))
+        cell(house.records, "customers", column, one.customer, value)
+        for target in (f"/crm/customers/{one.customer}", "/crm/customers?limit=100"):
+            said = await client.ask("GET", target, opened.keys["all"])
+            assert (said.status, said.json["type"]) == (502, "urn:gatehouse:problem:upstream-malformed")
+        for method in ("PATCH", "PUT"):
+            said = await client.ask(
+                method, f"/crm/customers/{one.customer}", opened.keys["all"], one.person.customer()
+            )
+            assert (said.status, said.json["type"]) == (502, "urn:gatehouse:problem:upstream-malformed")
+        await reader.unharmed(f"/crm/customers/{other.customer}")
+        assert not [line for line in opened.lines if line["event"] == "defect"]
+        assert [line["resource"] for line in opened.lines if line["event"] == "record-damaged"] == [
+            "customer"
+        ] * 4
+
+
 # ── in the gateway's own database, while it is stopped ───────────────────────────────────────────────────────────────
 
 
@@ -301,6 +365,11 @@ def binding_of(house: World, planted: Planted) -> str:
         key_of(house, planted),
     )
     return str(seal)
+
+
+def subject_of(house: World, planted: Planted) -> str:
+    ((subject,),) = sql(house.state, "SELECT subject FROM binding WHERE seal = ?", binding_of(house, planted))
+    return str(subject)
 
 
 def exchange(house: World, table: str, by: str, column: str, one: Any, other: Any) -> None:
@@ -338,6 +407,13 @@ def tamper(house: World, planted: list[Planted]) -> dict[int, tuple[str, str]]:
         exchange(
             house, "binding", "seal", column, binding_of(house, planted[e]), binding_of(house, planted[f])
         )
+    (h,) = take("binding row: a moment that is none", BROKEN_BINDING)
+    sql(house.state, "UPDATE binding SET created = 'abc' WHERE seal = ?", binding_of(house, planted[h]))
+    i, j = take("subject row: pseudonym of another customer", BROKEN_BINDING, 2)
+    names = subject_of(house, planted[i]), subject_of(house, planted[j])
+    exchange(house, "subject", "id", "pseudonym", *names)
+    (k,) = take("subject row: no pseudonym", BROKEN_BINDING)
+    sql(house.state, "UPDATE subject SET pseudonym = NULL WHERE id = ?", subject_of(house, planted[k]))
     (g,) = take("binding row gone", UNBOUND)
     sql(house.state, "DELETE FROM binding WHERE seal = ?", binding_of(house, planted[g]))
     return expected
@@ -346,7 +422,7 @@ def tamper(house: World, planted: list[Planted]) -> dict[int, tuple[str, str]]:
 async def test_swaps_in_the_gateways_own_database(tmp_path: Path) -> None:
     async with world(tmp_path) as house:
         async with serving(house.chosen) as opened, opened.client() as client:
-            planted = await plant(Reader(opened, client, house), invent(14, dice("own rows")))
+            planted = await plant(Reader(opened, client, house), invent(18, dice("own rows")))
         expected = tamper(house, planted)
         async with serving(house.chosen) as opened, opened.client() as client:
             reader = Reader(opened, client, house)
@@ -355,7 +431,10 @@ async def test_swaps_in_the_gateways_own_database(tmp_path: Path) -> None:
                 if number in expected:
                     what, kind = expected[number]
                     await reader.withheld(what, target, kind, *pointers_of("customers"))
+                    if kind == BROKEN_BINDING:
+                        await reader.unowned(one)
                 else:
                     await reader.unharmed(target)
+            await reader.listed({one.customer: expected.get(n) for n, one in enumerate(planted)})
     assert len(expected) < len(planted), "one customer is left alone, and shown"
     print(f"proof: withheld, alarmed and named: {dict(sorted(house.seen.items()))}")
