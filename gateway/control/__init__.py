@@ -23,6 +23,6 @@ def create_control(deps: ControlDeps, readiness: Readiness | None = None) -> Lit
 
     Loads the framework, a tenth of a start that no record waits for: whoever serves does so while he serves (edge `Later`).
     """
-    from gateway.control.application import application  # noqa: PLC0415 - as said
+    from gateway.control.application import application  # noqa: PLC0415 - loaded when it is called, as said
 
     return application(deps, readiness or Readiness(deps))

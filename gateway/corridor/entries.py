@@ -200,9 +200,8 @@ def refused(
             "facts": _plain(decision.facts) if decision else {},
         }
         parts = (RecordPart(body | _alarmed(error.alarms)),)
-    elif (
-        error.alarms
-    ):  # what stands in the way is another record: that of whoever the new one is to belong to
+    elif error.alarms:
+        # What stands in the way is another record: that of whoever the new one is to belong to.
         parts = (RecordPart({"subject": None, **_alarmed(error.alarms)}),)
     return AuditEvent(
         kind=Kind.DENIED,

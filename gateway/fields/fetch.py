@@ -118,7 +118,7 @@ def place_of(resource: ResourceSpec, found: Found, record: ClosedRecord) -> Plac
         return Place()
     binding = found.bindings.get(key_of(record.ref))
     if not isinstance(binding, Binding):
-        return Place(shut=AlarmKind.RECORD_UNBOUND)
+        return Place(shut=binding or AlarmKind.RECORD_UNBOUND)
     if not _agrees(resource, found, record, binding) or not _below_its_own(found, record, binding):
         return Place(shut=AlarmKind.SUBJECT_MISMATCH)
     keys = found.keys.get(binding.subject)
