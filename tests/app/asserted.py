@@ -24,6 +24,7 @@ from gateway.records import create_records
 from gateway.settings import Settings, read
 from gateway.store import Store
 from tests.app.asking import ask
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 PERSON = "person:https://id.demo.example#li.wei"
@@ -168,8 +169,8 @@ async def opened(home: Path, *terms: str) -> AsyncIterator[World]:
             config = uvicorn.Config(application, log_config=None, lifespan="off", ws="none")
             server = uvicorn.Server(config)
             serving = asyncio.ensure_future(server._serve([bound]))
-            while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event for it, and one that is stopped before it closes nothing
-                await asyncio.sleep(0.01)
+            # One that is stopped before it has started closes nothing.
+            await until(lambda: server.started or serving.done())
             token = issuer.mint("li.wei", "app:demo-desk", 15, now=utc_now())
             try:
                 yield World(house, system, dict(await demo.credentials(house)), token)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from gateway.settings import read
 from gateway.wire.json import dump
 from gateway.words.errors import Code, GatehouseError
 from tests.app.asking import ask
+from tests.waiting import until
 
 
 async def refused(house: House, key: str, token: str) -> bool:
@@ -57,11 +56,3 @@ async def test_a_stolen_key_is_believed_no_longer_once_it_is_gone_from_the_file(
             server.stop()
             await task
     assert caplog.messages.count("issuer-keys-refused") == 1
-
-
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Waits until it holds. Raises AssertionError where it does not in that time."""
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends
-        await asyncio.sleep(0.02)

@@ -19,11 +19,11 @@ def run(home: Path, *command: str | Path, closed: str, **more: str) -> tuple[int
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GATEHOUSE_")}
     reader, writer = os.pipe()
     os.close(reader)
-    streams: dict[str, int] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, closed: writer}
     try:
         done = subprocess.run(
             command,
-            **streams,  # type: ignore[call-overload]  # the two names above
+            stdout=writer if closed == "stdout" else subprocess.PIPE,
+            stderr=writer if closed == "stderr" else subprocess.PIPE,
             cwd=home.parent,
             env=plain | {"GATEHOUSE_HOME": str(home), "PYTHONPATH": str(ROOT)} | more,
             timeout=60,

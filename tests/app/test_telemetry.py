@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from tests.campaign.secrecy.folders import everything, folder
 from tests.campaign.secrecy.house import Opened, entries, serving, settings
 from tests.campaign.secrecy.shelf import Shelf, shelf
 from tests.observe.receiver import Receiver, receiving, said
+from tests.waiting import until
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PARENT = f"00-{TRACE}-{SPAN}-01"
@@ -72,13 +73,6 @@ async def gateway(at: Path, **more: object) -> AsyncIterator[Place]:
         )
         async with serving(chosen) as opened:
             yield Place(opened, upstream)
-
-
-async def until(true: Callable[[], object], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        await asyncio.sleep(0.02)
 
 
 CUSTOMER = {

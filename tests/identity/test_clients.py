@@ -34,6 +34,7 @@ from gateway.store import Store
 from gateway.words.errors import Code, Refused, Unavailable, Unidentified
 from gateway.words.ids import new_id
 from tests.identity.identity_house import NOW, CountingProofs, House, call, tag
+from tests.waiting import until
 
 STRANGER, OWN = "203.0.113.9", "10.1.2.3"
 SECRET = ClientSecret("sec_1", "key_1", "$argon2id$…", NOW.replace(microsecond=7), 3600, 41)
@@ -230,8 +231,7 @@ async def test_who_leaves_before_it_is_computed_has_it_computed_once_all_the_sam
             await asyncio.sleep(0)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        while house.clients._running:  # noqa: ASYNC110 - a computation signals nothing
-            await asyncio.sleep(0.001)
+        await until(lambda: not house.clients._running)
     assert await tried(house, "nobody", secret) == "client-unknown"
     assert house.proofs.computed == 1
 

@@ -19,6 +19,7 @@ from tests.campaign.faults.estate import GUARDED, Estate, prepare
 from tests.campaign.faults.ledger import Ledger, serving
 from tests.campaign.serving import Gateway, Launcher
 from tests.conftest import PostgresServer
+from tests.waiting import until
 
 _SAMPLE = re.compile(r"([a-z_]+)\{([^}]*)\} (\S+)")
 _LABEL = re.compile(r'([a-z]+)="([^"]*)"')
@@ -81,9 +82,7 @@ class Several:
 
     async def until_ready(self, times: int) -> None:
         """Returns when workers have said so many times that they serve."""
-        async with asyncio.timeout(60):
-            while len(self.said("worker-ready")) < times:  # noqa: ASYNC110 - another process's lines
-                await asyncio.sleep(0.05)
+        await until(lambda: len(self.said("worker-ready")) >= times)
 
 
 def said(gateway: Gateway, event: str) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from tests.campaign.faults.caller import Connection, Load
 from tests.campaign.faults.estate import Estate, issued, operator
 from tests.certificates import Authority
 from tests.conftest import PostgresServer
+from tests.waiting import until
 from tests.workers.several import Several, prepared, started
 
 # Several whole starts each, and the gate's machine has other tests to run.
@@ -39,9 +40,7 @@ async def ask(connections: list[Connection], key: str) -> list[int]:
 async def answered(load: Load, more: int) -> None:
     """Returns when so many more answers came."""
     wanted = len(load.answers) + more
-    async with asyncio.timeout(60):
-        while len(load.answers) < wanted:  # noqa: ASYNC110 - other tasks' work
-            await asyncio.sleep(0.02)
+    await until(lambda: len(load.answers) >= wanted)
 
 
 def read_all(url: str) -> bytes:
@@ -83,10 +82,8 @@ async def test_each_says_once_that_the_log_fails_and_that_it_is_written_again(
         database = estate.dsn.partition("?")[0].rpartition("/")[2]
 
         async def both(event: str) -> list[int]:
-            async with asyncio.timeout(60):
-                while len(found := several.said(event)) < 2:  # noqa: ASYNC110 - other processes' lines
-                    await asyncio.sleep(0.05)
-            return sorted(line["worker"] for line in found)
+            await until(lambda: len(several.said(event)) >= 2)
+            return sorted(line["worker"] for line in several.said(event))
 
         postgres_server.sql("ALTER TABLE audit.parts RENAME TO away", database)
         for _ in range(3):
@@ -250,8 +247,6 @@ async def test_every_worker_speaks_tls_and_takes_changed_files_by_itself(
         pair.put(authority.issue("gate.test", label="renewed"))
         keys.write_bytes(b"{")
         for event in ("certificate-taken", "issuer-keys-refused"):
-            async with asyncio.timeout(60):
-                while {line["worker"] for line in several.said(event)} != {1, 2}:  # noqa: ASYNC110 - as above
-                    await asyncio.sleep(0.05)
+            await until(lambda event=event: {line["worker"] for line in several.said(event)} == {1, 2})
         assert before not in {await shown() for _ in range(12)}
         assert await asyncio.to_thread(several.gateway.stop) == 0

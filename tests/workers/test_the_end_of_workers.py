@@ -16,6 +16,7 @@ from tests.campaign.counts import count, dice, in_proof_alone
 from tests.campaign.faults import verdict
 from tests.campaign.faults.caller import Load
 from tests.conftest import PostgresServer
+from tests.waiting import until
 from tests.workers.several import Several, prepared, started
 
 # Several whole starts each, and the gate's machine has other tests to run.
@@ -25,9 +26,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.timeout(300)]
 async def under_load(load: Load, more: int = 40) -> None:
     """Returns when so many more answers came."""
     wanted = len(load.answers) + more
-    async with asyncio.timeout(60):
-        while len(load.answers) < wanted:  # noqa: ASYNC110 - other tasks' work
-            await asyncio.sleep(0.01)
+    await until(lambda: len(load.answers) >= wanted)
 
 
 async def gone(processes: Iterable[psutil.Process], seconds: float = 20) -> None:
