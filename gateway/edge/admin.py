@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from gateway.edge.answer import Answer, answered
-from gateway.edge.asgi import Receive, Scope, Send, send_answer
+from gateway.edge.asgi import Receive, Scope, Send, send_answer, start_and_stop
 from gateway.observe import MEDIA_TYPE, Series, event, place_of, render
 from gateway.text import Language
 from gateway.text.problems import problem
@@ -55,9 +55,7 @@ class Admin:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP request, or the server's start and stop."""
         if scope["type"] == "lifespan":
-            for done in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
-                await receive()
-                await send({"type": done})
+            await start_and_stop(receive, send)
             return
         request_id = new_id("req")
         answer: Answer

@@ -24,6 +24,13 @@ async def send_answer(send: Send, made: Answered) -> None:
     await send({"type": "http.response.body", "body": made.body, "more_body": False})
 
 
+async def start_and_stop(receive: Receive, send: Send) -> None:
+    """Answers the server's start and stop, for an application that needs neither."""
+    for done in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
+        await receive()
+        await send({"type": done})
+
+
 async def body_of(receive: Receive) -> bytes:
     """Gives the whole body. The protocol bounds its size and its time, so nothing is counted here. Raises Gone."""
     message = await receive()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from gateway.edge.asgi import App, Receive, Scope, Send
+from gateway.edge.asgi import App, Receive, Scope, Send, start_and_stop
 from gateway.edge.door import Door
 from gateway.edge.lane import Lane
 from gateway.wire.target import RESERVED, Target
@@ -49,6 +49,4 @@ class Dispatcher:
             else:
                 await self._door.pass_on(self._control, scope, receive, send)
             return
-        for done in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
-            await receive()
-            await send({"type": done})
+        await start_and_stop(receive, send)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from gateway.edge.asgi import App, Receive, Scope, Send
+from gateway.edge.asgi import App, Receive, Scope, Send, start_and_stop
 from gateway.observe import event
 
 
@@ -26,9 +26,7 @@ class Later:
         """Serves one request, or the server's start and stop."""
         made = self._begun()
         if scope["type"] == "lifespan":
-            for done in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
-                await receive()
-                await send({"type": done})
+            await start_and_stop(receive, send)
         else:
             # One that is called off calls nothing off for the others.
             await (await asyncio.shield(made))(scope, receive, send)
