@@ -34,7 +34,7 @@ run: $(BIN)/.run ## set up everything and serve the demo on 127.0.0.1:8080 (GATE
 	@exec $(BIN)/gatehouse demo
 
 test: $(BIN)/.test ## set up and run the gate: format, lint, types, import contracts, tests, docs
-	@$(BIN)/python tools/gate.py
+	@$(BIN)/python -m tools.gate
 
 proof: $(BIN)/.test ## the full counts, resumable; writes docs/proof.md (ONLY=part of a name, JOBS=n)
 	@$(BIN)/python tools/proof.py $(JOBS)
