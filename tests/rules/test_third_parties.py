@@ -35,6 +35,7 @@ ROOMS = {
     "yaml": ("gateway/wire/yaml.py",),
     "click": (
         "gateway/cli.py",
+        "gateway/commands/",
         "gateway/pipes.py",
     ),
 }
@@ -93,6 +94,7 @@ def test_settings_stop_at_the_root() -> None:
         "exposure",
         "issuing",
         "cli",
+        "saying",
         "settings",
         "fetching",
         "local",
