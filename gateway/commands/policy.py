@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gateway.commands.planning import plan
 from gateway.commands.saying import FOUND_WANTING, as_json, say, settings
 from gateway.words.errors import Misconfigured
 
@@ -14,6 +15,9 @@ from gateway.words.errors import Misconfigured
 @click.group()
 def policy() -> None:
     """The Casbin model, rules and cases."""
+
+
+policy.add_command(plan)
 
 
 @policy.command("check")

@@ -13,27 +13,22 @@ third is asked of all rules. The proof is sound and not complete: what it cannot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import cached_property
-
-from gateway.policy.bundle import ANY, SHOW_MASKED, SHOW_TOKEN, Bundle, Line, wide
+from gateway.policy.bundle import SHOW_MASKED, SHOW_TOKEN, Bundle, Line, wide
 from gateway.policy.covering import Covering, begins, denies_as_well, implies
-from gateway.policy.known import Known
+from gateway.policy.known import Catalogue, known
+from gateway.policy.sides import ELSEWHERE, Side
 from gateway.words.decision import Rule
 from gateway.words.principal import ANYWHERE
 from gateway.words.widening import Why, Widening
 
 MOST_CHANGED = 5_000
 """Rules that differ: a policy of which more does is another policy."""
-_ELSEWHERE = "\0"
-"""A unit that no rule and no link names: all such units are alike."""
-_Key = tuple[object, ...]
 
 
-def widened(old: Bundle, new: Bundle, ground: Known) -> tuple[Widening, ...]:
+def widened(old: Bundle, new: Bundle, catalogue: Catalogue) -> tuple[Widening, ...]:
     """Gives every way found in which `new` could give somebody more than `old`; empty: proven that it does not.
 
-    ground: what the new catalogue knows. What the catalogue itself changed is not asked here.
+    catalogue: the new one. What it changed itself is not asked here.
     """
     if not (old.model.compiled and new.model.compiled):
         return (Widening(Why.ENGINE),)
@@ -42,93 +37,23 @@ def widened(old: Bundle, new: Bundle, ground: Known) -> tuple[Widening, ...]:
     if old.vocabulary.zone != new.vocabulary.zone:
         asking = (line for line in new.rules.lines if "r.env." in line.condition.text)
         found += [Widening(Why.CLOCK, line.rule) for line in list(asking)[:1]]
-    return (*found, *_Comparison(old, new, ground).found())
-
-
-class _Side:
-    """One bundle as the comparison reads it: its rules without those that say nothing, and who holds what where."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        self._bundle = bundle
-        self.lines = [line for line in bundle.rules.lines if line.condition.parts[:1] != ("False",)]
-        self.keys = {_key(line) for line in self.lines}
-        self._by_role = _by_role(self.lines)
-        self._only_here: dict[str, list[Line]] = {}
-
-    def beside(self, other: _Side) -> int:
-        """Looks at which rules the other has not, and gives how many."""
-        only = [line for line in self.lines if _key(line) not in other.keys]
-        self._only_here = _by_role(only)
-        return len(only)
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """Whoever may hold a role by its name: declared roles, and whoever a link names."""
-        return frozenset(self._bundle.vocabulary.roles) | frozenset(self._bundle.roles.members)
-
-    @cached_property
-    def units(self) -> frozenset[str]:
-        """The units in which something may differ from elsewhere."""
-        return self._bundle.rules.units | self._bundle.roles.units_touching(self.names)
-
-    def held(self, holder: str, unit: str) -> frozenset[str]:
-        """The roles that count for a holder on records of a unit; none for a name that this bundle does not declare."""
-        if holder.startswith("role:") and holder not in self.names:
-            return frozenset()
-        return frozenset(
-            name for name in self._bundle.roles.effective(holder, unit) if name.startswith("role:")
-        )
-
-    def lines_of(self, roles: Iterable[str], unit: str) -> Iterator[Line]:
-        """The rules of those roles that speak about records of the unit."""
-        for role in roles:
-            yield from _about(self._by_role.get(role, ()), unit)
-
-    def unlike(self, roles: frozenset[str], others: frozenset[str], unit: str) -> Iterator[Line]:
-        """The rules of those roles about the unit that a holder of `others` has not on the other side."""
-        for role in roles:
-            rules = self._only_here if role in others else self._by_role
-            yield from _about(rules.get(role, ()), unit)
-
-
-def _about(lines: Iterable[Line], unit: str) -> Iterator[Line]:
-    return (line for line in lines if line.unit in (unit, ANY))
-
-
-def _by_role(lines: Iterable[Line]) -> dict[str, list[Line]]:
-    found: dict[str, list[Line]] = {}
-    for line in lines:
-        found.setdefault(line.role, []).append(line)
-    return found
-
-
-def _key(line: Line) -> _Key:
-    return (
-        line.role,
-        line.unit,
-        line.res,
-        line.act,
-        line.field,
-        line.pur,
-        line.condition.parts,
-        line.allows,
-    )
+    return (*found, *_Comparison(old, new, Covering(known(catalogue))).found())
 
 
 class _Comparison:
-    def __init__(self, old: Bundle, new: Bundle, ground: Known) -> None:
-        self._old, self._new = _Side(old), _Side(new)
-        self._cover = Covering(ground)
+    def __init__(self, old: Bundle, new: Bundle, cover: Covering) -> None:
+        self._old, self._new = Side(old), Side(new)
+        self._cover = cover
         self._changed = self._old.beside(self._new) + self._new.beside(self._old)
         self._tokens = [line for line in self._new.lines if line.allows and line.act == SHOW_TOKEN]
-        self._found: dict[tuple[Why, Rule | None], Widening] = {}
+        self._found: dict[tuple[Why, Rule | None, str | None], Widening] = {}
 
     def found(self) -> tuple[Widening, ...]:
         """Every reason once, with the first holder and unit that it was met for."""
         if self._changed > MOST_CHANGED:
             return (Widening(Why.TOO_MUCH),)
         holders = sorted(self._old.names | self._new.names)
-        for unit in (_ELSEWHERE, *sorted(self._old.units | self._new.units)):
+        for unit in (ELSEWHERE, *sorted(self._old.units | self._new.units)):
             for holder in holders:
                 had, has = self._old.held(holder, unit), self._new.held(holder, unit)
                 self._more_allowed(holder, unit, had, has)
@@ -137,10 +62,14 @@ class _Comparison:
 
     def _more_allowed(self, holder: str, unit: str, had: frozenset[str], has: frozenset[str]) -> None:
         for line in self._new.unlike(has, had, unit):
-            if line.allows:
-                before = self._old.lines_of(had, unit)
-                if not any(o.allows and self._cover.covers(o, line) and implies(line, o) for o in before):
+            if line.allows and not any(
+                o.allows and self._cover.covers(o, line) and implies(line, o)
+                for o in self._old.lines_of(had, unit)
+            ):
+                if line.role in had or line.role == holder:
                     self._add(Why.ALLOWED, line, holder, unit)
+                else:
+                    self._add(Why.ROLE, line, holder, unit, about=line.role)
             if line.act == SHOW_MASKED and not (line.allows and line.condition.total):
                 self._mask_lost(
                     line, holder, unit
@@ -173,9 +102,12 @@ class _Comparison:
         if as_token:
             self._add(Why.TOKEN_FOR_MASK, line, holder, unit, was=was)
 
-    def _add(self, why: Why, line: Line, holder: str, unit: str, *, was: bool = False) -> None:
-        where = ANYWHERE if unit == _ELSEWHERE else unit
-        self._found.setdefault((why, line.rule), Widening(why, line.rule, was, holder, where))
+    def _add(
+        self, why: Why, line: Line, holder: str, unit: str, *, was: bool = False, about: str | None = None
+    ) -> None:
+        where = ANYWHERE if unit == ELSEWHERE else unit
+        rule = None if about else line.rule
+        self._found.setdefault((why, rule, about), Widening(why, rule, was, holder, where, about))
 
 
 def _with_act(line: Line, act: str) -> Line:
@@ -193,5 +125,5 @@ def _with_act(line: Line, act: str) -> Line:
     )
 
 
-def _place(widening: Widening) -> tuple[bool, int, str]:
-    return widening.was, widening.rule.line if widening.rule else 0, widening.why.value
+def _place(widening: Widening) -> tuple[bool, int, str, str]:
+    return widening.was, widening.rule.line if widening.rule else 0, widening.why.value, widening.about or ""

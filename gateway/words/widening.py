@@ -12,6 +12,7 @@ class Why(StrEnum):
     """How a change could widen somebody's access. A change without any of these is proven to widen nobody's."""
 
     ALLOWED = "allowed"  # a rule allows what none allowed before
+    ROLE = "role"  # somebody holds a role that he did not hold, and that allows something
     NO_LONGER_DENIED = "no-longer-denied"  # what a rule denied is denied by none
     NO_LONGER_FAILS = (
         "no-longer-fails"  # a rule that could not be answered on some record denied it, and stands no more
@@ -28,7 +29,7 @@ class Why(StrEnum):
 class Widening:
     """One reason. rule: where it stands, in the old files where `was`, else in the new. holder, unit: for whom and where, as an example.
 
-    about: a purpose's name, or a place in the catalogue. Promises: names of policy and catalogue only.
+    about: a role's or a purpose's name, or a place in the catalogue. Promises: names of policy and catalogue only.
     """
 
     why: Why

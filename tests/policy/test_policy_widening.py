@@ -38,7 +38,7 @@ def made(policy: str, **files: str) -> Bundle:
 
 
 def reasons(old: str, new: str) -> set[Why]:
-    return {one.why for one in widened(made(old), made(new), worlds.ground())}
+    return {one.why for one in widened(made(old), made(new), worlds.world())}
 
 
 def without(policy: str, part: str) -> str:
@@ -79,8 +79,8 @@ def without(policy: str, part: str) -> str:
             BASE.replace('-, *, r.rec.level == "vip"', '-, service, r.rec.level == "vip"'),
             {Why.NO_LONGER_DENIED},
         ),
-        (BASE + "g, role:b, role:a, *\n", {Why.ALLOWED}),
-        (BASE + "g, role:b, role:a, branch:north\n", {Why.ALLOWED}),
+        (BASE + "g, role:b, role:a, *\n", {Why.ROLE}),
+        (BASE + "g, role:b, role:a, branch:north\n", {Why.ROLE}),
         (without(BASE, "g, role:c"), {Why.NO_LONGER_FAILS}),
         (without(BASE, "show:masked"), {Why.TOKEN_FOR_MASK}),
         (without(without(BASE, "show:token"), "show:masked"), set()),
@@ -97,13 +97,21 @@ def test_what_a_change_could_give(new: str, why: set[Why]) -> None:
 
 
 def test_a_reason_names_its_rule_and_for_whom() -> None:
-    new = BASE + "g, role:b, role:a, branch:north\n"
-    found = [one for one in widened(made(BASE), made(new), worlds.ground()) if one.why is Why.ALLOWED]
-    assert {(one.rule.line, one.was, one.unit) for one in found if one.rule} == {
-        (1, False, "branch:north"),
-        (2, False, "branch:north"),
-    }
-    assert {one.holder for one in found} == {"role:b"}
+    new = BASE + "p, role:b, *, crm/customer, customer:update, -, service, True, allow\n"
+    (allowed,) = widened(made(BASE), made(new), worlds.world())
+    assert allowed.rule is not None
+    assert (allowed.rule.file, allowed.rule.line, allowed.was, allowed.holder, allowed.unit) == (
+        "policy.csv",
+        7,
+        False,
+        "role:b",
+        "*",
+    )
+    (gone,) = widened(made(BASE), made(without(BASE, "deny")), worlds.world())
+    assert gone.rule is not None
+    assert (gone.rule.line, gone.was, gone.holder) == (4, True, "role:a")
+    (role,) = widened(made(BASE), made(BASE + "g, role:b, role:a, branch:north\n"), worlds.world())
+    assert (role.about, role.holder, role.unit, role.rule) == ("role:a", "role:b", "branch:north", None)
 
 
 def test_a_new_purpose_another_clock_and_stock_casbin_are_never_proven() -> None:
@@ -125,7 +133,7 @@ def test_a_new_purpose_another_clock_and_stock_casbin_are_never_proven() -> None
             Why.ENGINE,
         ),
     ):
-        assert [one.why for one in widened(old, new, worlds.ground())] == ([] if why is None else [why])
+        assert [one.why for one in widened(old, new, worlds.world())] == ([] if why is None else [why])
 
 
 def edited(policy: str, roll: Random) -> str:
@@ -180,7 +188,7 @@ def test_nobody_gains_by_a_change_that_is_proven_to_widen_nothing() -> None:
         old, new = pairs(roll)
         if old.digest == new.digest:
             continue
-        proven = not widened(old, new, worlds.ground())
+        proven = not widened(old, new, worlds.world())
         engines = Engine(old), Engine(new)
         gained = False
         for _ in range(QUESTIONS):
