@@ -18,10 +18,9 @@ class Covering:
         }
 
     def covers(self, broad: Line, narrow: Line) -> bool:
-        """True when `broad` speaks about everything that `narrow` does; roles and conditions aside."""
+        """True when `broad` speaks about everything that `narrow` does, of two rules about one unit; roles and conditions aside."""
         return (
-            broad.unit in (narrow.unit, ANY)
-            and broad.res in (narrow.res, ANY)
+            broad.res in (narrow.res, ANY)
             and broad.act in (narrow.act, wide(narrow.act))
             and (broad.field in (narrow.field, ANY) or broad.field == self._class(narrow))
             and broad.pur in (narrow.pur, ANY)

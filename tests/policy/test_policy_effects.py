@@ -44,6 +44,10 @@ DENY = 'p, role:a, *, crm/customer, customer:read, -, *, r.rec.level == "vip", d
             {(True, r, "*", "customer:update", "-", n) for r, n in (("role:a", 1), ("role:c", 1))},
         ),
         (BASE + DENY, {(False, r, "*", "customer:read", "-", n) for r, n in (("role:a", 1), ("role:c", 1))}),
+        (
+            BASE + DENY.replace("customer:read", "customer:*"),
+            {(False, r, "*", "customer:*", "-", 1) for r in ("role:a", "role:c")},
+        ),
         # Of what nobody is allowed a deny takes nothing.
         (BASE + DENY.replace("customer:read", "customer:update"), set()),
         # Another rule says it already.
