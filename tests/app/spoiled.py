@@ -103,7 +103,7 @@ def append(path: Path, at: int) -> None:
 
 @scenario("home folder", "gateway/machine.py")
 def a_disk_that_is_nearly_full(home: Path, stack: ExitStack) -> Environment:
-    return {"GATEHOUSE_DISK_FLOOR_BYTES": str(10**18)}
+    return {"GATEHOUSE_DISK_FLOOR_BYTES": str(10**15)}
 
 
 @scenario("home folder", "gateway/machine.py")
