@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from gateway.plainfile import read_plain
 from gateway.policy.bundle import Bundle, Line, Rules, joined, read_line
 from gateway.policy.cases import run_cases
 from gateway.policy.condition import Condition
@@ -69,9 +70,7 @@ def read_folder(folder: Path) -> tuple[dict[str, bytes], list[Finding]]:
     for path in [*(folder / name for name in REQUIRED), *cases]:
         name = path.relative_to(folder).as_posix()
         try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise OSError
-            files[name] = path.read_bytes()
+            files[name] = read_plain(path, MAX_FILE_BYTES)
         except OSError:
             findings.append(
                 error(name, 1, "the file cannot be read", "Nothing could be decided", "Restore it")
