@@ -224,6 +224,7 @@ async def open_house(
     """
     async with AsyncExitStack() as stack:
         machine.clock(clock())
+        machine.descriptors()
         keyring = Keyring(from_file(settings.keys))
         stores = await stack.enter_async_context(open_stores(settings))
         machine.clock_after(clock(), (await stores.log.head()).time, settings.clock_back_seconds)
@@ -356,6 +357,19 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
+def within(limits: Limits, descriptors: int) -> Limits:
+    """Gives the same bounds for a process that may have so many files and connections open at once.
+
+    Half of them are its callers': the rest is for those that wait to be taken, for upstreams and for the stores. Where callers could use
+    up all of them, nobody would be let go to make room for the next.
+    """
+    most = descriptors // 2
+    if most >= limits.max_connections:
+        return limits
+    event("few-connections", logging.WARNING, count=most)
+    return replace(limits, max_connections=most)
+
+
 async def serve(
     house: House,
     *,
@@ -372,7 +386,7 @@ async def serve(
     asked: is told, when a stop is asked for, in how many seconds what is under way will have ended or been left.
     """
     settings = house.settings
-    limits = limits_of(settings)
+    limits = within(limits_of(settings), machine.descriptors())
     dispatcher, inside = house.doors(loaded=_keep)
     listeners = [Listener(settings.host, settings.port, dispatcher, tls=tls, bound=bound)]
     if settings.admin_port is not None and worker is None:
