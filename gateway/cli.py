@@ -26,7 +26,7 @@ from gateway import __version__, settings_page
 from gateway.keys import AssertionKey, Keyring, create_key_file, from_file
 from gateway.machine import make_home
 from gateway.observe import configure, place_of
-from gateway.pipes import READER_GONE, Commands, let_go
+from gateway.pipes import READER_GONE, Commands, hold_places, let_go
 from gateway.settings import CONFIG, MOST_WORKERS, Settings, given, read, table
 from gateway.stores import LOG_FILE, prepare_stores
 from gateway.text import Language, place, text
@@ -42,6 +42,7 @@ MOST = 1_000
 
 def main() -> NoReturn:
     """The `gatehouse` command."""
+    hold_places()
     gc.set_threshold(_WHILE_LOADING)
     try:
         code = _done()
