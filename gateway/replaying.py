@@ -5,20 +5,21 @@ What is replayed are the log's own words: who asked, what for, and the facts, wh
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from gateway import policy
-from gateway.bundles import Loaded
+from gateway.bundles import Bundles, Loaded
 from gateway.corridor.entries import facts_digest
 from gateway.policy import Recorded
 from gateway.words.control import CONTROL_RESOURCES, CONTROL_UPSTREAM
 from gateway.words.decision import Decision, Disclosure, Facts, FactValue, Floors
 from gateway.words.json import Pattern
 from gateway.words.principal import Principal
-from gateway.words.replay import Flip, LeftOut, Replayed
+from gateway.words.replay import Flip, LeftOut, Replayed, Told
 from gateway.words.resource import ResourceSpec
 
 _Alike = tuple[tuple[str, ...], str, str, str | None, str, str, str]
@@ -66,6 +67,14 @@ def remade(line: Mapping[str, Any], by: Loaded) -> list[LeftOut | None]:
     engine = policy.Engine(by.bundle)
     made = (made_again(line["entry"], recorded, by, engine) for recorded in recorded_in(line, by))
     return [outcome if isinstance(outcome, LeftOut) else None for outcome in made]
+
+
+async def replayed(bundles: Bundles, line: Mapping[str, Any]) -> Told:
+    """Makes the decisions of one entry again, by the bundle that made them as it was kept. Raises Unavailable."""
+    digest = (line["entry"].get("decision") or {}).get("bundle")
+    by = await bundles.once(digest) if isinstance(digest, str) else None
+    outcomes = None if by is None else await to_thread(remade, line, by)
+    return Told(line["seq"], digest, outcomes)
 
 
 def made_again(

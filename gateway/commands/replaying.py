@@ -12,11 +12,9 @@ import click
 from gateway.commands.saying import FOUND_WANTING, as_json, language, say, settings
 from gateway.text import text
 from gateway.words.errors import Misconfigured
-from gateway.words.replay import LeftOut
 
 PAGE = 1_000
 """What one reading of the log gives at most."""
-_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
 def last_entries(home: Path, count: int) -> list[Mapping[str, Any]]:
@@ -45,39 +43,30 @@ def _asked(home: Path, after: int | None, limit: int) -> list[Mapping[str, Any]]
 
 @click.command("replay")
 @click.argument("seq", type=click.IntRange(min=1))
-@click.option(
-    "--policies",
-    type=_FOLDER,
-    help="The folder that the decision was made by; without it, the policy folder of the settings.",
-)
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
-def replay(seq: int, policies: Path | None, json_: bool) -> None:
-    """Make the recorded decision of entry SEQ again. Exit code 0: it comes out the same; 1: it does not; 2: its bundle is not at hand."""
-    from gateway.bundles import read  # noqa: PLC0415 - as above
-    from gateway.replaying import remade  # noqa: PLC0415 - as above
+def replay(seq: int, json_: bool) -> None:
+    """Make the recorded decision of entry SEQ again, by the bundle that made it, as the running gateway kept it. The look is recorded.
 
-    chosen = settings()
-    found = [line for line in _asked(chosen.home, seq - 1, 1) if line["seq"] == seq]
-    if not found:
+    Exit code 0: it comes out the same; 1: it does not; 2: there is no such entry or decision, or its bundle is not kept.
+    """
+    from gateway.local import ask  # noqa: PLC0415 - as above
+
+    told = asyncio.run(ask(settings().home, "audit.replay", seq=seq))
+    if not told["there"]:
         raise Misconfigured(text("cli.replay.no-entry", language(), seq=seq))
-    by = read(policies or chosen.policies, chosen.upstream_hosts, chosen.max_opaque_bytes)
-    outcomes = remade(found[0], by)
-    if not outcomes:
+    if told["decisions"] is None and told["bundle"]:
+        raise Misconfigured(text("cli.replay.not-kept", language(), seq=seq, bundle=told["bundle"]))
+    if not told["decisions"]:
         raise Misconfigured(text("cli.replay.no-decision", language(), seq=seq))
-    made_by = found[0]["entry"]["decision"]["bundle"]
-    if LeftOut.ANOTHER_BUNDLE in outcomes:
-        raise Misconfigured(
-            text("cli.replay.another-bundle", language(), seq=seq, bundle=made_by, here=by.bundle.digest)
-        )
-    same = [outcome is None for outcome in outcomes]
+    same = told["same"] == told["decisions"]
     if json_:
-        as_json({"seq": seq, "bundle": made_by, "decisions": len(same), "same": sum(same)})
+        as_json({name: told[name] for name in ("seq", "bundle", "decisions", "same")})
     else:
         say(
-            "cli.replay.same" if all(same) else "cli.replay.otherwise",
+            "cli.replay.same" if same else "cli.replay.otherwise",
             seq=seq,
-            same=sum(same),
-            count=len(same),
+            same=told["same"],
+            count=told["decisions"],
         )
-    if not all(same):
+    if not same:
         raise click.exceptions.Exit(FOUND_WANTING)

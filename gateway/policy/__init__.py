@@ -11,6 +11,7 @@ from gateway.policy.finding import Finding, Severity
 from gateway.policy.known import Catalogue
 from gateway.policy.load import check, examine, load
 from gateway.policy.replay import Recorded, askers_of, comes_out, decided, outermost
+from gateway.policy.store import KeptBundles
 from gateway.policy.vocabulary import Vocabulary
 from gateway.policy.widening import widened
 
@@ -23,6 +24,7 @@ __all__ = [
     "Effects",
     "Engine",
     "Finding",
+    "KeptBundles",
     "Moved",
     "PolicyDecider",
     "PreparedQuestion",

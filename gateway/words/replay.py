@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -45,3 +45,13 @@ class Replayed:
     again: int
     left_out: Mapping[str, int]
     flips: tuple[Flip, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of one entry's decisions. bundle: the digest that it names. outcomes: None each where it came out the same, else why
+    not; None altogether where that bundle is not at hand."""
+
+    seq: int
+    bundle: str | None
+    outcomes: Sequence[LeftOut | None] | None

@@ -17,8 +17,9 @@ import pytest
 from gateway.bundles import Loaded, read
 from gateway.local import ask as over_the_socket
 from gateway.replaying import remade, replay
+from gateway.words.errors import Refused
 from gateway.words.replay import LeftOut
-from tests.campaign.secrecy.house import Opened, serving, settings
+from tests.campaign.secrecy.house import Opened, serving, settings, sql
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "policies"
@@ -164,11 +165,55 @@ async def test_the_commands_ask_the_running_gateway(opened: Opened, tmp_path: Pa
     assert (await ran(opened, "audit", "replay", "1"))[0] == 2  # the start: nothing was decided
     masked = "p, role:clerk, *, crm/customer, show:masked, contact, service, True, allow\n"
     draft(tmp_path, masked, "")
-    folder = str(tmp_path / "draft")
-    code, printed = await ran(opened, "audit", "replay", str(seq), "--policies", folder)
-    assert (code, "--policies" in printed) == (2, True)
-    code, printed = await ran(opened, "policy", "plan", folder, "--replay", "2000", "--format", "json")
+    code, printed = await ran(
+        opened, "policy", "plan", str(tmp_path / "draft"), "--replay", "2000", "--format", "json"
+    )
     told = json.loads(printed)
     assert (code, told["widens"]) == (0, False)
     assert {flip["what"] for flip in told["replayed"]["flips"]} == {"/phone", "/email", "/address"}
     assert told["replayed"]["left_out"].keys() == {"asker-unknown"}
+
+
+async def again(opened: Opened, seq: int) -> dict[str, Any]:
+    told: dict[str, Any] = await over_the_socket(opened.house.settings.home, "audit.replay", seq=seq)
+    return told
+
+
+async def test_a_bundle_stays_at_hand_after_another_came_in_force(tmp_path: Path) -> None:
+    policies, home = Path(shutil.copytree(SHIPPED, tmp_path / "policies")), tmp_path / "home"
+    chosen = settings(home, policies=policies)
+    async with serving(chosen) as opened:
+        lines = await asked(opened)
+        seq = next(line["seq"] for line in lines if line["entry"]["kind"] == "served" and line["parts"])
+        with (policies / "policy.csv").open("a") as file:
+            file.write('p, role:agent, *, crm/customer, customer:*, -, *, r.rec.region == "none", deny\n')
+        await opened.house.bundles.watch(opened.house.held, opened.house.log)
+        digest = next(line["entry"]["decision"]["bundle"] for line in lines if line["seq"] == seq)
+        assert opened.house.bundles.digest != digest
+        told = await again(opened, seq)
+        assert (told["bundle"], told["same"]) == (digest, told["decisions"])
+        assert told["decisions"] >= 1
+    async with serving(chosen) as opened:  # another start, which never read that folder
+        assert (await again(opened, seq))["same"] == told["same"]
+        # Somebody who owns the file puts the newer policy in the place of the older.
+        sql(home / "state.sqlite", "DROP TRIGGER bundles_no_update")
+        sql(
+            home / "state.sqlite",
+            "UPDATE bundles SET files = (SELECT files FROM bundles WHERE digest <> ?)",
+            digest,
+        )
+        told = await again(opened, seq)
+        assert (told["decisions"], told["same"], told["bundle"]) == (None, None, digest)
+        code, printed = await ran(opened, "audit", "replay", str(seq))
+        assert (code, digest in printed) == (2, True)
+
+
+@pytest.mark.parametrize("seq", [0, -1, "1", None, 1.5])
+async def test_an_entry_is_named_by_its_number(opened: Opened, seq: object) -> None:
+    with pytest.raises(Refused):
+        await over_the_socket(opened.house.settings.home, "audit.replay", seq=seq)
+
+
+async def test_an_entry_that_is_not_there_is_said_so(opened: Opened) -> None:
+    assert (await again(opened, 10**9))["there"] is False
+    assert (await ran(opened, "audit", "replay", "999999"))[0] == 2
