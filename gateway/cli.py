@@ -8,36 +8,30 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import gc
-import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import click
-import orjson
 
 from audit import AuditError
-from audit.verify import Report, Unreadable, verify_sqlite
 from gateway import __version__, settings_page
-from gateway.keys import AssertionKey, Keyring, create_key_file, from_file
-from gateway.machine import make_home
+from gateway.commands.audit import audit
+from gateway.commands.keys import keys, stores
+from gateway.commands.policy import catalogue, policy
+from gateway.commands.saying import FOUND_WANTING, NOT_DONE, as_json, environment, language, say, settings
 from gateway.observe import configure, place_of
 from gateway.pipes import READER_GONE, Commands, hold_places, let_go
-from gateway.settings import CONFIG, MOST_WORKERS, Settings, given, read, table
-from gateway.stores import LOG_FILE, prepare_stores
-from gateway.text import Language, place, text
+from gateway.settings import MOST_WORKERS, Settings, given, table
+from gateway.text import Language, text
 from gateway.words.errors import GatehouseError, Misconfigured
 
 T = TypeVar("T")
-FOUND_WANTING, NOT_DONE = 1, 2
 # What a start loads stays; looking through it for garbage every 700 objects took a tenth of the start. `serve` sets its own.
 _WHILE_LOADING = 100_000
-MOST = 1_000
-"""Entries that one reading of the log gives; a test holds it to trail's own number, which only the running house loads."""
 
 
 def main() -> NoReturn:
@@ -79,38 +73,6 @@ def _tell_defect(error: Exception) -> None:
         return
     name, at = place_of(error)
     click.echo(text("cli.defect", language(), error=name, at=at), err=True)
-
-
-def environment() -> Mapping[str, str]:
-    """Gives the environment; `gatehouse --config FILE` counts as GATEHOUSE_CONFIG and wins over it."""
-    context = click.get_current_context(silent=True)
-    config = context.find_root().params.get("config") if context else None
-    return os.environ if config is None else {**os.environ, CONFIG: str(config)}
-
-
-def settings() -> Settings:
-    """Gives the settings from the environment and the file that it names. Raises Misconfigured."""
-    return read(environment())
-
-
-def language() -> Language:
-    """Gives the language of what is printed: the setting's, English where it cannot be read."""
-    here = environment()
-    chosen = here.get("GATEHOUSE_LANGUAGE", "").lower()
-    if not chosen and here.get(CONFIG):
-        with suppress(Misconfigured):
-            chosen = read(here).language
-    return Language.CHINESE if chosen.startswith("zh") else Language.ENGLISH
-
-
-def say(key: str, **params: str | int) -> None:
-    """Prints a text of the message catalogue."""
-    click.echo(text(key, language(), **params))
-
-
-def as_json(value: Any) -> None:
-    """Prints one line of JSON, for scripts."""
-    click.echo(orjson.dumps(value).decode())
 
 
 def running(work: Callable[[], Coroutine[Any, Any, T]], *, told: bool = True) -> T:
@@ -278,221 +240,5 @@ def show_settings(explain: bool, json_: bool) -> None:
         click.echo(settings_page.line(one))
 
 
-@group.group()
-def audit() -> None:
-    """The log: verify it, read its end."""
-
-
-@audit.command()
-@click.option(
-    "--file",
-    type=click.Path(path_type=Path),
-    help="The log's SQLite file; without it, that of the home folder.",
-)
-@click.option("--receipt", multiple=True, metavar="SEQ:HASH", help="An Audit-Ref header that must be found.")
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
-def verify(file: Path | None, receipt: tuple[str, ...], json_: bool) -> None:
-    """Check every entry, link and record part. Exit code 1 and the first break with its evidence, 0 when intact."""
-    chosen = settings()
-    try:
-        if file is None and chosen.database_url:
-            from audit.verify_postgres import verify_postgres  # noqa: PLC0415 - the extra may be absent
-
-            report = verify_postgres(chosen.database_url, receipts=receipt)
-        else:
-            report = verify_sqlite(file or chosen.home / LOG_FILE, receipt)
-    except Unreadable as error:
-        raise Misconfigured(f"the log cannot be read: {error}") from error
-    if json_:
-        as_json({"intact": report.intact, **dataclasses.asdict(report)})
-    else:
-        click.echo(report_text(report, language()))
-    if not report.intact:
-        raise click.exceptions.Exit(FOUND_WANTING)
-
-
-def report_text(report: Report, chosen: Language) -> str:
-    """Gives a report for people. The evidence is numbers and hashes, as the verifier says them."""
-    whole: dict[str, str | int] = {
-        "log": report.log,
-        "entries": report.entries,
-        "hash": report.hash,
-        "stated": report.stated,
-    }
-    lines = [text("verify.log", chosen, **whole)]
-    if report.entries:
-        times: dict[str, str | int] = {
-            "first": report.first_time,
-            "last": report.last_time,
-            "fence": report.fence,
-        }
-        lines.append(text("verify.time", chosen, **times))
-    if (found := report.found) is None:
-        lines.append(text("verify.intact", chosen, **whole))
-    else:
-        broken: dict[str, str | int] = {
-            "kind": found.kind.value,
-            "seq": found.seq,
-            "evidence": found.evidence,
-        }
-        lines.append(text("verify.broken", chosen, **broken))
-        lines.append(text("verify.sound", chosen, **whole))
-    if not report.entries:
-        lines.append(text("verify.nothing", chosen))
-    elif report.anchor < report.entries:
-        lines.append(text("verify.window", chosen, first=report.anchor + 1, last=report.entries))
-    else:
-        lines.append(text("verify.anchored", chosen))
-    return "\n".join(lines)
-
-
-@audit.command()
-@click.option(
-    "--limit", type=click.IntRange(1, MOST), default=20, show_default=True, help="How many entries."
-)
-@click.option(
-    "--after", type=click.IntRange(min=0), help="Entries above this number; without it, the last ones."
-)
-@click.option(
-    "--json", "json_", is_flag=True, help="Print each entry as one line of JSON, its record parts opened."
-)
-@click.option(
-    "--callers-id", help="Only requests that their caller called so (X-Request-Id), of those entries."
-)
-def tail(limit: int, after: int | None, json_: bool, callers_id: str | None) -> None:
-    """Show entries of the running gateway. Reading the log is recorded in it."""
-    from gateway.local import ask  # noqa: PLC0415 - as in run
-
-    wanted = {} if callers_id is None else {"callers_id": callers_id}
-    found = asyncio.run(ask(settings().home, "audit.tail", limit=limit, after=after, **wanted))
-    for line in found["entries"]:
-        if json_:
-            as_json(line)
-        else:
-            click.echo(_summary(line))
-
-
-def _summary(line: dict[str, Any]) -> str:
-    """Gives one entry on one line: when, what came of it, who, what, how many records."""
-    entry = line["entry"]
-    who = entry["principal"]
-    person = f" for {who['person']}" if who.get("person") else ""
-    decided = entry.get("decision") or {}
-    reason = f"  {decided['reason']}" if decided else ""
-    parts = sum("caller" not in part for part in line["parts"])
-    records = f"  records {parts}" if parts else ""
-    return f"{line['seq']:>8}  {entry['time']}  {entry['kind']:<8} {entry['action']:<20} {who['application']}{person}{reason}{records}"
-
-
-@group.group()
-def stores() -> None:
-    """The three stores: log, state, records."""
-
-
-@stores.command("prepare")
-def stores_prepare() -> None:
-    """On PostgreSQL, make the stores or bring them to this program's schema, as the login that owns them (docs/deploy.md)."""
-    configure()
-    made = asyncio.run(prepare_stores(settings()))
-    say("cli.stores.made" if made else "cli.stores.prepared")
-
-
-@group.group()
-def keys() -> None:
-    """The key-encryption keys."""
-
-
-@keys.command("create")
-def keys_create() -> None:
-    """Make the key file (mode 0600). Keep a copy elsewhere: without it nothing that is sealed can be read again."""
-    chosen = settings()
-    if chosen.keys.exists():
-        raise Misconfigured(f"{place(chosen.keys, Path.cwd())} is there already; it is never overwritten")
-    make_home(chosen.home)
-    create_key_file(chosen.keys)
-    say("cli.keys.created", file=place(chosen.keys, Path.cwd()))
-
-
-@keys.command("status")
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
-def keys_status(json_: bool) -> None:
-    """Say which key-encryption keys there are, without showing any."""
-    status = Keyring(from_file(settings().keys)).status()
-    if json_:
-        as_json(dataclasses.asdict(status))
-        return
-    for kek in status.keks:
-        does = text("cli.keys.wraps" if kek.wraps else "cli.keys.opens", language())
-        say("cli.keys.kek", version=kek.version, made=kek.created, fingerprint=kek.fingerprint, does=does)
-
-
-@keys.command("assertions")
-def keys_assertions() -> None:
-    """Print the public keys of the signed header that upstreams get, as a JSON key set. `/v1/assertion-keys` gives the same."""
-    as_json(AssertionKey(Keyring(from_file(settings().keys))).jwks())
-
-
-@group.group()
-def policy() -> None:
-    """The Casbin model, rules and cases."""
-
-
-@policy.command("check")
-@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
-def policy_check(folder: Path | None, json_: bool) -> None:
-    """Load a policy folder as `run` would, lint it and run its cases. Exit code 1 when `run` would refuse it."""
-    from gateway.bundles import catalogue_of, mistake  # noqa: PLC0415 - as in run
-    from gateway.policy import Finding, Severity, check  # noqa: PLC0415 - as in run
-
-    chosen = settings()
-    place = folder or chosen.policies
-    try:
-        findings = check(place, catalogue_of(place, chosen.upstream_hosts, chosen.max_opaque_bytes))
-    except Misconfigured as error:
-        findings = [
-            Finding(one.file, one.line, Severity.ERROR, one.what, "Nothing could be decided", one.do)
-            for one in map(mistake, error.problems)
-        ]
-    if json_:
-        as_json([dataclasses.asdict(finding) for finding in findings])
-    else:
-        for finding in findings:
-            click.echo(str(finding))
-    if any(finding.severity is Severity.ERROR for finding in findings):
-        raise click.exceptions.Exit(FOUND_WANTING)
-    if not json_:
-        say("cli.policy.good", warnings=len(findings))
-
-
-@group.group()
-def catalogue() -> None:
-    """The field catalogue: upstreams, routes, fields."""
-
-
-@catalogue.command("check")
-@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
-def catalogue_check(folder: Path | None, json_: bool) -> None:
-    """Read a catalogue folder and say everything that is wrong with it, by file and line."""
-    from gateway.bundles import mistake, sealable  # noqa: PLC0415 - as in run
-    from gateway.catalogue import load  # noqa: PLC0415 - as in run
-
-    chosen = settings()
-    problems: tuple[str, ...] = ()
-    try:
-        place = folder or chosen.policies / "catalogue"
-        hosts, most = chosen.upstream_hosts, chosen.max_opaque_bytes
-        found = sealable(load(place, allowed_hosts=hosts, max_opaque_bytes=most))
-    except Misconfigured as error:
-        problems = error.problems
-    else:
-        if not json_:
-            routes = sum(len(upstream.routes) for upstream in found.upstreams.values())
-            say("cli.catalogue.good", upstreams=len(found.upstreams), routes=routes)
-    if json_:
-        as_json([dataclasses.asdict(mistake(problem)) for problem in problems])
-    for problem in () if json_ else problems:
-        click.echo(problem)
-    if problems:
-        raise click.exceptions.Exit(FOUND_WANTING)
+for commands in (audit, stores, keys, policy, catalogue):
+    group.add_command(commands)

@@ -130,6 +130,8 @@ ELSEWHERE = {
     "audit/store/postgres.py": "the scenarios on PostgreSQL",
     "gateway/bundles.py": "how the loaders' mistakes are placed: the scenarios of policy and catalogue",
     "gateway/cli.py": "commands, not a start",
+    "gateway/commands/audit.py": "commands, not a start",
+    "gateway/commands/keys.py": "commands, not a start",
     "gateway/demo.py": "`gatehouse demo` and `demo-token` alone",
     "gateway/doctor.py": "the doctor itself",
     "gateway/observe/collecting.py": "the extra `otlp` is absent: doctor asks can_collect, as a start does",

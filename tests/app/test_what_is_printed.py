@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from gateway import cli, demo
 from gateway.app import open_house
+from gateway.commands import audit
 from gateway.keys import AssertionKey, Keyring, from_file
 from gateway.keys.material import add_version
 from gateway.settings import read
@@ -66,7 +67,7 @@ def test_the_verifier_alone_says_the_same_as_the_command(home: Path) -> None:
 
     for receipt in ((), (f"1:{'0' * 64}",), (f"2:{'0' * 64}",), (f"9:{'0' * 64}",)):
         report = verify_sqlite(home / "audit.sqlite", receipt)
-        assert cli.report_text(report, Language.ENGLISH) == text(report)
+        assert audit.report_text(report, Language.ENGLISH) == text(report)
 
 
 def test_of_the_keys_the_newest_wraps_and_the_others_only_open(home: Path) -> None:
@@ -82,13 +83,13 @@ def test_of_the_keys_the_newest_wraps_and_the_others_only_open(home: Path) -> No
 def test_a_limit_out_of_its_range_is_named_with_the_range(home: Path, limit: str) -> None:
     refused = printed(home, "audit", "tail", "--limit", limit)
     assert refused.exit_code == 2
-    assert f"1<=x<={cli.MOST}" in refused.stderr
+    assert f"1<=x<={audit.MOST}" in refused.stderr
     assert "--limit" in refused.stderr
-    assert f"1<=x<={cli.MOST}" in printed(home, "audit", "tail", "--help").stdout
+    assert f"1<=x<={audit.MOST}" in printed(home, "audit", "tail", "--help").stdout
 
 
 def test_the_range_is_what_the_running_house_gives() -> None:
-    assert cli.MOST == MAX_ENTRIES
+    assert audit.MOST == MAX_ENTRIES
 
 
 @pytest.mark.postgres
