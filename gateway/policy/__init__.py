@@ -8,7 +8,8 @@ from gateway.policy.cases import CaseFailure, run_cases
 from gateway.policy.decider import COMPILED, PolicyDecider, PreparedQuestion, Refusal
 from gateway.policy.finding import Finding, Severity
 from gateway.policy.known import Catalogue
-from gateway.policy.load import check, examine, load
+from gateway.policy.load import examine, load
+from gateway.policy.review import Review, check, review
 from gateway.policy.vocabulary import Vocabulary
 
 __all__ = [
@@ -20,10 +21,12 @@ __all__ = [
     "PolicyDecider",
     "PreparedQuestion",
     "Refusal",
+    "Review",
     "Severity",
     "Vocabulary",
     "check",
     "examine",
     "load",
+    "review",
     "run_cases",
 ]

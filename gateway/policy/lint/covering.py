@@ -1,0 +1,92 @@
+"""Beside the request path: which rules speak of everything that a rule speaks of, found by their columns and never by trying all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from gateway.policy.bundle import ANY, Bundle, Line, wide
+from gateway.policy.known import Known
+
+_Cells = dict[tuple[str, str, str], "Cell"]
+_MOST_PARTS = 5
+
+
+class Cell:
+    """Rules of the same role, unit, resource, action, field and purpose: they differ by their conditions alone, in file order."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self._same: dict[frozenset[str], list[Line]] = {}
+
+    def add(self, line: Line) -> None:
+        """Takes one more, later in the file than all before."""
+        self.lines.append(line)
+        self._same.setdefault(line.condition.conjuncts, []).append(line)
+
+    def fewer_parts(self, line: Line) -> Iterator[Line]:
+        """Gives rules whose condition is some of the parts of that rule's, so that it holds wherever that one does."""
+        parts = sorted(line.condition.conjuncts)
+        if len(parts) > _MOST_PARTS:
+            wanted: Iterable[frozenset[str]] = (frozenset(), frozenset(parts), *map(_one, parts))
+        else:
+            wanted = (
+                frozenset(part for at, part in enumerate(parts) if chosen >> at & 1)
+                for chosen in range(1 << len(parts))
+            )
+        for conjuncts in wanted:
+            yield from self._same.get(conjuncts, ())[:2]
+
+
+def _one(part: str) -> frozenset[str]:
+    return frozenset((part,))
+
+
+class Covering:
+    """The allows, or the denies, of a bundle by their columns."""
+
+    def __init__(self, bundle: Bundle, ground: Known, *, allows: bool) -> None:
+        self._roles = bundle.roles
+        self._classes: dict[tuple[str, str], frozenset[str]] = {}
+        self._ground = ground
+        self._index: dict[tuple[str, str], dict[str, _Cells]] = {}
+        for line in bundle.rules.lines:
+            if line.allows is allows:
+                cells = self._index.setdefault((line.res, line.act), {}).setdefault(line.role, {})
+                cells.setdefault((line.unit, line.field, line.pur), Cell()).add(line)
+
+    def cells(self, line: Line) -> Iterator[Cell]:
+        """Gives the cells whose rules apply wherever that rule does, their conditions aside: whoever has its role has theirs too,
+        and unit, resource, action, field and purpose are the same or wider."""
+        held = self._roles.effective(line.role, line.unit)
+        fields = self._fields(line)
+        for res in {line.res, ANY}:
+            for act in {line.act, wide(line.act)}:
+                by_role = self._index.get((res, act))
+                if by_role is None:
+                    continue
+                few = (role for role in held if role in by_role)
+                roles = few if len(held) <= len(by_role) else (role for role in by_role if role in held)
+                for role in sorted(roles):
+                    cells = by_role[role]
+                    for unit in {line.unit, ANY}:
+                        for name in fields:
+                            for pur in {line.pur, ANY}:
+                                cell = cells.get((unit, name, pur))
+                                if cell is not None:
+                                    yield cell
+
+    def _fields(self, line: Line) -> frozenset[str]:
+        """What a wider rule's field column may say: the same, every field, or the class that the field has on each resource meant."""
+        if not line.field.startswith("/"):
+            return frozenset({line.field, ANY})
+        key = (line.res, line.field)
+        if key not in self._classes:
+            resources = self._ground.resources
+            specs = resources.values() if line.res == ANY else (resources[line.res],)
+            found = (spec.spec(line.field) for spec in specs)
+            classes = {field.cls.value for field in found if field is not None}
+            self._classes[key] = frozenset({line.field, ANY, *(classes if len(classes) == 1 else ())})
+        return self._classes[key]
+
+
+__all__ = ["Cell", "Covering"]
