@@ -9,6 +9,8 @@ from gateway.policy.known import Known
 
 _Cells = dict[tuple[str, str, str], "Cell"]
 _MOST_PARTS = 5
+MOST_ROLES = 200
+"""How many inherited roles are looked at for one rule: one that inherits thousands would else cost thousands, for each of its rules."""
 
 
 class Cell:
@@ -48,6 +50,7 @@ class Covering:
         self._roles = bundle.roles
         self._classes: dict[tuple[str, str], frozenset[str]] = {}
         self._ground = ground
+        self._related: dict[tuple[str, str, str, str], tuple[_Cells, ...]] = {}
         self._index: dict[tuple[str, str], dict[str, _Cells]] = {}
         for line in bundle.rules.lines:
             if line.allows is allows:
@@ -57,23 +60,29 @@ class Covering:
     def cells(self, line: Line) -> Iterator[Cell]:
         """Gives the cells whose rules apply wherever that rule does, their conditions aside: whoever has its role has theirs too,
         and unit, resource, action, field and purpose are the same or wider."""
-        held = self._roles.effective(line.role, line.unit)
         fields = self._fields(line)
-        for res in {line.res, ANY}:
-            for act in {line.act, wide(line.act)}:
-                by_role = self._index.get((res, act))
-                if by_role is None:
-                    continue
-                few = (role for role in held if role in by_role)
-                roles = few if len(held) <= len(by_role) else (role for role in by_role if role in held)
-                for role in sorted(roles):
-                    cells = by_role[role]
-                    for unit in {line.unit, ANY}:
-                        for name in fields:
-                            for pur in {line.pur, ANY}:
-                                cell = cells.get((unit, name, pur))
-                                if cell is not None:
-                                    yield cell
+        for cells in self._of_roles(line):
+            for unit in {line.unit, ANY}:
+                for name in fields:
+                    for pur in {line.pur, ANY}:
+                        cell = cells.get((unit, name, pur))
+                        if cell is not None:
+                            yield cell
+
+    def _of_roles(self, line: Line) -> tuple[_Cells, ...]:
+        """Gives what the line's role and those that it inherits have on the same or wider resource and action; worked out once."""
+        key = line.role, line.unit, line.res, line.act
+        known = self._related.get(key)
+        if known is None:
+            held = self._roles.effective(line.role, line.unit)
+            found: list[_Cells] = []
+            for res in sorted({line.res, ANY}):
+                for act in sorted({line.act, wide(line.act)}):
+                    by_role = self._index.get((res, act), {})
+                    few, many = (held, by_role) if len(held) <= len(by_role) else (by_role, held)
+                    found += [by_role[role] for role in sorted(role for role in few if role in many)]
+            known = self._related[key] = tuple(found[:MOST_ROLES])
+        return known
 
     def _fields(self, line: Line) -> frozenset[str]:
         """What a wider rule's field column may say: the same, every field, or the class that the field has on each resource meant."""
