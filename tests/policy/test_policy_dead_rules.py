@@ -8,7 +8,7 @@ from gateway.policy.bundle import Bundle
 from gateway.policy.finding import Finding, Severity
 from gateway.policy.known import known
 from gateway.policy.lint.dead import Dead
-from gateway.policy.lint.terms import never, term_of
+from gateway.policy.lint.terms import implies, never, term_of
 from gateway.words.resource import FieldClass, FieldSpec
 from tests.policy import worlds
 
@@ -132,6 +132,11 @@ def test_too_many_cases_are_not_looked_at() -> None:
     assert never(term_of(" and ".join(either[:6])), {})
     assert not never(term_of(" and ".join(either)), {})
     assert term_of(" and ".join(either)).true is None
+    few, fewer = (term_of(" or ".join(f"r.rec.level == {n}" for n in range(m))) for m in (9, 8))
+    assert implies(fewer, few, {})
+    assert not implies(
+        few, term_of("not (" + " or ".join(f"r.rec.level == {n}" for n in range(-9, -1)) + ")"), {}
+    )
 
 
 def test_a_unit_is_nothing_on_a_resource_without_one() -> None:

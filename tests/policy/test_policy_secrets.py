@@ -9,7 +9,10 @@ from random import Random
 
 import pytest
 
+from gateway.identity import keytext
+from gateway.policy.lint import secrets as module
 from gateway.policy.lint.secrets import MAX_BYTES, looks_like, secrets
+from gateway.policy.load import MAX_FILE_BYTES
 
 
 def letters(count: int, alphabet: str = string.ascii_letters + string.digits) -> str:
@@ -69,6 +72,12 @@ def test_what_looks_like_a_secret_is_found_and_not_repeated(tmp_path: Path, line
     )
 
 
+def test_a_key_that_this_gateway_made_is_known_by_its_form() -> None:
+    text, _key = keytext.write(f"key_{letters(26, DIGITS)}", bytes(range(keytext.SECRET_BYTES)))
+    assert looks_like(f"# {text}") == "a key of this gateway"
+    assert looks_like(text[:-12]) is None
+
+
 @pytest.mark.parametrize("line", HARMLESS)
 def test_what_only_names_one_is_none(tmp_path: Path, line: str) -> None:
     (tmp_path / "a.yaml").write_text(f"{line}\n")
@@ -81,11 +90,15 @@ def test_each_line_is_told_once_by_its_number(tmp_path: Path) -> None:
     assert [finding.line for finding in secrets(tmp_path)] == [1, 4, 5]
 
 
-def test_what_is_no_text_too_long_or_a_link_is_not_read(tmp_path: Path) -> None:
+def test_what_is_no_text_too_long_or_a_link_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert MAX_BYTES == MAX_FILE_BYTES
+    monkeypatch.setattr(module, "MAX_BYTES", 1000)
     place = tmp_path / "policies"
     place.mkdir()
     (place / "image").write_bytes(b"\0" + SECRETS[0].encode())
-    (place / "long").write_text(SECRETS[0] + "\n" + "x" * MAX_BYTES)
+    (place / "long").write_text(SECRETS[0] + "\n" + "x" * 1000)
     (tmp_path / "outside").write_text(SECRETS[0])
     (place / "link").symlink_to(tmp_path / "outside")
     assert list(secrets(place)) == []

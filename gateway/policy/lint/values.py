@@ -61,11 +61,8 @@ def _a_number(limits: Sequence[tuple[str, int]], others: Sequence[Literal]) -> b
     high = [value - (op == "<") for op, value in limits if op in ("<", "<=")]
     if not low or not high:
         return True
-    if max(low) > min(high):
-        return False
-    between = range(max(low), min(high) + 1)
-    # Where there are more numbers than exceptions, one of them is left.
-    return len(between) > len(others) or any(number not in others for number in between)
+    # Soon found: there are no more exceptions than a condition has literals.
+    return any(number not in others for number in range(max(low), min(high) + 1))
 
 
 def _a_text(limits: Sequence[tuple[str, str]], others: Sequence[Literal]) -> bool:
