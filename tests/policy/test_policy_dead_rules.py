@@ -154,6 +154,7 @@ def test_what_the_upstream_alone_sets_nobody_may_set() -> None:
     assert dead(p(act="set", field="public")) == [("never-settable", 1)]
     assert dead(p(act="set", field="/id")) == [("never-settable", 1)]
     assert dead(p(act="set", field="contact")) == []
+    assert dead(p(act="set", field="financial")) == []  # no field of the class: `class-absent` says it
     assert dead(p() + p(act="set", field="public", eft="deny")) == []
     more = FieldSpec("/nick", FieldClass.PUBLIC)
     wider = worlds.CUSTOMER.__class__(

@@ -36,7 +36,7 @@ class Cell:
                 for chosen in range(1 << len(parts))
             )
         for conjuncts in wanted:
-            yield from self._same.get(conjuncts, ())[:2]
+            yield from self._same.get(conjuncts, ())[:1]  # the others of the same text are implied by it
 
 
 def _one(part: str) -> frozenset[str]:
