@@ -54,6 +54,28 @@ def test_every_shipped_rule_decides_in_a_case(folder: Path) -> None:
     assert found.rules == found.decided == (folder / "policy.csv").read_text().count("\np, ")
 
 
+def test_a_folder_is_looked_at_by_every_part(folder: Path) -> None:
+    names = folder / "vocabulary.yaml"
+    names.write_text(
+        names.read_text().replace("  role:seeder:", "  role:ghost: {zh: 无, en: no one}\n  role:seeder:")
+    )
+    added(
+        folder,
+        "policy.csv",
+        "p, role:ghost, *, crm/customer, show:clear, contact, *, True, allow",
+        "p, role:ghost, *, crm/customer, customer:read, -, *, r.env.hour < 3 and r.env.hour > 4, deny",
+    )
+    first = (folder / "policy.csv").read_text().count("\n") - 1
+    found = [(finding.rule, finding.line - first) for finding in reviewed(folder).findings]
+    assert sorted(found) == [
+        ("broad-personal", 0),
+        ("never-true", 1),
+        ("role-unheld", 0),
+        ("uncovered", 0),
+        ("uncovered", 1),
+    ]
+
+
 # --- names -------------------------------------------------------------------------------------------------------------------------
 
 
