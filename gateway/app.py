@@ -67,8 +67,9 @@ from gateway.observe import (
     event,
     place_of,
 )
-from gateway.policy import PolicyDecider
+from gateway.policy import KeptBundles, PolicyDecider
 from gateway.records import create_records
+from gateway.replaying import replayed
 from gateway.settings import Settings
 from gateway.siblings import Siblings
 from gateway.stores import Stores, open_stores
@@ -269,6 +270,7 @@ async def open_house(
             asserting=Asserting(AssertionKey(keyring), settings.assertion_issuer, clock),
             max_opaque_bytes=settings.max_opaque_bytes,
             siblings=siblings,
+            kept=KeptBundles(stores.state, clock=clock),
         )
         stack.push_async_callback(bundles.close)
 
@@ -414,7 +416,10 @@ async def serve(
                 loops.every(settings.otlp_seconds, "telemetry", lambda: _push(telemetry))
             if settings.socket and not settings.database_url:
                 await stack.enter_async_context(
-                    local.listening(settings.home, local.operations(reading, lambda: server.addresses))
+                    local.listening(
+                        settings.home,
+                        local.operations(reading, lambda: server.addresses, partial(replayed, house.bundles)),
+                    )
                 )
             await server.serve(started=begun)
     finally:

@@ -5,7 +5,18 @@
 """
 
 from gateway.catalogue.addressing import PURPOSE_HEADER, Catalogue
+from gateway.catalogue.change import Change, changes
 from gateway.catalogue.facts import of_draft, of_record
 from gateway.catalogue.loader import EMBEDDED, RESERVED, load
 
-__all__ = ["EMBEDDED", "PURPOSE_HEADER", "RESERVED", "Catalogue", "load", "of_draft", "of_record"]
+__all__ = [
+    "EMBEDDED",
+    "PURPOSE_HEADER",
+    "RESERVED",
+    "Catalogue",
+    "Change",
+    "changes",
+    "load",
+    "of_draft",
+    "of_record",
+]

@@ -58,10 +58,11 @@ def load(
         raise Misconfigured(
             f"{folder.name}:1: this folder of catalogue files is not there; create it, or correct the setting"
         )
+    files: dict[str, bytes] = {}
     problems += _passed_over(folder)
     for path in sorted(folder.glob("*.yaml")):
         found = Problems(path.name)
-        node = _tree(path, found)
+        node = _tree(path, found, files)
         if node is not None:
             section = Section(node, "the file", found, keys.UPSTREAM)
             upstream = _upstream(section, allowed_hosts, max_opaque_bytes)
@@ -76,7 +77,7 @@ def load(
         )
     if problems:
         raise Misconfigured(*problems)
-    return Catalogue(upstreams=upstreams, digest=_digest(trees))
+    return Catalogue(upstreams=upstreams, digest=_digest(trees), files=files)
 
 
 def _passed_over(folder: Path) -> list[str]:
@@ -104,9 +105,11 @@ def _digest(trees: dict[str, object]) -> str:
     return "sha256:" + hashlib.sha256(_FORMAT + text.encode()).hexdigest()
 
 
-def _tree(path: Path, problems: Problems) -> Node | None:
+def _tree(path: Path, problems: Problems, files: dict[str, bytes]) -> Node | None:
+    """Gives the file's tree, and puts its bytes into `files`: what is kept of it is what was read."""
     try:
-        return read(path.read_bytes().decode("utf-8"))
+        data = files[path.name] = path.read_bytes()
+        return read(data.decode("utf-8"))
     except UnicodeDecodeError:
         problems.add(1, "the file is not UTF-8", "save it as UTF-8")
     except OSError:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from gateway import __version__
+from gateway.commands.planning import plan
 from gateway.commands.saying import FOUND_WANTING, as_json, say, settings
 from gateway.words.errors import Misconfigured
 
@@ -17,6 +18,9 @@ from gateway.words.errors import Misconfigured
 @click.group()
 def policy() -> None:
     """The Casbin model, rules and cases."""
+
+
+policy.add_command(plan)
 
 
 @policy.command("check")

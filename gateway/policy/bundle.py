@@ -93,7 +93,7 @@ def joined(extra: tuple[Condition, ...], own: Condition) -> Condition:
     parts = (*extra, own)
     return Condition(
         text=" and ".join(f"({part.text})" for part in parts),
-        conjuncts=frozenset().union(*(part.conjuncts for part in parts)),
+        parts=tuple(conjunct for part in parts for conjunct in part.parts),
         facts=frozenset().union(*(part.facts for part in parts)),
         attributes=frozenset().union(*(part.attributes for part in parts)),
         sets=frozenset().union(*(part.sets for part in parts)),

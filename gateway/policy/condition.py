@@ -69,14 +69,14 @@ Value = Callable[[Asked], Plain]
 class Condition:
     """A condition made ready.
 
-    conjuncts:  normal text of each part joined by a top-level `and`; empty for `True`. Fewer conjuncts of the same is implied.
+    parts:      normal text of each part joined by a top-level `and`, in the order in which they are asked; empty for `True`.
     facts, attributes: names it looks at. sets: facts that stand right of `in`. scalars: facts used in any other way.
     total:      it cannot fail on any record: it orders nothing and asks for no fact (a record may hold there what is none).
     test:       raises TypeError where an order is asked of values that have none.
     """
 
     text: str
-    conjuncts: frozenset[str]
+    parts: tuple[str, ...]
     facts: frozenset[str]
     attributes: frozenset[str]
     sets: frozenset[str]
@@ -85,9 +85,14 @@ class Condition:
     test: Test = field(repr=False, compare=False)
 
     @property
+    def conjuncts(self) -> frozenset[str]:
+        """The parts, whatever their order: a condition with fewer of the same is implied."""
+        return frozenset(self.parts)
+
+    @property
     def always(self) -> bool:
         """True for the condition that holds for every record."""
-        return not self.conjuncts
+        return not self.parts
 
 
 @dataclass(slots=True)
@@ -153,7 +158,7 @@ def condition_of(text: str, tree: ast.expr) -> Condition:
         raise Malformed(f"`r.rec.{min(both)}` is used as a set and as a single value")
     return Condition(
         text=text,
-        conjuncts=frozenset(_conjuncts(tree)),
+        parts=tuple(_conjuncts(tree)),
         facts=frozenset(seen.facts),
         attributes=frozenset(seen.attributes),
         sets=frozenset(seen.sets),
