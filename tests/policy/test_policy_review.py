@@ -198,6 +198,8 @@ def test_a_role_that_nothing_leads_to_is_told() -> None:
         "p, role:agent, *, crm/customer, show:clear, financial, complaint, True, allow",
         'p, role:agent, *, crm/customer, customer:read, -, service, "nobody" in r.rec.tags, deny',
         'p, role:manager, *, crm/customer, set, contact, complaint, r.rec.level == "none", allow',
+        # nobody shows it to an agent: there is nothing that it takes away
+        "p, role:agent, *, crm/customer, show:*, financial, *, True, deny",
     ],
 )
 def test_a_rule_that_no_case_decides_by_is_told_with_its_line(folder: Path, row: str) -> None:
