@@ -9,8 +9,9 @@ from gateway.policy.decider import COMPILED, Engine, PolicyDecider, PreparedQues
 from gateway.policy.effects import Effect, Effects, Moved, effects
 from gateway.policy.finding import Finding, Severity
 from gateway.policy.known import Catalogue
-from gateway.policy.load import check, examine, load
+from gateway.policy.load import examine, load
 from gateway.policy.replay import Recorded, askers_of, comes_out, decided, outermost
+from gateway.policy.review import Review, check, review
 from gateway.policy.store import KeptBundles
 from gateway.policy.vocabulary import Vocabulary
 from gateway.policy.widening import widened
@@ -30,6 +31,7 @@ __all__ = [
     "PreparedQuestion",
     "Recorded",
     "Refusal",
+    "Review",
     "Severity",
     "Vocabulary",
     "askers_of",
@@ -40,6 +42,7 @@ __all__ = [
     "examine",
     "load",
     "outermost",
+    "review",
     "run_cases",
     "widened",
 ]
