@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -14,6 +16,7 @@ from audit.store.postgres import FAILURES, Connection, PostgresStore
 from audit.verify import HeadRow, Report, Row, Stored, Unreadable, verify
 
 _CHUNK = 2_000
+_FIRST, _LAST = -(2**63), 2**63 - 1  # of a bigint, whatever a row of no entry claims to be
 Fetch = Callable[[str, Sequence[object]], list[asyncpg.Record]]
 
 
@@ -86,10 +89,18 @@ def _rows(fetch: Fetch) -> Iterator[Row]:
 
 
 def _strays(fetch: Fetch) -> Iterator[tuple[str, int]]:
-    rows = fetch(
-        "SELECT 'parts', seq FROM parts WHERE seq NOT IN (SELECT seq FROM entries)"
-        " UNION ALL SELECT 'details', seq FROM details WHERE seq NOT IN (SELECT seq FROM entries) ORDER BY 2 LIMIT 1",
-        (),
+    """Rows of no entry, the first number first. Page by page: one question about all rows takes longer than its deadline in a large log."""
+    return heapq.merge(_of_no_entry(fetch, "parts"), _of_no_entry(fetch, "details"), key=itemgetter(1))
+
+
+def _of_no_entry(fetch: Fetch, table: str) -> Iterator[tuple[str, int]]:
+    start = _FIRST
+    query = (
+        "SELECT seq, EXISTS (SELECT 1 FROM entries e WHERE e.seq = beside.seq) FROM"  # noqa: S608 - one of two names of ours
+        f" (SELECT DISTINCT seq FROM {table} WHERE seq >= $1 ORDER BY seq LIMIT $2) AS beside ORDER BY seq"
     )
-    for row in rows:
-        yield row[0], row[1]
+    while rows := fetch(query, (start, _CHUNK)):
+        yield from ((table, seq) for seq, there in rows if not there)
+        if rows[-1][0] == _LAST:
+            return
+        start = rows[-1][0] + 1

@@ -67,8 +67,9 @@ from gateway.observe import (
     event,
     place_of,
 )
-from gateway.policy import PolicyDecider
+from gateway.policy import KeptBundles, PolicyDecider
 from gateway.records import create_records
+from gateway.replaying import replayed
 from gateway.settings import Settings
 from gateway.siblings import Siblings
 from gateway.stores import Stores, open_stores
@@ -224,6 +225,7 @@ async def open_house(
     """
     async with AsyncExitStack() as stack:
         machine.clock(clock())
+        machine.descriptors()
         keyring = Keyring(from_file(settings.keys))
         stores = await stack.enter_async_context(open_stores(settings))
         machine.clock_after(clock(), (await stores.log.head()).time, settings.clock_back_seconds)
@@ -269,6 +271,7 @@ async def open_house(
             asserting=Asserting(AssertionKey(keyring), settings.assertion_issuer, clock),
             max_opaque_bytes=settings.max_opaque_bytes,
             siblings=siblings,
+            kept=KeptBundles(stores.state, clock=clock),
         )
         stack.push_async_callback(bundles.close)
 
@@ -356,6 +359,19 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
+def within(limits: Limits, descriptors: int) -> Limits:
+    """Gives the same bounds for a process that may have so many files and connections open at once.
+
+    Half of them are its callers': the rest is for those that wait to be taken, for upstreams and for the stores. Where callers could use
+    up all of them, nobody would be let go to make room for the next.
+    """
+    most = descriptors // 2
+    if most >= limits.max_connections:
+        return limits
+    event("few-connections", logging.WARNING, count=most)
+    return replace(limits, max_connections=most)
+
+
 async def serve(
     house: House,
     *,
@@ -372,7 +388,7 @@ async def serve(
     asked: is told, when a stop is asked for, in how many seconds what is under way will have ended or been left.
     """
     settings = house.settings
-    limits = limits_of(settings)
+    limits = within(limits_of(settings), machine.descriptors())
     dispatcher, inside = house.doors(loaded=_keep)
     listeners = [Listener(settings.host, settings.port, dispatcher, tls=tls, bound=bound)]
     if settings.admin_port is not None and worker is None:
@@ -414,7 +430,10 @@ async def serve(
                 loops.every(settings.otlp_seconds, "telemetry", lambda: _push(telemetry))
             if settings.socket and not settings.database_url:
                 await stack.enter_async_context(
-                    local.listening(settings.home, local.operations(reading, lambda: server.addresses))
+                    local.listening(
+                        settings.home,
+                        local.operations(reading, lambda: server.addresses, partial(replayed, house.bundles)),
+                    )
                 )
             await server.serve(started=begun)
     finally:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, RecordPart
 from gateway import catalogue, policy
@@ -17,7 +18,7 @@ from gateway.corridor.lists import Lister
 from gateway.corridor.walk import Ruled
 from gateway.fields import shape_of
 from gateway.observe import Metrics, event
-from gateway.policy import Bundle, PolicyDecider
+from gateway.policy import Bundle, KeptBundles, PolicyDecider
 from gateway.rooms import FactSource, Lens, Seals
 from gateway.siblings import ACTIVATE, RUN, Siblings
 from gateway.upstream import Adapter, AllowedHosts, AsgiApp, AsgiTransport, Asserting, Look, Places
@@ -41,6 +42,14 @@ class Loaded:
 
     catalogue: Catalogue
     bundle: Bundle
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """Every file's bytes as they were read, by its name below the folder."""
+        return {
+            **self.bundle.files,
+            **{f"{CATALOGUE}/{name}": data for name, data in self.catalogue.files.items()},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,15 @@ def read(folder: Path, hosts: frozenset[str], max_opaque_bytes: int) -> Loaded:
     return Loaded(found, policy.load(folder, found))
 
 
+def written(files: Mapping[str, bytes], into: Path) -> Path:
+    """Writes a bundle's files below a folder and gives it."""
+    for name, data in files.items():
+        place = into / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(data)
+    return into
+
+
 def look_at_upstreams(
     found: Catalogue, hosts: frozenset[str], environment: Mapping[str, str], asserting: Asserting
 ) -> None:
@@ -111,6 +129,7 @@ class Bundles:
     """Keeps one bundle in force and watches its folder. The rooms that do not change with a bundle are given once.
 
     siblings: the workers beside this one, which look at the same folder; None where this process is alone.
+    kept: where bundles stay after they were in force.
     """
 
     def __init__(
@@ -127,10 +146,13 @@ class Bundles:
         metrics: Metrics | None = None,
         asserting: Asserting | None = None,
         siblings: Siblings | None = None,
+        kept: KeptBundles,
     ) -> None:
         self._folder = folder
         self._max_opaque_bytes = max_opaque_bytes
         self._siblings = siblings
+        self._kept = kept
+        self._read_last: Loaded | None = None
         self._unfit: object = None
         self._hosts = hosts
         self._embedded = embedded
@@ -153,8 +175,11 @@ class Bundles:
         return self._ruled(loaded)
 
     async def enter(self, held: InForce, ruled: Ruled, digest: str, before: str | None) -> None:
-        """Puts a bundle in force by its entry. Raises Unavailable where that could not be recorded; `watch` then tries again."""
+        """Puts a bundle in force by its entry, and keeps its files before. Raises Unavailable where one of both could not be done;
+        `watch` then tries again."""
         self._unentered = ruled, digest
+        if self._read_last is not None and self._read_last.bundle.digest == digest:
+            await self._kept.keep(digest, self._read_last.files)
         await held.activate(ruled, self._activation(digest, before))
         # Else a sibling's came after it in the same moment, and was followed.
         if held.now.decider is ruled.decider:
@@ -195,7 +220,23 @@ class Bundles:
         raise Unavailable(Code.NOT_READY)
 
     async def _read(self) -> Loaded:
-        return await asyncio.to_thread(read, self._folder, self._hosts, self._max_opaque_bytes)
+        self._read_last = await asyncio.to_thread(read, self._folder, self._hosts, self._max_opaque_bytes)
+        return self._read_last
+
+    async def once(self, digest: str) -> Loaded | None:
+        """Gives a bundle that was in force, as it was; None where it was not kept, or what was kept is not it or no longer loads."""
+        if self._read_last is not None and self._read_last.bundle.digest == digest:
+            return self._read_last
+        files = await self._kept.find(digest)
+        return None if files is None else await asyncio.to_thread(self._reread, digest, files)
+
+    def _reread(self, digest: str, files: Mapping[str, bytes]) -> Loaded | None:
+        with TemporaryDirectory(prefix="gatehouse-") as folder:
+            try:
+                found = read(written(files, Path(folder)), self._hosts, self._max_opaque_bytes)
+            except (Misconfigured, OSError):
+                return None
+        return found if found.bundle.digest == digest else None
 
     async def _took(self, ruled: Ruled, digest: str) -> None:
         if isinstance(ruled.addresser, Catalogue):

@@ -24,7 +24,7 @@ from gateway.commands.keys import keys, stores
 from gateway.commands.policy import catalogue, policy
 from gateway.commands.saying import FOUND_WANTING, NOT_DONE, as_json, environment, language, say, settings
 from gateway.observe import configure, place_of
-from gateway.pipes import READER_GONE, Commands, let_go
+from gateway.pipes import READER_GONE, Commands, hold_places, let_go
 from gateway.settings import MOST_WORKERS, Settings, given, table
 from gateway.text import Language, text
 from gateway.words.errors import GatehouseError, Misconfigured
@@ -36,6 +36,7 @@ _WHILE_LOADING = 100_000
 
 def main() -> NoReturn:
     """The `gatehouse` command."""
+    hold_places()
     gc.set_threshold(_WHILE_LOADING)
     try:
         code = _done()

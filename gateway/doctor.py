@@ -94,6 +94,7 @@ def _checks(settings: Settings, environment: Mapping[str, str], say: Say) -> Ite
     # It reads keys, so it keeps them to itself as a start does.
     yield say("doctor.memory"), keep_memory_private
     yield say("doctor.clock"), lambda: machine.clock(datetime.now(UTC))
+    yield say("doctor.descriptors"), machine.descriptors
     yield say("doctor.home"), lambda: _home(settings, say)
     yield say("doctor.keys"), lambda: _keys(settings, say)
     yield say("doctor.alone"), lambda: refuse_open_home(settings.home)

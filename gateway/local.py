@@ -23,6 +23,7 @@ from gateway.trail import Reading
 from gateway.words.errors import Code, GatehouseError, Misconfigured, Refused
 from gateway.words.ids import new_id
 from gateway.words.principal import Party, Principal
+from gateway.words.replay import Told
 
 SOCKET = "gatehouse.sock"
 MAX_LINE_BYTES = 64 * 1024
@@ -43,8 +44,15 @@ def operator(purpose: str = PURPOSE) -> Asker:
     return Asker(new_id("req"), _operator, purpose)
 
 
-def operations(reading: Reading, addresses: Callable[[], Sequence[tuple[str, int]]]) -> dict[str, Operation]:
-    """Gives what may be asked for, by name. addresses: where this process listens, which is nobody's secret and no entry."""
+def operations(
+    reading: Reading,
+    addresses: Callable[[], Sequence[tuple[str, int]]],
+    replayed: Callable[[Mapping[str, Any]], Awaitable[Told]],
+) -> dict[str, Operation]:
+    """Gives what may be asked for, by name. addresses: where this process listens, which is nobody's secret and no entry.
+
+    replayed: makes the decisions of an entry again; looking at the entry is recorded like any other look at the log.
+    """
 
     async def tail(given: Mapping[str, Any]) -> Any:
         after, limit = given.get("after"), given.get("limit", 20)
@@ -56,10 +64,23 @@ def operations(reading: Reading, addresses: Callable[[], Sequence[tuple[str, int
         seen = await reading.entries(operator("audit"), after=after, limit=limit, callers_id=callers_id)
         return {"entries": [shown(e.seq, e.hash, e.bytes, [p.body for p in e.parts]) for e in seen.entries]}
 
+    async def replay(given: Mapping[str, Any]) -> Any:
+        seq = given.get("seq")
+        if not isinstance(seq, int) or seq < 1:
+            raise Refused(Code.PARAMETER_MALFORMED, parameter="seq")
+        seen = await reading.entries(operator("audit"), after=seq - 1, limit=1)
+        found = [
+            shown(e.seq, e.hash, e.bytes, [p.body for p in e.parts]) for e in seen.entries if e.seq == seq
+        ]
+        told = await replayed(found[0]) if found else Told(seq, None, ())
+        same = None if told.outcomes is None else sum(outcome is None for outcome in told.outcomes)
+        count = None if told.outcomes is None else len(told.outcomes)
+        return {"seq": seq, "there": bool(found), "bundle": told.bundle, "decisions": count, "same": same}
+
     async def listens(_given: Mapping[str, Any]) -> Any:
         return [port for _, port in addresses()]
 
-    return {"audit.tail": tail, PORTS: listens}
+    return {"audit.tail": tail, "audit.replay": replay, PORTS: listens}
 
 
 def shown(seq: int, digest: str, body: bytes, parts: list[bytes]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,30 @@ from gateway.words.errors import Misconfigured
 
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 """No clock that shows an earlier time is right: this program was written later. A machine that lost its clock shows 1970 or 2000."""
+
+DESCRIPTORS = 8_192
+"""Open files and connections that a process asks for: the callers of its port, as many again that wait to be taken, upstreams, stores."""
+LEAST_DESCRIPTORS = 256
+
+
+def descriptors() -> int:
+    """Gives how many files and connections this process may have open at once, after taking what it is allowed to, up to DESCRIPTORS.
+
+    Most machines give a process 1,024 and let it raise that. Where they are used up no connection is taken, whoever comes. Raises
+    Misconfigured where too few are allowed.
+    """
+    given, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    endless = resource.RLIM_INFINITY
+    wanted = DESCRIPTORS if most == endless else min(DESCRIPTORS, most)
+    if given != endless and given < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+        given = wanted
+    if given != endless and given < LEAST_DESCRIPTORS:
+        raise Misconfigured(
+            f"this process may have {given} files and connections open at once, and needs {LEAST_DESCRIPTORS}, better {DESCRIPTORS}: raise "
+            "the limit (`ulimit -n`, LimitNOFILE of systemd, `ulimits: nofile` of Compose)"
+        )
+    return DESCRIPTORS if given == endless else given
 
 
 def make_home(home: Path) -> None:

@@ -29,6 +29,19 @@ class Commands(click.Group):
             return super().invoke(ctx)
 
 
+def hold_places() -> None:
+    """Puts nobody's file where stdin, stdout or stderr is closed.
+
+    Else the next file that is opened has that number, a store for one, and what is written to stderr goes into it; libuv aborts a
+    process that closes one of the three.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+
+
 def let_go() -> bool:
     """Tells whether somebody who read stdout or stderr went away. What is still to be written there is written to nobody."""
     gone = [stream for stream in (sys.stdout, sys.stderr) if _gone(stream)]

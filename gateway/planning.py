@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gateway import policy
 from gateway.bundles import Loaded, read
 from gateway.catalogue import Change, changes
 from gateway.policy import Effects
+from gateway.replaying import replay
 from gateway.words.errors import Misconfigured
+from gateway.words.replay import Replayed
 from gateway.words.widening import Why, Widening
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What stands now, what the draft is, and everything that differs. widenings: empty where it is proven that nobody gains."""
+    """What stands now, what the draft is, and everything that differs. widenings: empty where it is proven that nobody gains.
+
+    replayed: what became of recorded decisions; None where none were given.
+    """
 
     before: str
     after: str
     widenings: tuple[Widening, ...]
     effects: Effects
     catalogue: tuple[Change, ...]
+    replayed: Replayed | None = None
 
 
-def plan(now: Path, draft: Path, hosts: frozenset[str], max_opaque_bytes: int) -> Plan:
-    """Compares two policy folders. Raises Misconfigured with every problem of the one that does not load, cases that fail included."""
+def plan(
+    now: Path,
+    draft: Path,
+    hosts: frozenset[str],
+    max_opaque_bytes: int,
+    recorded: Sequence[Mapping[str, Any]] = (),
+) -> Plan:
+    """Compares two policy folders. recorded: entries to make again, as `replaying.replay` takes them.
+
+    Raises Misconfigured with every problem of the one that does not load, cases that fail included.
+    """
     old, new = (_read(folder, hosts, max_opaque_bytes) for folder in (now, draft))
     differs = changes(old.catalogue, new.catalogue)
     wider = [Widening(Why.CATALOGUE, about=f"{one.place}: {one.what}") for one in differs if one.widens]
@@ -35,6 +52,7 @@ def plan(now: Path, draft: Path, hosts: frozenset[str], max_opaque_bytes: int) -
         (*policy.widened(old.bundle, new.bundle, new.catalogue), *wider),
         policy.effects(old.bundle, new.bundle, new.catalogue),
         differs,
+        replay(recorded, old, new) if recorded else None,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -33,9 +34,17 @@ NOT_OURS = frozenset({"PROOF", "BENCH", "TEST_SEED"})
 
 # RFC 8414 section 2: an issuer is an https address; plain http only where nothing crosses a network.
 _ORIGIN = re.compile(
-    r"(?:https://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(?:127\.0\.0\.1|localhost|\[::1\]))(?::[0-9]{1,5})?/?",
+    r"(?:https://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(?:127\.0\.0\.1|localhost|\[::1\]))(?::([0-9]{1,5}))?/?",
     re.ASCII,
 )
+_LISTED = re.compile(
+    r"(?:\[[0-9A-Fa-f:.]+\]|(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?):([0-9]{1,5})", re.ASCII
+)
+_WHOLE = re.compile(r"[0-9]{1,16}", re.ASCII)
+_NUMBER = re.compile(r"(?:[0-9]{1,15}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
+_LAST_PORT = 65_535
+_MOST = 10**15
+"""Of anything that is counted: more than any machine has, and less than what arithmetic trips over."""
 # RFC 3986 section 3.2, with libpq's lists of hosts. A password with one of / ? # @ in clear would end the host's part early: what reads
 # the address next would take a piece of the password for a port, and say so.
 _DSN = re.compile(
@@ -69,12 +78,21 @@ def _text(text: str) -> str:
     return text
 
 
+def _whole(text: str, least: int, most: int) -> int | None:
+    """Gives a whole number in its range, None for anything else. int() would also take 8_0, and digits of other scripts."""
+    number = int(text) if _WHOLE.fullmatch(text) else -1
+    return number if least <= number <= most else None
+
+
+def _number(text: str, least: float, most: float) -> float | None:
+    """Gives a number in its range, None for anything else; as `_whole` does."""
+    number = float(text) if _NUMBER.fullmatch(text) else math.nan
+    return number if least <= number <= most else None
+
+
 @_takes("0 to 65535; 0 takes a free one")
 def _port(text: str) -> int:
-    number = -1
-    with suppress(ValueError):  # its text would repeat the value
-        number = int(text)
-    if not 0 <= number <= 65_535:
+    if (number := _whole(text, 0, _LAST_PORT)) is None:
         raise _Unfit("a port is a number from 0 to 65535")
     return number
 
@@ -84,40 +102,35 @@ def _optional_port(text: str) -> int | None:
     return _port(text) if text else None
 
 
-@_takes("above 0, at most 86400")
+@_takes("0.01 to 86400")
 def _seconds(text: str) -> float:
-    number = -1.0
-    with suppress(ValueError):  # its text would repeat the value
-        number = float(text)
-    if not 0 < number <= 86_400:  # NaN is in no order, so it is refused too
-        raise _Unfit("seconds are a number above 0, at most 86400")
+    if (number := _number(text, 0.01, 86_400)) is None:
+        raise _Unfit("seconds are a number from 0.01 to 86400")
     return number
 
 
-@_takes("above 0, at most 315360000")
+@_takes("0.01 to 315360000")
 def _span(text: str) -> float:
-    number = -1.0
-    with suppress(ValueError):
-        number = float(text)
-    if not 0 < number <= 315_360_000:
-        raise _Unfit("seconds are a number above 0, here at most 315360000, ten years")
+    if (number := _number(text, 0.01, 315_360_000)) is None:
+        raise _Unfit("seconds are a number from 0.01, here to 315360000, ten years")
     return number
 
 
 @_takes("host:port, separated by commas, or empty")
 def _hosts(text: str) -> frozenset[str]:
     hosts = frozenset(part.strip() for part in text.split(",") if part.strip())
-    if any(":" not in host for host in hosts):
-        raise _Unfit("each host is written host:port")
+    for host in hosts:
+        found = _LISTED.fullmatch(host)
+        if found is None or not _whole(found[1], 1, _LAST_PORT):
+            raise _Unfit(
+                "each host is written host:port, like crm.internal:443, and nothing before or behind it"
+            )
     return hosts
 
 
 @_takes("0 to 1")
 def _ratio(text: str) -> float:
-    number = -1.0
-    with suppress(ValueError):  # its text would repeat the value
-        number = float(text)
-    if not 0 <= number <= 1:
+    if (number := _number(text, 0, 1)) is None:
         raise _Unfit("a ratio is a number from 0 to 1")
     return number
 
@@ -148,7 +161,8 @@ def _collector(text: str) -> str:
 
 @_takes("https://host, http:// for this machine alone, or empty")
 def _address(text: str) -> str:
-    if text and not _ORIGIN.fullmatch(text):
+    found = _ORIGIN.fullmatch(text)
+    if text and (found is None or not _whole(found[1] or "443", 1, _LAST_PORT)):
         raise _Unfit(
             "it is written https://gateway.example, with a port where it needs one, and nothing behind it"
         )
@@ -157,35 +171,43 @@ def _address(text: str) -> str:
 
 @_takes("whole, 60 to 900")
 def _token_seconds(text: str) -> int:
-    number = int(text)
-    if not 60 <= number <= 900:
+    if (number := _whole(text, 60, 900)) is None:
         raise _Unfit("an access token is good for 60 to 900 seconds")
     return number
 
 
-@_takes("whole, above 0")
+@_takes(f"whole, 1 to {_MOST}")
 def _count(text: str) -> int:
-    number = int(text)
-    if number <= 0:
-        raise _Unfit("a count is a whole number above 0")
+    if (number := _whole(text, 1, _MOST)) is None:
+        raise _Unfit(f"a count is a whole number from 1 to {_MOST}")
+    return number
+
+
+@_takes("whole, 1 to 1024")
+def _checks(text: str) -> int:
+    if (number := _whole(text, 1, 1_024)) is None:
+        raise _Unfit("computations at once are a whole number from 1 to 1024")
+    return number
+
+
+@_takes("whole, 1 to 3650")
+def _days(text: str) -> int:
+    if (number := _whole(text, 1, 3_650)) is None:
+        raise _Unfit("days are a whole number from 1 to 3650")
     return number
 
 
 @_takes(f"whole, 1 to {MOST_WORKERS}")
 def _workers(text: str) -> int:
-    number = 0
-    with suppress(ValueError):  # its text would repeat the value
-        number = int(text)
-    if not 1 <= number <= MOST_WORKERS:
+    if (number := _whole(text, 1, MOST_WORKERS)) is None:
         raise _Unfit(f"workers are a whole number from 1 to {MOST_WORKERS}")
     return number
 
 
-@_takes("whole, 0 or more")
+@_takes(f"whole, 0 to {_MOST}")
 def _floor(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise _Unfit("a floor is a whole number, 0 or more")
+    if (number := _whole(text, 0, _MOST)) is None:
+        raise _Unfit(f"a floor is a whole number from 0 to {_MOST}")
     return number
 
 
@@ -277,7 +299,7 @@ class Settings:
     )
     tls_warn_days: int = _setting(
         "21",
-        _count,
+        _days,
         "How long before a certificate ends it is an alarm each day, and a line of `doctor`.",
         "days",
     )
@@ -332,7 +354,7 @@ class Settings:
     )
     secret_checks: int = _setting(
         "2",
-        _count,
+        _checks,
         "How many secrets of clients are computed (argon2id, 19 MiB each) at once; more are answered 429 with Retry-After.",
         "computations",
     )
@@ -494,7 +516,9 @@ def given(environment: Mapping[str, str]) -> tuple[Given, ...]:
         name = variable.removeprefix(PREFIX)
         if not variable.startswith(PREFIX) or variable == CONFIG or name in NOT_OURS:
             continue
-        if (row := rows.get(name.lower())) is None:
+        # In capitals only: two spellings could stand there beside each other, and one of them would win unseen.
+        row = rows.get(name.lower()) if name == name.upper() else None
+        if row is None:
             near = _nearest(name, [*rows, "config"], lambda key: PREFIX + key.upper())
             problems.append(f"{variable} is not a setting of Gatehouse{near}")
             continue

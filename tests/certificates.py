@@ -14,6 +14,28 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 DAY = datetime.timedelta(days=1)
 
+# What banks in China also have, and the library does not know: a key on the curve of SM2 (GB/T 32918). Made for this page.
+SM2_CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBmDCCAT+gAwIBAgIUYOfFO1iIw5U66CShatbyUEBSwsgwCgYIKoEcz1UBg3Uw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MB4XDTI2MTEyMjEzMjg1NloXDTI3MDIyMDEz
+Mjg1NlowFDESMBAGA1UEAwwJbG9jYWxob3N0MFkwEwYHKoZIzj0CAQYIKoEcz1UB
+gi0DQgAEvwfwzNailq+941AvdBufe6Asre17odAqw1y2EgkwzjuiNpa+pCruMMTG
+DPwa24crwenijYmPcKYMif996b+craNvMG0wHQYDVR0OBBYEFC0OTSK2aMn22ZyJ
+3ac2OZoOprP0MB8GA1UdIwQYMBaAFC0OTSK2aMn22ZyJ3ac2OZoOprP0MA8GA1Ud
+EwEB/wQFMAMBAf8wGgYDVR0RBBMwEYIJbG9jYWxob3N0hwR/AAABMAoGCCqBHM9V
+AYN1A0cAMEQCHyw1or1IlBVhr8SxjAmY6eN3+tLxYytDUTc2KpDorNcCIQDk3+lD
+WfrmGdbnMIEI21/rgu4ZTI19iLLw09qifOCgLA==
+-----END CERTIFICATE-----
+"""
+SM2_KEY = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqBHM9VAYItBG0wawIBAQQg1zCU+6yGdjVB/F+v
+MpOMawufORbrPGSs539YhrQ8qp6hRANCAAS/B/DM1qKWr73jUC90G597oCyt7Xuh
+0CrDXLYSCTDOO6I2lr6kKu4wxMYM/BrbhyvB6eKNiY9wpgyJ/33pv5yt
+-----END PRIVATE KEY-----
+"""
+
 
 def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)

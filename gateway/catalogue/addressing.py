@@ -52,11 +52,12 @@ class _Node:
 class Catalogue:
     """All upstreams, and step 3 over them. Immutable once made.
 
-    digest: `sha256:…` over the files' content; comments, order of keys and layout do not change it.
+    digest: `sha256:…` over the files' content; comments, order of keys and layout do not change it. files: their bytes, by name.
     """
 
     upstreams: Mapping[str, UpstreamSpec]
     digest: str
+    files: Mapping[str, bytes] = field(repr=False, compare=False, default_factory=dict)
     _root: _Node = field(init=False, repr=False, compare=False, default_factory=_Node)
 
     def __post_init__(self) -> None:

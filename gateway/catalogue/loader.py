@@ -13,6 +13,7 @@ from gateway.catalogue.addressing import Catalogue
 from gateway.catalogue.resources import Described, read_resource
 from gateway.catalogue.routes import read_routes
 from gateway.catalogue.section import NAME, Problems, Section, nearest
+from gateway.plainfile import read_plain
 from gateway.wire import headers
 from gateway.wire.yaml import Node, Unreadable, canonical, read
 from gateway.words.control import CONTROL_UPSTREAM
@@ -33,6 +34,7 @@ RESERVED = ("/.well-known", "/v1", "/oauth", "/schema", "/console", "/healthz", 
 
 _SCHEMA = "catalogue.schema.json"
 _MOST_ALIKE = 5.0
+_MAX_BYTES = 4 * 1024 * 1024
 _FORMAT = b"gatehouse-catalogue-1\n"
 _REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,99}|file:[^\x00-\x1f]{1,500}")
 _FILE = re.compile(r"file:[^\x00-\x1f]{1,500}")
@@ -58,10 +60,11 @@ def load(
         raise Misconfigured(
             f"{folder.name}:1: this folder of catalogue files is not there; create it, or correct the setting"
         )
+    files: dict[str, bytes] = {}
     problems += _passed_over(folder)
     for path in sorted(folder.glob("*.yaml")):
         found = Problems(path.name)
-        node = _tree(path, found)
+        node = _tree(path, found, files)
         if node is not None:
             section = Section(node, "the file", found, keys.UPSTREAM)
             upstream = _upstream(section, allowed_hosts, max_opaque_bytes)
@@ -76,7 +79,7 @@ def load(
         )
     if problems:
         raise Misconfigured(*problems)
-    return Catalogue(upstreams=upstreams, digest=_digest(trees))
+    return Catalogue(upstreams=upstreams, digest=_digest(trees), files=files)
 
 
 def _passed_over(folder: Path) -> list[str]:
@@ -104,13 +107,19 @@ def _digest(trees: dict[str, object]) -> str:
     return "sha256:" + hashlib.sha256(_FORMAT + text.encode()).hexdigest()
 
 
-def _tree(path: Path, problems: Problems) -> Node | None:
+def _tree(path: Path, problems: Problems, files: dict[str, bytes]) -> Node | None:
+    """Gives the file's tree, and puts its bytes into `files`: what is kept of it is what was read."""
     try:
-        return read(path.read_bytes().decode("utf-8"))
+        data = files[path.name] = read_plain(path, _MAX_BYTES)
+        return read(data.decode("utf-8"))
     except UnicodeDecodeError:
         problems.add(1, "the file is not UTF-8", "save it as UTF-8")
     except OSError:
-        problems.add(1, "the file cannot be read", "check its permissions")
+        problems.add(
+            1,
+            "the file cannot be read",
+            "check that it is a plain file, its permissions and its size (4 MiB at most)",
+        )
     except Unreadable as error:
         problems.add(error.line, error.what, error.do)
     return None

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from audit.verify import Report, Unreadable, verify_sqlite
+from gateway.commands.replaying import replay
 from gateway.commands.saying import FOUND_WANTING, as_json, language, settings
 from gateway.stores import LOG_FILE
 from gateway.text import Language, text
@@ -21,7 +22,10 @@ MOST = 1_000
 
 @click.group()
 def audit() -> None:
-    """The log: verify it, read its end."""
+    """The log: verify it, read its end, make a decision again."""
+
+
+audit.add_command(replay)
 
 
 @audit.command()

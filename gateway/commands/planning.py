@@ -3,47 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-from unicodedata import east_asian_width
 
 import click
 
+from gateway.commands.plan_page import page
+from gateway.commands.replaying import last_entries
 from gateway.commands.saying import FOUND_WANTING, as_json, language, settings
-from gateway.text import text
-from gateway.words.widening import Why, Widening
 
-if TYPE_CHECKING:
-    from gateway.catalogue import Change
-    from gateway.planning import Plan
-    from gateway.policy import Effect
-Row = tuple[str, ...]
-Section = tuple[str, tuple[str, ...], list[Row]]
-"""A title, the columns' heads, and the rows."""
-_HEAD = (
-    "cli.plan.who",
-    "cli.plan.where",
-    "cli.plan.resource",
-    "cli.plan.action",
-    "cli.plan.field",
-    "cli.plan.purpose",
-    "cli.plan.when",
-    "cli.plan.rule",
-)
-_WHY = {
-    Why.ALLOWED: "cli.plan.why.allowed",
-    Why.ROLE: "cli.plan.why.role",
-    Why.NO_LONGER_DENIED: "cli.plan.why.no-longer-denied",
-    Why.NO_LONGER_FAILS: "cli.plan.why.no-longer-fails",
-    Why.TOKEN_FOR_MASK: "cli.plan.why.token-for-mask",
-    Why.PURPOSE: "cli.plan.why.purpose",
-    Why.CLOCK: "cli.plan.why.clock",
-    Why.ENGINE: "cli.plan.why.engine",
-    Why.CATALOGUE: "cli.plan.why.catalogue",
-    Why.TOO_MUCH: "cli.plan.why.too-much",
-}
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
@@ -55,6 +22,14 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
     help="The folder to compare with; without it, the policy folder of the settings.",
 )
 @click.option(
+    "--replay",
+    "count",
+    type=click.IntRange(0, 100_000),
+    default=0,
+    metavar="N",
+    help="Also make the decisions of the running gateway's last N entries again, and list those that would come out otherwise.",
+)
+@click.option(
     "--format",
     "form",
     type=click.Choice(["text", "markdown", "json"]),
@@ -62,102 +37,16 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
     show_default=True,
     help="For people, for a merge request, for scripts.",
 )
-def plan(draft: Path, against: Path | None, form: str) -> None:
+def plan(draft: Path, against: Path | None, count: int, form: str) -> None:
     """Say who would gain and who would lose what if DRAFT were the policy folder. Exit code 1 where it could widen anybody's access."""
     from gateway.planning import plan  # noqa: PLC0415 - other commands start without loading it
 
     chosen = settings()
-    made = plan(against or chosen.policies, draft, chosen.upstream_hosts, chosen.max_opaque_bytes)
+    recorded = last_entries(chosen.home, count)
+    made = plan(against or chosen.policies, draft, chosen.upstream_hosts, chosen.max_opaque_bytes, recorded)
     if form == "json":
         as_json({"widens": bool(made.widenings), **dataclasses.asdict(made)})
     else:
-        say = partial(text, language=language())
-        lines = [text("cli.plan.between", language(), before=made.before, after=made.after)]
-        show = _markdown if form == "markdown" else _plain
-        for title, head, rows in _sections(made, say):
-            if rows:
-                lines += ["", *show(title, head, rows)]
-        if made.effects.more:
-            lines += ["", text("cli.plan.more", language(), count=made.effects.more)]
-        lines += ["", say("cli.plan.widens" if made.widenings else "cli.plan.proven")]
-        click.echo("\n".join(lines))
+        click.echo(page(made, language(), markdown=form == "markdown"))
     if made.widenings:
         raise click.exceptions.Exit(FOUND_WANTING)
-
-
-def _sections(made: Plan, say: Callable[[str], str]) -> Iterator[Section]:
-    head = tuple(map(say, _HEAD))
-    for gains in (True, False):
-        rows = [_effect(one, say) for one in made.effects.effects if one.gains is gains]
-        yield say("cli.plan.gains" if gains else "cli.plan.loses"), head, rows
-    moved: list[Row] = [
-        (say("cli.plan.given" if one.gains else "cli.plan.taken"), one.member, one.role, one.unit)
-        for one in made.effects.links
-    ]
-    yield (
-        say("cli.plan.links"),
-        ("", *map(say, ("cli.plan.member", "cli.plan.role", "cli.plan.where"))),
-        moved,
-    )
-    yield (
-        say("cli.plan.catalogue"),
-        (*map(say, ("cli.plan.place", "cli.plan.what", "cli.plan.was", "cli.plan.now")), ""),
-        _catalogue(made.catalogue, say),
-    )
-    reasons: list[Row] = [
-        (say(_WHY[one.why]), _at(one), one.holder or "", one.unit or "") for one in made.widenings
-    ]
-    yield (
-        say("cli.plan.reasons"),
-        tuple(map(say, ("cli.plan.why-head", "cli.plan.place", "cli.plan.member", "cli.plan.where"))),
-        reasons,
-    )
-
-
-def _effect(one: Effect, say: Callable[[str], str]) -> Row:
-    at = f"{one.rule.file}:{one.rule.line}"
-    return (
-        f"{one.holder} ({one.people})",
-        *(one.unit, one.res, one.act, one.field, one.purpose, one.condition),
-        f"{at} " + say("cli.plan.deny") if one.denied else at,
-    )
-
-
-def _catalogue(changes: Sequence[Change], say: Callable[[str], str]) -> list[Row]:
-    """One row for each difference: what a file says once for all of its routes is told once."""
-    alike: dict[Row, list[str]] = {}
-    for one in changes:
-        alike.setdefault(
-            (one.what, one.was, one.now, say("cli.plan.wider") if one.widens else ""), []
-        ).append(one.place)
-    return [
-        (places[0] + (f" (+{len(places) - 1})" if len(places) > 1 else ""), *told)
-        for told, places in alike.items()
-    ]
-
-
-def _at(one: Widening) -> str:
-    if one.rule is None:
-        return one.about or ""
-    return f"{one.rule.file}:{one.rule.line}" + (" ←" if one.was else "")
-
-
-def _plain(title: str, head: Row, rows: Sequence[Row]) -> list[str]:
-    widths = [max(map(_width, column)) for column in zip(head, *rows, strict=True)]
-    cells = (
-        (cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
-        for row in (head, *rows)
-    )
-    return [title, *(("  " + "  ".join(row)).rstrip() for row in cells)]
-
-
-def _width(cell: str) -> int:
-    """How many columns of a terminal it takes: a Chinese character takes two."""
-    return sum(2 if east_asian_width(character) in "WF" else 1 for character in cell)
-
-
-def _markdown(title: str, head: Row, rows: Sequence[Row]) -> list[str]:
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-    return [f"### {title}", "", line(head), line(["---"] * len(head)), *map(line, rows)]

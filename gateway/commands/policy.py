@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from gateway import __version__
 from gateway.commands.planning import plan
 from gateway.commands.saying import FOUND_WANTING, as_json, say, settings
 from gateway.words.errors import Misconfigured
@@ -23,29 +26,53 @@ policy.add_command(plan)
 @policy.command("check")
 @click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
-def policy_check(folder: Path | None, json_: bool) -> None:
+@click.option("--strict", is_flag=True, help="Exit code 1 for warnings too.")
+@click.option(
+    "--sarif", "report", type=click.Path(path_type=Path, dir_okay=False), help="Write SARIF 2.1.0 here too."
+)
+def policy_check(folder: Path | None, json_: bool, strict: bool, report: Path | None) -> None:
     """Load a policy folder as `run` would, lint it and run its cases. Exit code 1 when `run` would refuse it."""
     from gateway.bundles import catalogue_of, mistake  # noqa: PLC0415 - other commands start without loading it
-    from gateway.policy import Finding, Severity, check  # noqa: PLC0415 - other commands start without loading it
+    from gateway.policy import Finding, Review, Severity, review  # noqa: PLC0415 - other commands start without loading it
+    from gateway.policy.sarif import sarif  # noqa: PLC0415 - other commands start without loading it
 
     chosen = settings()
     place = folder or chosen.policies
     try:
-        findings = check(place, catalogue_of(place, chosen.upstream_hosts, chosen.max_opaque_bytes))
+        found = review(place, catalogue_of(place, chosen.upstream_hosts, chosen.max_opaque_bytes))
     except Misconfigured as error:
-        findings = [
-            Finding(one.file, one.line, Severity.ERROR, one.what, "Nothing could be decided", one.do)
-            for one in map(mistake, error.problems)
-        ]
+        mistakes = map(mistake, error.problems)
+        could = "Nothing could be decided"
+        found = Review(
+            tuple(
+                Finding(one.file, one.line, Severity.ERROR, one.what, could, one.do, "catalogue")
+                for one in mistakes
+            )
+        )
+    if report is not None:
+        _keep(report, sarif(found, place, __version__))
     if json_:
-        as_json([dataclasses.asdict(finding) for finding in findings])
+        as_json([dataclasses.asdict(finding) for finding in found.findings])
     else:
-        for finding in findings:
+        for finding in found.findings:
             click.echo(str(finding))
-    if any(finding.severity is Severity.ERROR for finding in findings):
+        if found.engine is not None:
+            say(
+                "cli.policy.covered", decided=found.decided, rules=found.rules, percent=f"{found.covered:.1f}"
+            )
+            say("cli.policy.engine", engine=found.engine)
+    warnings = found.count(Severity.WARNING)
+    if found.count(Severity.ERROR) or (strict and warnings):
         raise click.exceptions.Exit(FOUND_WANTING)
     if not json_:
-        say("cli.policy.good", warnings=len(findings))
+        say("cli.policy.good", warnings=warnings)
+
+
+def _keep(report: Path, document: Mapping[str, object]) -> None:
+    try:
+        report.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise Misconfigured(f"{report} cannot be written: {error.strerror}") from error
 
 
 @click.group()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import math
 import os
@@ -241,10 +242,14 @@ def _listen(bound: socket.socket, setting: str) -> None:
 
 
 def _taken(host: str, port: int, setting: str, error: OSError) -> Misconfigured:
-    return Misconfigured(
-        f"cannot listen on {host}:{port} ({error.strerror}): "
-        f"stop what uses port {port}, or set {setting} to another"
+    # A name or an address that is not this machine's: another port would not help.
+    elsewhere = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+    todo = (
+        f"set {setting.replace('PORT', 'HOST')} to an address of this machine"
+        if elsewhere
+        else f"stop what uses port {port}, or set {setting} to another"
     )
+    return Misconfigured(f"cannot listen on {host}:{port} ({error.strerror}): {todo}")
 
 
 def _config(listener: Listener, limits: Limits, protocol: type[asyncio.Protocol]) -> uvicorn.Config:

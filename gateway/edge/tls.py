@@ -59,7 +59,10 @@ def terms_of(pair: Pair, clients: Path | None) -> Terms:
     if clients is None:
         return Terms(context, pair.ends, None)
     authorities = pem_of(read_certificates(clients))
-    context.load_verify_locations(cadata=authorities.decode("ascii"))
+    try:
+        context.load_verify_locations(cadata=authorities.decode("ascii"))
+    except (OSError, ValueError) as error:
+        raise Misconfigured(f"{clients.name}: OpenSSL does not take these certificates") from error
     # Asked for and not demanded: who has a key's text may come without one. A wrong one ends the handshake.
     context.verify_mode = ssl.CERT_OPTIONAL
     # Each connection proves it anew: a resumed session would stand for a certificate that nobody looked at again.

@@ -17,6 +17,7 @@ from typing import Any, cast
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from gateway.plainfile import read_plain
 from gateway.wire.json import parse
 from gateway.words.errors import GatehouseError, Misconfigured, Refused
 
@@ -146,8 +147,7 @@ class FileKeys:
         """Gives what lies there now. Its bytes are compared, not its time: a file put back with an old date is another one too."""
         data = b""
         try:
-            with self._path.open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
+            data = read_plain(self._path, MAX_BYTES)
             return FileRead(data, self._keys if data == self._bytes else read_keys(data))
         except (OSError, Misconfigured) as error:
             return FileRead(data, None, error)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
@@ -21,6 +22,14 @@ from gateway.words.errors import Misconfigured
 
 T = TypeVar("T")
 MAX_FILE_BYTES: Final = 1_048_576
+# What the library raises of bytes that are no certificate, or one that it cannot take apart; they have no common root.
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,9 @@ def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
         for one in found:
             one.public_key()
             one.extensions  # noqa: B018 - parsed on access
-    except (ValueError, TypeError, x509.DuplicateExtension) as error:
+    except UnsupportedAlgorithm as error:
+        raise _unknown_kind(path) from error
+    except _UNREADABLE as error:
         raise Misconfigured(f"{path.name}: no PEM certificates that can be read; put some there") from error
     return tuple(found)
 
@@ -137,8 +148,16 @@ def _private(path: Path) -> PrivateKeyTypes:
         raise Misconfigured(
             f"{path.name}: has a pass phrase, and nobody is there to say it; remove it"
         ) from None
+    except UnsupportedAlgorithm as error:
+        raise _unknown_kind(path) from error
     except ValueError:  # its text may quote the file
         raise Misconfigured(f"{path.name}: no PEM private key that can be read; put one there") from None
+
+
+def _unknown_kind(path: Path) -> Misconfigured:
+    return Misconfigured(
+        f"{path.name}: holds a key of a kind that is not known here, as SM2 is; use RSA, ECDSA on P-256 or P-384, or Ed25519"
+    )
 
 
 def _bytes(path: Path, *, private: bool) -> bytes:

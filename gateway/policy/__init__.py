@@ -5,11 +5,14 @@ Load a folder to a `Bundle`, give it to a `PolicyDecider`, prepare a question, d
 
 from gateway.policy.bundle import Bundle
 from gateway.policy.cases import CaseFailure, run_cases
-from gateway.policy.decider import COMPILED, PolicyDecider, PreparedQuestion, Refusal
+from gateway.policy.decider import COMPILED, Engine, PolicyDecider, PreparedQuestion, Refusal
 from gateway.policy.effects import Effect, Effects, Moved, effects
 from gateway.policy.finding import Finding, Severity
 from gateway.policy.known import Catalogue
-from gateway.policy.load import check, examine, load
+from gateway.policy.load import examine, load
+from gateway.policy.replay import Recorded, askers_of, comes_out, decided, outermost
+from gateway.policy.review import Review, check, review
+from gateway.policy.store import KeptBundles
 from gateway.policy.vocabulary import Vocabulary
 from gateway.policy.widening import widened
 
@@ -20,17 +23,26 @@ __all__ = [
     "Catalogue",
     "Effect",
     "Effects",
+    "Engine",
     "Finding",
+    "KeptBundles",
     "Moved",
     "PolicyDecider",
     "PreparedQuestion",
+    "Recorded",
     "Refusal",
+    "Review",
     "Severity",
     "Vocabulary",
+    "askers_of",
     "check",
+    "comes_out",
+    "decided",
     "effects",
     "examine",
     "load",
+    "outermost",
+    "review",
     "run_cases",
     "widened",
 ]

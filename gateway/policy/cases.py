@@ -6,7 +6,7 @@ the resource, every other purpose of the vocabulary, every other field. The form
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -60,7 +60,13 @@ class _Expected:
     search: frozenset[Pattern] | None
 
 
-def run_cases(bundle: Bundle, catalogue: Catalogue, *, reference: bool = False) -> list[CaseFailure]:
+Watch = Callable[[Engine, Access, ResourceSpec, Facts, Decision], None]
+"""Is told of each question of a case, and how it was decided."""
+
+
+def run_cases(
+    bundle: Bundle, catalogue: Catalogue, *, reference: bool = False, watch: Watch | None = None
+) -> list[CaseFailure]:
     """Gives every failure of the bundle's own case files; none means that all hold. reference: ask pycasbin instead."""
     ground = known(catalogue)
     engine = Engine(bundle, reference=reference)
@@ -70,7 +76,7 @@ def run_cases(bundle: Bundle, catalogue: Catalogue, *, reference: bool = False) 
         if not name.startswith(PREFIX):
             continue
         try:
-            book = _Book(name, bundle.files[name], engine, ground)
+            book = _Book(name, bundle.files[name], engine, ground, watch)
             failures += book.run()
             ran += book.ran
         except _Unreadable as exc:
@@ -83,8 +89,11 @@ def run_cases(bundle: Bundle, catalogue: Catalogue, *, reference: bool = False) 
 class _Book:
     """One case file."""
 
-    def __init__(self, file: str, data: bytes, engine: Engine, ground: Known) -> None:
+    def __init__(
+        self, file: str, data: bytes, engine: Engine, ground: Known, watch: Watch | None = None
+    ) -> None:
         self._file = file
+        self._watch = watch
         self._engine = engine
         self._ground = ground
         self.ran = 0
@@ -196,6 +205,8 @@ class _Book:
         )
         prepared = prepare(self._engine, access, resource, 0)
         decision = prepared.decide(record.facts)
+        if self._watch is not None:
+            self._watch(self._engine, access, resource, record.facts, decision)
         where = f"{action} for {purpose}"
         problems = []
         if decision.allowed and prepared.early() is not None:

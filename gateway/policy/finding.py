@@ -7,10 +7,11 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """An error refuses the bundle; a warning is shown and does not."""
+    """An error refuses the bundle; a warning is shown and does not, unless `--strict` asks for it; a note is only told."""
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -18,6 +19,7 @@ class Finding:
     """One thing about one line.
 
     what: what stands there. would_have: what Casbin would have made of it. suggestion: what to write instead.
+    rule: which kind of finding it is, one of kinds.KINDS; never renamed, so that it can be counted and passed over.
     Promises: names, columns and line numbers of the policy only; policies hold no personal data, and cases hold invented people.
     """
 
@@ -27,6 +29,7 @@ class Finding:
     what: str
     would_have: str
     suggestion: str
+    rule: str = "other"
 
     def __str__(self) -> str:
         said = (text for text in (self.what, self.would_have, self.suggestion) if text)
@@ -36,11 +39,22 @@ class Finding:
         )
 
 
-def error(file: str, line: int, what: str, would_have: str, suggestion: str) -> Finding:
+def error(
+    file: str, line: int, what: str, would_have: str, suggestion: str, *, rule: str = "other"
+) -> Finding:
     """Gives a finding that refuses the bundle."""
-    return Finding(file, line, Severity.ERROR, what, would_have, suggestion)
+    return Finding(file, line, Severity.ERROR, what, would_have, suggestion, rule)
 
 
-def warning(file: str, line: int, what: str, would_have: str, suggestion: str) -> Finding:
-    """Gives a finding that is only shown."""
-    return Finding(file, line, Severity.WARNING, what, would_have, suggestion)
+def warning(
+    file: str, line: int, what: str, would_have: str, suggestion: str, *, rule: str = "other"
+) -> Finding:
+    """Gives a finding that is shown, and counts where `--strict` asks for it."""
+    return Finding(file, line, Severity.WARNING, what, would_have, suggestion, rule)
+
+
+def note(
+    file: str, line: int, what: str, would_have: str, suggestion: str, *, rule: str = "other"
+) -> Finding:
+    """Gives a finding that is only told."""
+    return Finding(file, line, Severity.NOTE, what, would_have, suggestion, rule)

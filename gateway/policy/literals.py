@@ -34,6 +34,7 @@ class Fault:
 
     what: str
     suggestion: str
+    rule: str = "never-equal"
 
 
 class Literals:
@@ -53,7 +54,7 @@ class Literals:
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and _mixed(node.value):
                 what = f"the text `{node.value}` mixes scripts whose letters look alike"
-                found[Fault(what, "Write it in one script")] = None
+                found[Fault(what, "Write it in one script", "mixed-scripts")] = None
             if isinstance(node, ast.Compare):
                 sides = [node.left, *node.comparators]
                 for left, op, right in zip(sides, node.ops, sides[1:], strict=False):

@@ -9,8 +9,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from gateway.plainfile import read_plain
 from gateway.policy.bundle import Bundle, Line, Rules, joined, read_line
-from gateway.policy.cases import run_cases
+from gateway.policy.cases import Watch, run_cases
 from gateway.policy.condition import Condition
 from gateway.policy.finding import Finding, Severity, error
 from gateway.policy.known import Catalogue, Known, known
@@ -38,13 +39,16 @@ def load(folder: Path, catalogue: Catalogue) -> Bundle:
     return bundle
 
 
-def check(folder: Path, catalogue: Catalogue) -> list[Finding]:
-    """Gives everything there is to say about that folder, errors and warnings, by file and line."""
-    return examine(folder, catalogue)[1]
-
-
 def examine(folder: Path, catalogue: Catalogue) -> tuple[Bundle | None, list[Finding]]:
     """Gives the bundle (None when refused) and all findings: files, lint, what pycasbin reads, then the cases."""
+    bundle, findings = judge(folder, catalogue)
+    return (None if refused(findings) else bundle), findings
+
+
+def judge(
+    folder: Path, catalogue: Catalogue, watch: Watch | None = None
+) -> tuple[Bundle | None, list[Finding]]:
+    """Gives the same, and the bundle also where nothing but its cases fails. It is for looking at: only `examine` says what may decide."""
     files, findings = read_folder(folder)
     bundle: Bundle | None = None
     if not refused(findings):
@@ -52,13 +56,20 @@ def examine(folder: Path, catalogue: Catalogue) -> tuple[Bundle | None, list[Fin
         bundle, more = build(files, ground)
         findings += more
         if bundle is not None:
-            failures = run_cases(bundle, catalogue)
+            failures = run_cases(bundle, catalogue, watch=watch)
             findings += [
-                error(f.file, f.line, f.what, "The policy does not do what its cases say", "Mend one of both")
+                error(
+                    f.file,
+                    f.line,
+                    f.what,
+                    "The policy does not do what its cases say",
+                    "Mend one of both",
+                    rule="case-fails",
+                )
                 for f in failures
             ]
     findings.sort()
-    return (None if refused(findings) else bundle), findings
+    return bundle, findings
 
 
 def read_folder(folder: Path) -> tuple[dict[str, bytes], list[Finding]]:
@@ -69,22 +80,41 @@ def read_folder(folder: Path) -> tuple[dict[str, bytes], list[Finding]]:
     for path in [*(folder / name for name in REQUIRED), *cases]:
         name = path.relative_to(folder).as_posix()
         try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise OSError
-            files[name] = path.read_bytes()
+            files[name] = read_plain(path, MAX_FILE_BYTES)
         except OSError:
             findings.append(
-                error(name, 1, "the file cannot be read", "Nothing could be decided", "Restore it")
+                error(
+                    name,
+                    1,
+                    "the file cannot be read",
+                    "Nothing could be decided",
+                    "Restore it",
+                    rule="file-unreadable",
+                )
             )
     for path in sorted((folder / CASES).glob("*")):
         if path not in cases:
             name = path.relative_to(folder).as_posix()
             findings.append(
-                error(name, 1, "this is not read", "Its cases would hold nothing", "Name it .yaml")
+                error(
+                    name,
+                    1,
+                    "this is not read",
+                    "Its cases would hold nothing",
+                    "Name it .yaml",
+                    rule="case-file-unread",
+                )
             )
     if not cases:
         findings.append(
-            error(f"{CASES}/", 1, "there is no case", "Nobody would notice what the policy does", "Write one")
+            error(
+                f"{CASES}/",
+                1,
+                "there is no case",
+                "Nobody would notice what the policy does",
+                "Write one",
+                rule="no-case",
+            )
         )
     return files, findings
 
@@ -136,7 +166,14 @@ def build(files: Mapping[str, bytes], ground: Known) -> tuple[Bundle | None, lis
     if not agrees:
         what = "rows" if file == POLICY_FILE else "columns, another effect or other names in the matcher"
         findings.append(
-            error(file, 1, f"stock Casbin reads other {what}", "It would decide otherwise", "See its reading")
+            error(
+                file,
+                1,
+                f"stock Casbin reads other {what}",
+                "It would decide otherwise",
+                "See its reading",
+                rule="casbin-reads-otherwise",
+            )
         )
         return None, findings
     lines = _lines(found, lint, model.extra)

@@ -74,6 +74,7 @@ def parse_model(text: str) -> tuple[Model | None, list[Finding]]:
                     f"`{key[1]}` is not the gateway's",
                     "A deny could be read as an allow, or a request that nobody asks be decided",
                     f"Write `{key[1]} = {expected}`",
+                    rule="model-definition",
                 )
             )
     for key, (_value, line) in options.items():
@@ -85,6 +86,7 @@ def parse_model(text: str) -> tuple[Model | None, list[Finding]]:
                     f"`[{key[0]}] {key[1]}` is nothing that is read",
                     "Casbin would pass over it or decide by a second section",
                     "Remove it",
+                    rule="model-unknown-option",
                 )
             )
     if ("matchers", "m") not in options:
@@ -102,6 +104,7 @@ def _lacking(key: tuple[str, str]) -> Finding:
         f"`[{key[0]}] {key[1]}` is missing",
         "Every decision would raise",
         "Restore the file",
+        rule="model-missing",
     )
 
 
@@ -132,7 +135,14 @@ def _options(text: str) -> tuple[dict[tuple[str, str], tuple[str, int]], list[Fi
             options[key] = (value.strip(), number)
             continue
         findings.append(
-            error(MODEL_FILE, number, what, "Casbin would join it, cut it or take the last", "Mend the line")
+            error(
+                MODEL_FILE,
+                number,
+                what,
+                "Casbin would join it, cut it or take the last",
+                "Mend the line",
+                rule="model-line",
+            )
         )
     return options, findings
 
@@ -142,14 +152,28 @@ def _matcher(value: str, line: int, findings: list[Finding]) -> tuple[list[Condi
         tree = ast.parse(casbin_spelling(value).strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         findings.append(
-            error(MODEL_FILE, line, "the matcher is no expression", "Every decision raises", "Mend it")
+            error(
+                MODEL_FILE,
+                line,
+                "the matcher is no expression",
+                "Every decision raises",
+                "Mend it",
+                rule="matcher-shape",
+            )
         )
         return [], True
     try:
         ast.unparse(tree)
     except RecursionError:
         findings.append(
-            error(MODEL_FILE, line, "the matcher nests too deep", "Every decision raises", "Write it flat")
+            error(
+                MODEL_FILE,
+                line,
+                "the matcher nests too deep",
+                "Every decision raises",
+                "Write it flat",
+                rule="matcher-shape",
+            )
         )
         return [], True
     if not isinstance(tree, ast.BoolOp) or not isinstance(tree.op, ast.And):
@@ -160,6 +184,7 @@ def _matcher(value: str, line: int, findings: list[Finding]) -> tuple[list[Condi
                 "the matcher is not a row of parts joined by `&&`",
                 "One branch of an `||` would allow past all others",
                 "Join the required parts by `&&`",
+                rule="matcher-shape",
             )
         )
         return [], True
@@ -173,6 +198,7 @@ def _matcher(value: str, line: int, findings: list[Finding]) -> tuple[list[Condi
                 "the required parts stand in another order",
                 "A condition would be evaluated, and could fail, for rules that do not apply",
                 "Keep the order, `eval(p.cond)` last",
+                rule="matcher-order",
             )
         )
     for wanted, text in zip(_NORMAL_PARTS, PARTS, strict=True):
@@ -184,6 +210,7 @@ def _matcher(value: str, line: int, findings: list[Finding]) -> tuple[list[Condi
                     f"the part `{text}` is missing, changed or doubled",
                     "Rules would apply where they do not belong",
                     "Restore it",
+                    rule="matcher-part-missing",
                 )
             )
     extra: list[Condition] = []
@@ -204,6 +231,7 @@ def _matcher(value: str, line: int, findings: list[Finding]) -> tuple[list[Condi
                         f"the part `{part[:60]}` is not allowed: {reason} ({exc})",
                         "It could match more than it says, or run without end",
                         "Use conditions over r.rec, r.sub, r.env, or an anchored regexMatch",
+                        rule="matcher-part-refused",
                     )
                 )
     return extra, compiled
@@ -221,7 +249,7 @@ def _refusal(part: ast.expr) -> str | None:
         case [ast.Attribute() as value, ast.Constant(value=str(pattern))] if not part.keywords:
             if not re.fullmatch(r"r\.(sub\.id|who|role|dom|res|act|field|cls|pur)", ast.unparse(value)):
                 return "it may look at r.sub.id, r.who, r.role, r.dom, r.res, r.act, r.field, r.cls and r.pur only"
-            if not _SAFE_PATTERN.match(pattern) or pattern.count("*") + pattern.count("+") > 2:
+            if not _SAFE_PATTERN.match(pattern) or sum(map(pattern.count, "*+?")) > 2:
                 return "the pattern is not anchored with ^ and $, or not simple"
             return None
     return "it takes one value of the request and one literal pattern"

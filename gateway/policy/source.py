@@ -28,12 +28,25 @@ class Row:
 def text_of(file: str, data: bytes) -> tuple[str | None, list[Finding]]:
     """Gives the file's text when every reader would see the same lines in it, else what is wrong."""
     if not data.strip():
-        return None, [error(file, 1, "the file is empty", "A matcher could allow everything", "Restore it")]
+        return None, [
+            error(
+                file,
+                1,
+                "the file is empty",
+                "A matcher could allow everything",
+                "Restore it",
+                rule="file-empty",
+            )
+        ]
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
-        return None, [error(file, line, "it is no UTF-8", "Casbin would not load it", "Save it as UTF-8")]
+        return None, [
+            error(
+                file, line, "it is no UTF-8", "Casbin would not load it", "Save it as UTF-8", rule="not-utf8"
+            )
+        ]
     findings = []
     for number, written in enumerate(text.split("\n"), 1):
         # Most lines are plain ASCII, which holds nothing strange.
@@ -48,6 +61,7 @@ def text_of(file: str, data: bytes) -> tuple[str | None, list[Finding]]:
                     f"the character {name} stands here",
                     "Readers disagree on it: a line's end, a space or part of a name",
                     "Use plain spaces and LF, no byte order mark, no tab",
+                    rule="strange-character",
                 )
             )
     if not text.endswith("\n"):
@@ -58,6 +72,7 @@ def text_of(file: str, data: bytes) -> tuple[str | None, list[Finding]]:
                 "the last line has no end",
                 "A file that was cut off while being written would be believed",
                 "End the file with a newline",
+                rule="file-cut",
             )
         )
     return (None if findings else text), findings
@@ -86,6 +101,7 @@ def rows(text: str) -> tuple[list[Row], list[Finding]]:
                     "brackets do not pair",
                     "Casbin would take commas for something else than column ends, or raise",
                     "Pair them",
+                    rule="brackets",
                 )
             )
             continue

@@ -41,13 +41,29 @@ def parse_vocabulary(text: str) -> tuple[Vocabulary | None, list[Finding]]:
     try:
         document = plain(read(text))
     except Unreadable as exc:
-        return None, [error(FILE, exc.line, exc.what, "No name would be known", exc.do)]
+        return None, [
+            error(FILE, exc.line, exc.what, "No name would be known", exc.do, rule="vocabulary-unreadable")
+        ]
     if not isinstance(document, Table):
         return None, [
-            error(FILE, 1, "it is empty or no mapping", "No name would be known", "Restore the file")
+            error(
+                FILE,
+                1,
+                "it is empty or no mapping",
+                "No name would be known",
+                "Restore the file",
+                rule="vocabulary-unreadable",
+            )
         ]
     findings = [
-        error(FILE, line_of(document, key), f"unknown section `{key}`", "It would say nothing", "Remove it")
+        error(
+            FILE,
+            line_of(document, key),
+            f"unknown section `{key}`",
+            "It would say nothing",
+            "Remove it",
+            rule="vocabulary-section",
+        )
         for key in document
         if key not in _SECTIONS
     ]
@@ -67,7 +83,14 @@ def _names(
     named = document.get(section)
     if not isinstance(named, Table) or not named:
         findings.append(
-            error(FILE, line_of(document, section), f"`{section}` names nothing", "No rule fits", "Name them")
+            error(
+                FILE,
+                line_of(document, section),
+                f"`{section}` names nothing",
+                "No rule fits",
+                "Name them",
+                rule="vocabulary-section",
+            )
         )
         return {}
     made: dict[str, Labels] = {}
@@ -85,12 +108,20 @@ def _names(
                     f"`{name}` is no name for {section}",
                     "It could be taken for another",
                     "Rename",
+                    rule="vocabulary-name",
                 )
             )
         elif not isinstance(labels, Table) or set(labels) != {"zh", "en"}:
             where = line_of(named, name)
             findings.append(
-                error(FILE, where, f"`{name}` lacks labels", "It would be shown bare", "Give zh and en")
+                error(
+                    FILE,
+                    where,
+                    f"`{name}` lacks labels",
+                    "It would be shown bare",
+                    "Give zh and en",
+                    rule="vocabulary-labels",
+                )
             )
         else:
             made[name] = {"zh": str(labels["zh"]), "en": str(labels["en"])}
@@ -104,7 +135,14 @@ def _attributes(document: Table, findings: list[Finding]) -> frozenset[str]:
     ):
         where = line_of(document, "attributes")
         findings.append(
-            error(FILE, where, "`attributes` is no list of names", "Conditions would fail", "List the names")
+            error(
+                FILE,
+                where,
+                "`attributes` is no list of names",
+                "Conditions would fail",
+                "List the names",
+                rule="vocabulary-attributes",
+            )
         )
         return frozenset()
     return frozenset(listed)
@@ -127,7 +165,12 @@ def _zone(document: Table, findings: list[Finding]) -> tzinfo:
     where = line_of(document, "clock")
     findings.append(
         error(
-            FILE, where, "`clock` is no time zone known here", "Hours would be another's", "Write `UTC+08:00`"
+            FILE,
+            where,
+            "`clock` is no time zone known here",
+            "Hours would be another's",
+            "Write `UTC+08:00`",
+            rule="vocabulary-clock",
         )
     )
     return UTC

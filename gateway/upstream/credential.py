@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping
 from pathlib import Path
 
+from gateway.plainfile import read_plain
 from gateway.wire.headers import well_formed
 from gateway.words.errors import Misconfigured
 from gateway.words.resource import Credential
@@ -40,9 +41,8 @@ def _read(reference: str, environment: Mapping[str, str], where: str) -> str:
         secret = environment.get(place, "")
     elif kind == "file" and place:
         try:
-            with Path(place).open("rb") as file:
-                secret = file.read(_MAX_BYTES).decode().removesuffix("\n").removesuffix("\r")
-        except (OSError, UnicodeDecodeError):
+            secret = read_plain(Path(place), _MAX_BYTES).decode().removesuffix("\n").removesuffix("\r")
+        except (OSError, ValueError):  # a name with a NUL in it, or bytes that are no text
             raise Misconfigured(f"{where} cannot be read") from None
     else:
         raise Misconfigured(f"{where} is neither env:NAME nor file:PATH")

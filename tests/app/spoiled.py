@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import resource
 import shutil
 import socket
 import sqlite3
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -101,9 +103,20 @@ def append(path: Path, at: int) -> None:
     asyncio.run(added())
 
 
+@scenario("open files and connections", "gateway/machine.py")
+def a_limit_of_a_hundred_files(home: Path, stack: ExitStack) -> Environment:
+    asked = resource.getrlimit
+
+    def few(which: int) -> tuple[int, int]:
+        return (100, 100) if which == resource.RLIMIT_NOFILE else asked(which)
+
+    stack.enter_context(patch.object(resource, "getrlimit", few))
+    return {}
+
+
 @scenario("home folder", "gateway/machine.py")
 def a_disk_that_is_nearly_full(home: Path, stack: ExitStack) -> Environment:
-    return {"GATEHOUSE_DISK_FLOOR_BYTES": str(10**18)}
+    return {"GATEHOUSE_DISK_FLOOR_BYTES": str(10**15)}
 
 
 @scenario("home folder", "gateway/machine.py")

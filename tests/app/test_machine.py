@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from collections import namedtuple
 from datetime import UTC, datetime, timedelta
@@ -11,12 +12,44 @@ from pathlib import Path
 import pytest
 
 from gateway import machine
+from gateway.app import within
 from gateway.store import OwnerLock
+from gateway.wire.limits import DEFAULT_LIMITS
 from gateway.words.errors import Misconfigured
 
 LAST = "2026-11-22T01:00:00.000000Z"
 AT = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 Usage = namedtuple("Usage", "total used free")
+
+
+ENDLESS = resource.RLIM_INFINITY
+
+
+@pytest.mark.parametrize(
+    ("given", "most", "taken", "callers"),
+    [
+        (1_024, 524_288, 8_192, 2_000),
+        (1_024, ENDLESS, 8_192, 2_000),
+        (ENDLESS, ENDLESS, None, 2_000),
+        (20_000, 20_000, None, 2_000),
+        (1_024, 1_024, None, 512),
+        (256, 1_000, 1_000, 500),
+    ],
+)
+def test_a_process_takes_the_files_it_may_have_and_leaves_half_of_them_to_callers(
+    monkeypatch: pytest.MonkeyPatch, given: int, most: int, taken: int | None, callers: int
+) -> None:
+    put: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (given, most))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: put.append(limits))
+    assert within(DEFAULT_LIMITS, machine.descriptors()).max_connections == callers
+    assert put == ([] if taken is None else [(taken, most)])
+
+
+def test_too_few_files_refuse_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (255, 255))
+    with pytest.raises(Misconfigured, match="255 files and connections open at once, and needs 256"):
+        machine.descriptors()
 
 
 def test_a_disk_at_the_floor_is_enough_and_a_byte_less_is_not(

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.commands import planning
+from gateway.commands import plan_page, replaying
+from gateway.planning import Plan
+from gateway.policy import Effects
+from gateway.text import Language
+from gateway.words.replay import Flip, LeftOut, Replayed
 from gateway.words.widening import Why
 from tests.app.shell import gatehouse
 
@@ -102,4 +106,39 @@ def test_a_draft_that_does_not_load_is_named_with_its_folder(draft: Path) -> Non
 
 
 def test_every_reason_has_its_text() -> None:
-    assert set(planning._WHY) == set(Why)
+    assert set(plan_page._WHY) == set(Why)
+    assert set(plan_page._LEFT_OUT) == set(LeftOut)
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_what_recorded_decisions_would_become_is_told(language: Language) -> None:
+    flips = (
+        Flip(
+            ("role:agent",), "crm/customer", "customer:read", "service", "/phone", "masked", "withheld", 7, 31
+        ),
+        Flip(("role:agent",), "crm/customer", "customer:read", None, "-", "allowed", "denied", 2, 40),
+    )
+    told = Replayed(20, 12, {"another-bundle": 5, "asker-unknown": 3}, flips)
+    made = Plan("sha256:a", "sha256:b", (), Effects((), (), 0), (), told)
+    printed = plan_page.page(made, language, markdown=False).splitlines()
+    rows = [line.split() for line in printed if "role:agent" in line]
+    assert [(row[3], row[-2:]) for row in rows] == [("/phone", ["7", "31"]), ("-", ["2", "40"])]
+    assert [line for line in printed if "20" in line and "12" in line] != []
+    assert [line[-1] for line in printed[-4:-2]] == ["5", "3"]
+
+
+def test_the_last_entries_are_asked_for_page_by_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each look leaves an entry, so that the log grows while it is read."""
+    seqs = list(range(1, 2_501))
+
+    def asked(_home: Path, after: int | None, limit: int) -> list[dict[str, int]]:
+        start = max(0, len(seqs) - limit) if after is None else after
+        found = [{"seq": seq} for seq in seqs[start : start + limit]]
+        seqs.append(len(seqs) + 1)
+        return found
+
+    monkeypatch.setattr(replaying, "_asked", asked)
+    assert [line["seq"] for line in replaying.last_entries(tmp_path, 2_200)] == list(range(301, 2_501))
+    seqs[:] = range(1, 51)
+    assert [line["seq"] for line in replaying.last_entries(tmp_path, 1_500)] == list(range(1, 51))
+    assert replaying.last_entries(tmp_path, 0) == []

@@ -66,6 +66,27 @@ def test_an_unknown_setting_refuses_to_start_and_names_the_nearest() -> None:
         ("DATABASE_URL", "postgresql://gate:se@ret@db/gate"),
         ("DATABASE_URL", "postgresql://gate:se%ret@db/gate"),
         ("DATABASE_URL", "postgresql://db:port/gate"),
+        ("PORT", "8_080"),
+        ("PORT", " 8080"),
+        ("PORT", "+80"),
+        ("PORT", "\uff18\uff10"),
+        ("WORKERS", "\u0663"),
+        ("MAX_BODY_BYTES", "1e6"),
+        ("MAX_BODY_BYTES", "9" * 40),
+        ("MAX_BODY_BYTES", "9" * 5_000),
+        ("DISK_FLOOR_BYTES", "9" * 40),
+        ("TLS_WARN_DAYS", "3651"),
+        ("SECRET_CHECKS", "1025"),
+        ("TOKEN_SECONDS", "600.0"),
+        ("WATCH_SECONDS", "1e-320"),
+        ("WATCH_SECONDS", "0.001"),
+        ("STOP_SECONDS", "1_0"),
+        ("CLOCK_BACK_SECONDS", "\uff15"),
+        ("UPSTREAM_HOSTS", "https://crm.example:443"),
+        ("UPSTREAM_HOSTS", "crm.example:70000"),
+        ("UPSTREAM_HOSTS", "crm.example:443/api"),
+        ("UPSTREAM_HOSTS", "crm.example:0443, ::1:80"),
+        ("PUBLIC_URL", "https://gateway.example:70000"),
     ],
 )
 def test_a_malformed_setting_is_named_and_its_value_is_not_repeated(name: str, value: str) -> None:
@@ -90,6 +111,31 @@ def test_a_malformed_setting_is_named_and_its_value_is_not_repeated(name: str, v
 )
 def test_an_address_of_a_database_is_taken_as_libpq_writes_it(good: str) -> None:
     assert read({"GATEHOUSE_DATABASE_URL": good}).database_url == good
+
+
+def test_numbers_are_taken_as_they_are_usually_written() -> None:
+    settings = read(
+        {
+            "GATEHOUSE_PORT": "080",
+            "GATEHOUSE_TRACE_RATIO": "1e-05",
+            "GATEHOUSE_STOP_SECONDS": ".5",
+            "GATEHOUSE_REQUEST_SECONDS": "2.",
+            "GATEHOUSE_UPSTREAM_HOSTS": "*.crm.example:443,[::1]:1,a:65535",
+            "GATEHOUSE_PUBLIC_URL": "https://gateway.example:8443/",
+        }
+    )
+    assert (settings.port, settings.trace_ratio) == (80, 1e-05)
+    assert (settings.stop_seconds, settings.request_seconds) == (0.5, 2.0)
+    assert settings.upstream_hosts == {"*.crm.example:443", "[::1]:1", "a:65535"}
+    assert settings.public_url == "https://gateway.example:8443"
+
+
+def test_a_variable_in_small_letters_is_not_taken_for_the_one_that_is_meant() -> None:
+    with pytest.raises(Misconfigured) as refusal:
+        read({"GATEHOUSE_PORT": "8080", "GATEHOUSE_port": "9090"})
+    assert refusal.value.problems == (
+        "GATEHOUSE_port is not a setting of Gatehouse; did you mean GATEHOUSE_PORT?",
+    )
 
 
 def test_hosts_are_a_list(tmp_path: Path) -> None:

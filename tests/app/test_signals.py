@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import http.client
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +21,7 @@ import pytest
 from gateway import demo
 from gateway.edge.server import _stops
 from gateway.settings import ROOT, read
+from tests.waiting import until
 
 GATEHOUSE = Path(sys.executable).with_name("gatehouse")
 
@@ -60,6 +64,43 @@ def test_a_stop_is_told_in_two_lines_and_is_no_failure(tmp_path: Path, number: s
     said = [json.loads(line)["event"] for line in rest.splitlines()]
     assert [name for name in said if name.startswith("stop")] == ["stopping", "stopped"]
     assert "uncaught" not in said
+
+
+def test_without_stdin_stdout_and_stderr_it_serves_and_stops_in_order(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    demo.prepare(read({"GATEHOUSE_HOME": str(home)}))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("GATEHOUSE_")}
+    process = subprocess.Popen(
+        ["sh", "-c", 'exec "$0" run <&- >&- 2>&-', GATEHOUSE],
+        cwd=home.parent,
+        env=plain | {"GATEHOUSE_HOME": str(home), "GATEHOUSE_PORT": str(port), "PYTHONPATH": str(ROOT)},
+    )
+    late = threading.Timer(120, process.kill)
+    late.start()
+    try:
+        asyncio.run(until(lambda: answers(port) or process.poll() is not None, seconds=100))
+        streams = [os.readlink(f"/proc/{process.pid}/fd/{number}") for number in range(3)]
+        process.send_signal(signal.SIGTERM)
+        assert (process.wait(), streams) == (0, [os.devnull] * 3)
+    finally:
+        late.cancel()
+        process.kill()
+        process.wait()
+
+
+def answers(port: int) -> bool:
+    """Whether it serves: a port that takes connections may be one of a start that is not done."""
+    asked = http.client.HTTPConnection("127.0.0.1", port, timeout=100)
+    try:
+        asked.request("GET", "/healthz")
+        return asked.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        asked.close()
 
 
 def test_a_signal_during_the_first_load_ends_it_in_order_and_the_next_start_goes_on(tmp_path: Path) -> None:

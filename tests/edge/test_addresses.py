@@ -39,3 +39,9 @@ def test_of_two_who_bound_one_address_the_second_to_listen_is_refused() -> None:
                 Server([Listener("127.0.0.1", port, nobody, bound=other)])
         with pytest.raises(Misconfigured, match=f"port {port}, or set GATEHOUSE_PORT"):
             probe("127.0.0.1", port)
+
+
+def test_an_address_of_another_machine_is_told_as_that() -> None:
+    # RFC 5737: nobody's.
+    with pytest.raises(Misconfigured, match="set GATEHOUSE_ADMIN_HOST to an address of this machine"):
+        bind("192.0.2.1", 0, "GATEHOUSE_ADMIN_PORT")

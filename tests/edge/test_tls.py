@@ -19,7 +19,7 @@ from gateway.edge.tls import Acceptor
 from gateway.keys import Refusal
 from gateway.wire.limits import Limits
 from gateway.words.errors import Code
-from tests.certificates import DAY, Authority, Files, now
+from tests.certificates import DAY, SM2_CERTIFICATE, SM2_KEY, Authority, Files, now
 from tests.edge.conftest import Answered, House, Wire, open_house
 
 ASK = b"GET /crm/x HTTP/1.1\r\nHost: gate.test\r\n\r\n"
@@ -351,7 +351,12 @@ def gone(gate: Gate) -> None:
     gate.files.key.unlink()
 
 
-@pytest.mark.parametrize("spoil", [mismatched, ended, opened_to_all, gone])
+def of_an_unknown_kind(gate: Gate) -> None:
+    gate.files.certificate.write_text(SM2_CERTIFICATE)
+    gate.files.key.write_text(SM2_KEY)
+
+
+@pytest.mark.parametrize("spoil", [mismatched, ended, opened_to_all, gone, of_an_unknown_kind])
 def test_a_broken_new_pair_is_refused_and_the_old_one_stays(
     gate: Gate, spoil: Callable[[Gate], None]
 ) -> None:

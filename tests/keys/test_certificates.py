@@ -8,11 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import SubjectAlternativeName
 
 from gateway.keys import Refusal, Rotating, read_certificates, read_pair
 from gateway.words.errors import Misconfigured
-from tests.certificates import DAY, Authority, Files, now, private
+from tests.certificates import DAY, SM2_CERTIFICATE, SM2_KEY, Authority, Files, now, private
 
 
 @pytest.fixture
@@ -69,6 +73,14 @@ def empty(pair: Files) -> None:
     pair.certificate.write_bytes(b"")
 
 
+def sm2_certificate(pair: Files) -> None:
+    pair.certificate.write_text(SM2_CERTIFICATE)
+
+
+def sm2_key(pair: Files) -> None:
+    pair.key.write_text(SM2_KEY)
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -81,6 +93,8 @@ def empty(pair: Files) -> None:
         (exchanged, "leaf.key: no PEM private key"),
         (cut, "leaf.pem: no PEM certificates"),
         (empty, "leaf.pem: no PEM certificates"),
+        (sm2_certificate, "leaf.pem: holds a key of a kind that is not known here"),
+        (sm2_key, "leaf.key: holds a key of a kind that is not known here"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_its_files_name(
@@ -105,6 +119,16 @@ def test_a_file_of_authorities_is_at_least_one_certificate(tmp_path: Path, pair:
     assert len(read_certificates(Authority(tmp_path, "One").file)) == 1
     with pytest.raises(Misconfigured):
         read_certificates(pair.key)
+
+
+def test_a_certificate_whose_names_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    odd = Authority(tmp_path, "Odd")
+    # An x400Address (RFC 5280 section 4.2.1.6), which nobody writes and the library gives up on.
+    names = x509.UnrecognizedExtension(SubjectAlternativeName.oid, bytes.fromhex("3005a303020101"))
+    built = odd._build(odd.subject, odd.key, now() - DAY, now() + DAY).add_extension(names, False)
+    odd.file.write_bytes(built.sign(odd.key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    with pytest.raises(Misconfigured, match=r"Odd\.pem: no PEM certificates that can be read"):
+        read_certificates(odd.file)
 
 
 # ── files that change ────────────────────────────────────────────────────────────────────────────────────────────

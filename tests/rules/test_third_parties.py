@@ -20,6 +20,8 @@ ROOMS = {
         "gateway/identity/",
         "gateway/fields/",
         "gateway/idempotency/",
+        "gateway/policy/store.py",
+        "gateway/policy/tables.py",
     ),
     "alembic": ("gateway/store/upgrade.py",),
     "cryptography": ("gateway/keys/", "gateway/fields/", "gateway/identity/", "audit/"),
