@@ -176,7 +176,8 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is wrong and what to do next (RFC 9457, application/problem+json). `request` is our id of the request."""
+    """What is wrong and what to do next (RFC 9457, application/problem+json). `request` is our id of the request; `detail` says of a
+    denial what the caller may know of it."""
 
     type: Annotated[str, Meta(pattern="^urn:gatehouse:problem:[a-z-]+$")]
     title: str
@@ -184,3 +185,4 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     next: str
     request: str
     params: dict[str, str | int] = {}
+    detail: str = ""

@@ -10,7 +10,7 @@ from itertools import combinations, islice
 
 from gateway.policy.bundle import SET, Bundle, Line
 from gateway.policy.condition import Uncomparable
-from gateway.policy.decider import COMPILED, Engine, prepare
+from gateway.policy.decider import COMPILED, Engine, prepare, told
 from gateway.policy.explanation import (
     Change,
     Explanation,
@@ -29,7 +29,6 @@ from gateway.policy.nearly import nearly
 from gateway.policy.otherwise import changes, posed_so, role_unit
 from gateway.policy.plan import LADDER, RECORD
 from gateway.policy.reading import Hearing, Verdict, about, hearings, holds, pool, verdict
-from gateway.policy.told import tell
 from gateway.words.decision import DecidedBy, Decision, Disclosure, Reason, Rule, narrower
 from gateway.words.resource import FieldSpec
 
@@ -46,11 +45,11 @@ def explain(engine: Engine, posed: Posed) -> Explanation:
     on pycasbin, they are absent and `whole` is False. Each of `ways` was decided again: the engine allows it.
     """
     decision = decided(engine, posed)
-    told = tell(engine, posed.access, posed.resource)
+    callers = told(engine, posed.access, posed.resource)
     heard = _hearings(engine, posed, decision)
     if heard is None:
         ways = _ways(engine, posed, ()) if not decision.allowed else ()
-        return Explanation(posed, decision, False, (), (), (), _facts(posed, ()), (), ways, told)
+        return Explanation(posed, decision, False, (), (), (), _facts(posed, ()), (), ways, callers)
     lines = pool(engine.bundle, posed)
     own = about(lines, posed.access.action, (RECORD,))
     verdicts = [verdict(hearing, own) for hearing in heard]
@@ -72,7 +71,7 @@ def explain(engine: Engine, posed: Posed) -> Explanation:
         facts=_facts(posed, _applying(heard, lines if decision.allowed else own)),
         fields=fields if whole else (),
         ways=() if decision.allowed else _ways(engine, posed, _tries(engine.bundle, heard, own, near)),
-        told=told,
+        told=callers,
     )
 
 

@@ -13,21 +13,12 @@ from gateway.policy.bundle import Bundle, Rules
 from gateway.policy.decider import Engine, prepare
 from gateway.policy.explain import explain
 from gateway.policy.explanation import Change, Column, Explanation, Kind, Near, Posed, Why
-from gateway.policy.load import build, load
+from gateway.policy.load import load
 from gateway.policy.otherwise import posed_so
 from gateway.words.access import ResourceRef
 from gateway.words.decision import DecidedBy, Disclosure, Facts, FactValue, Floors, Reason, Rule
 from gateway.words.principal import Party, Principal
 from tests.policy import worlds
-
-
-def some_bundle(dice: Random, deny: float) -> Bundle:
-    while True:
-        made, _findings = build(
-            worlds.files(worlds.policy(dice, dice.randrange(6, 20), deny=deny)), worlds.ground()
-        )
-        if made is not None:
-            return made
 
 
 def some_question(dice: Random) -> Posed:
@@ -56,7 +47,7 @@ def test_an_explanation_says_what_the_engine_says(seed: int) -> None:
     ways = changed = 0
     columns: dict[Column, int] = {}
     for _ in range(16):
-        bundle = some_bundle(dice, dice.choice((0.2, 0.5, 0.7)))
+        bundle = worlds.some_bundle(dice, dice.choice((0.2, 0.5, 0.7)))
         engine = Engine(bundle)
         for _ in range(12):
             posed = some_question(dice)
