@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from gateway.corridor.desk import Asker
+from gateway.explaining import Explaining, People, asked_of
 from gateway.observe import event, place_of
 from gateway.text import Language
 from gateway.text.problems import problem
@@ -27,6 +28,8 @@ from gateway.words.replay import Told
 
 SOCKET = "gatehouse.sock"
 MAX_LINE_BYTES = 64 * 1024
+EXPLAIN, WHO_CAN = "policy.explain", "policy.who-can"
+ANYBODY = "person:?"
 PORTS = "ports"
 """Asks on which ports the process listens."""
 PURPOSE = "maintenance"
@@ -81,6 +84,31 @@ def operations(
         return [port for _, port in addresses()]
 
     return {"audit.tail": tail, "audit.replay": replay, PORTS: listens}
+
+
+def explanations(explaining: Explaining) -> dict[str, Operation]:
+    """Gives what may be asked of the policy in force, by name."""
+
+    async def explain(given: Mapping[str, Any]) -> Any:
+        asked = {name: value for name, value in given.items() if name != "language"}
+        said = await explaining.explain(operator(), lambda: asked_of(asked), _language(given))
+        return said.document
+
+    async def who_can(given: Mapping[str, Any]) -> Any:
+        asked = {name: value for name, value in given.items() if name != "field"} | {"who": ANYBODY}
+        field = given.get("field")
+        if not (field is None or isinstance(field, str)):
+            raise Refused(Code.VALUE_REFUSED, field="/field")
+        return (await People(explaining).who_can(operator(), lambda: asked_of(asked), field)).document
+
+    return {EXPLAIN: explain, WHO_CAN: who_can}
+
+
+def _language(given: Mapping[str, Any]) -> Language:
+    language = given.get("language", Language.ENGLISH.value)
+    if language not in {one.value for one in Language}:
+        raise Refused(Code.VALUE_REFUSED, field="/language")
+    return Language(language)
 
 
 def shown(seq: int, digest: str, body: bytes, parts: list[bytes]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gateway.commands.explaining import explain, who_can
 from gateway.commands.planning import plan
 from gateway.commands.saying import FOUND_WANTING, as_json, say, settings
 from gateway.words.errors import Misconfigured
@@ -46,6 +47,10 @@ def policy_check(folder: Path | None, json_: bool) -> None:
         raise click.exceptions.Exit(FOUND_WANTING)
     if not json_:
         say("cli.policy.good", warnings=len(findings))
+
+
+policy.add_command(explain)
+policy.add_command(who_can)
 
 
 @click.group()

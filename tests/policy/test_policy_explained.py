@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from gateway import catalogue
-from gateway.policy.bundle import Bundle, Rules
+from gateway.policy.bundle import Rules
 from gateway.policy.decider import Engine, prepare
 from gateway.policy.explain import explain
 from gateway.policy.explanation import Change, Column, Explanation, Kind, Near, Posed, Why
