@@ -28,8 +28,9 @@ from gateway.words.replay import Told
 
 SOCKET = "gatehouse.sock"
 MAX_LINE_BYTES = 64 * 1024
-EXPLAIN, WHO_CAN = "policy.explain", "policy.who-can"
-ANYBODY = "person:?"
+EXPLAIN, WHO_CAN, WHAT_CAN = "policy.explain", "policy.who-can", "policy.what-can"
+ANYBODY, WHATEVER = "person:?", "*"
+"""Stand for what such a question does not name."""
 PORTS = "ports"
 """Asks on which ports the process listens."""
 PURPOSE = "maintenance"
@@ -101,7 +102,11 @@ def explanations(explaining: Explaining) -> dict[str, Operation]:
             raise Refused(Code.VALUE_REFUSED, field="/field")
         return (await People(explaining).who_can(operator(), lambda: asked_of(asked), field)).document
 
-    return {EXPLAIN: explain, WHO_CAN: who_can}
+    async def what_can(given: Mapping[str, Any]) -> Any:
+        asked = {**given, "action": WHATEVER}
+        return (await People(explaining).what_can(operator(), lambda: asked_of(asked))).document
+
+    return {EXPLAIN: explain, WHO_CAN: who_can, WHAT_CAN: what_can}
 
 
 def _language(given: Mapping[str, Any]) -> Language:

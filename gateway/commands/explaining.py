@@ -1,4 +1,4 @@
-"""`gatehouse policy explain` and `who-can`: why somebody may or may not, and who may, asked of the running gateway."""
+"""`gatehouse policy explain`, `who-can`, `what-can`: why, who and what, asked of the running gateway."""
 
 from __future__ import annotations
 
@@ -83,15 +83,49 @@ def who_can(json_: bool, csv_: bool, facts: tuple[str, ...], **asked: str | None
     if facts:
         given["facts"] = facts_of(facts)
     found = asyncio.run(ask(settings().home, WHO_CAN, **given))
-    if json_:
-        as_json(found)
-    elif csv_:
-        click.echo(as_csv(found["rows"], WHO), nl=False)
-    else:
-        click.echo("\n".join(as_table(found["rows"], WHO)))
+    _say(found, WHO, csv_=csv_, json_=json_)
+
+
+@click.command("what-can")
+@click.argument("who")
+@click.option("--through", metavar="APP", help="Only by this application, where WHO is a person.")
+@click.option("--csv", "csv_", is_flag=True, help="Print CSV that a spreadsheet takes for text alone.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def what_can(who: str, through: str | None, csv_: bool, json_: bool) -> None:
+    """List what WHO (person:…, app:… or system:…) can do at all, before any record is known.
+
+    `always`: on every record of that unit. `depends`: on its facts or the time; so do the fields under `open`.
+    Asks the running gateway; the question is recorded in its log.
+    """
+    from gateway.local import WHAT_CAN, ask  # noqa: PLC0415 - other commands start without loading it
+
+    wanted = {} if through is None else {"through": through}
+    _say(asyncio.run(ask(settings().home, WHAT_CAN, who=who, **wanted)), WHAT, csv_=csv_, json_=json_)
 
 
 WHO = ("who", "through", "purpose", "shown")
+WHAT = (
+    "resource",
+    "action",
+    "purpose",
+    "through",
+    "unit",
+    "holds",
+    "clear",
+    "masked",
+    "token",
+    "open",
+    "settable",
+)
+
+
+def _say(found: Mapping[str, Any], columns: Sequence[str], *, csv_: bool, json_: bool) -> None:
+    if json_:
+        as_json(found)
+    elif csv_:
+        click.echo(as_csv(found["rows"], columns), nl=False)
+    else:
+        click.echo("\n".join(as_table(found["rows"], columns)))
 
 
 def as_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gateway.commands.explaining import explain, who_can
+from gateway.commands.explaining import explain, what_can, who_can
 from gateway.commands.planning import plan
 from gateway.commands.saying import FOUND_WANTING, as_json, say, settings
 from gateway.words.errors import Misconfigured
@@ -51,6 +51,7 @@ def policy_check(folder: Path | None, json_: bool) -> None:
 
 policy.add_command(explain)
 policy.add_command(who_can)
+policy.add_command(what_can)
 
 
 @click.group()

@@ -1,4 +1,4 @@
-"""Service: who can do one thing to one record. Decided on, made by the engine, recorded, and only then given."""
+"""Service: who can do one thing to one record, and what somebody can do at all. Decided on, recorded, and only then given."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from audit import Kind
 from gateway.corridor.desk import Asker, Visit
 from gateway.explaining.asking import Asked, Credential, holds_at, resource_of, said_of
-from gateway.explaining.service import Explained, Explaining, in_force, ref_of
+from gateway.explaining.service import Explained, Explaining, InForce, in_force, ref_of
 from gateway.identity import all_keys
 from gateway.policy import Bundle
 from gateway.policy.decider import Engine
 from gateway.policy.explanation import Posed
 from gateway.policy.people import May, people_of, who_can
+from gateway.policy.reach import Can, what_can
 from gateway.words.access import Access
 from gateway.words.control import CONTROL_POLICY, POLICY_EXPLAIN
 from gateway.words.errors import Code, Refused
@@ -60,6 +62,29 @@ class People:
 
         return await one.desk.attend(asker, POLICY_EXPLAIN, CONTROL_POLICY, work)
 
+    async def what_can(self, asker: Asker, read: Callable[[], Asked]) -> Explained:
+        """Gives what somebody can do at all, through each application's credential, before any record is known. Only `who` and
+        `through` of the question count.
+
+        Raises and promises as Explaining.explain; Refused(CONFLICT) where the bundle runs on pycasbin and cannot be looked through.
+        """
+        one = self.explaining
+
+        async def work(visit: Visit) -> Explained:
+            visit.decide(one.desk.clock())
+            asked = read()
+            now = in_force(visit.ruled)
+            found = await one.credentials(asked, now)
+            if not now.bundle.model.compiled:
+                raise Refused(Code.CONFLICT)
+            rows = await asyncio.to_thread(_reach, now, [credential.principal for credential in found])
+            said = {"as": asked.who, "through": asked.through}
+            part = {"reference": None, "subject": None, "asked": said}
+            receipt = await one.desk.log.append(visit.event(Kind.SERVED, [part]), fence=visit.ruled.fence)
+            return Explained({"rows": rows, "bundle": now.bundle.digest}, receipt)
+
+        return await one.desk.attend(asker, POLICY_EXPLAIN, CONTROL_POLICY, work)
+
     async def _credentials(self, bundle: Bundle) -> Sequence[Credential]:
         """Gives what applications hold now, alike ones once, and our own jobs, which may name any purpose."""
         now = self.explaining.desk.clock()
@@ -82,6 +107,27 @@ def _rows(
     engine = Engine(bundle)
     found = sorted(set(who_can(engine, posed, field, credentials)), key=_order)
     return [_shown(may) for may in found], len(people_of(engine))
+
+
+def _reach(now: InForce, principals: Sequence[Principal]) -> list[Mapping[str, Any]]:
+    """What alike credentials of one application can is given once."""
+    found = dict.fromkeys(what_can(Engine(now.bundle), now.known, principals))
+    return [_reached(can) for can in found]
+
+
+def _reached(can: Can) -> dict[str, Any]:
+    shown = {disclosure.word: list(patterns) for disclosure, patterns in can.fields}
+    return {
+        "resource": can.resource,
+        "action": can.action,
+        "purpose": can.purpose,
+        "through": can.through,
+        "unit": can.unit,
+        "holds": can.holds.value,
+        **{word: shown.get(word, []) for word in ("clear", "masked", "token")},
+        "open": list(can.open),
+        "settable": list(can.settable),
+    }
 
 
 def _order(may: May) -> tuple[str, str, str, int]:

@@ -50,7 +50,7 @@ def explain(engine: Engine, posed: Posed) -> Explanation:
     if heard is None:
         ways = _ways(engine, posed, ()) if not decision.allowed else ()
         return Explanation(posed, decision, False, (), (), (), _facts(posed, ()), (), ways, callers)
-    lines = pool(engine.bundle, posed)
+    lines = pool(engine.bundle, posed.resource, posed.access.action)
     own = about(lines, posed.access.action, (RECORD,))
     verdicts = [verdict(hearing, own) for hearing in heard]
     fields = tuple(_field(spec, heard, lines, decision.allowed) for spec in posed.resource.fields)

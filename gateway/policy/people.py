@@ -82,7 +82,11 @@ def _groups(engine: Engine, posed: Posed) -> list[_Group]:
         unit = unit_of(posed.facts)
     except Uncomparable:
         return []
-    asking = {line.role for line in pool(bundle, posed) if "id" in line.condition.attributes}
+    asking = {
+        line.role
+        for line in pool(bundle, posed.resource, posed.access.action)
+        if "id" in line.condition.attributes
+    }
     found: dict[frozenset[str], list[str]] = {}
     for person in people_of(engine):
         found.setdefault(roles_of(bundle, Party(person), unit), []).append(person)

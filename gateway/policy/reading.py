@@ -16,6 +16,7 @@ from gateway.policy.facts import environment, plain, unit_of
 from gateway.policy.plan import LADDER
 from gateway.words.decision import Facts, Reason, Rule
 from gateway.words.principal import ANYWHERE, Party
+from gateway.words.resource import ResourceSpec
 
 SHOWS = tuple(act for act, _shown in LADDER)
 
@@ -82,10 +83,10 @@ def roles_of(bundle: Bundle, party: Party, unit: str) -> frozenset[str]:
     return frozenset(name for name in reached if name.startswith("role:"))
 
 
-def pool(bundle: Bundle, posed: Posed) -> tuple[Line, ...]:
-    """Gives every rule about the resource and any action that the question is about, whoever's and whatever for, in file order."""
-    res = resource_name(posed.resource)
-    acts = {name for act in (posed.access.action, *SHOWS, SET) for name in (act, wide(act))}
+def pool(bundle: Bundle, resource: ResourceSpec, action: str) -> tuple[Line, ...]:
+    """Gives every rule that a question about that action on that resource could ask, whoever's and whatever for, in file order."""
+    res = resource_name(resource)
+    acts = {name for act in (action, *SHOWS, SET) for name in (act, wide(act))}
     return tuple(line for line in bundle.rules.lines if line.act in acts and line.res in (res, ANY))
 
 

@@ -217,3 +217,24 @@ async def test_who_can_is_asked_by_the_socket_and_recorded(opened: Open) -> None
         orjson.loads(e.bytes) for e in await house.log.entries(0, 1000) if b"policy:explain" in e.bytes
     ]
     assert [entry["kind"] for entry in entries] == ["served", "served", "denied", "denied"]
+
+
+async def test_what_somebody_can_is_asked_by_the_socket_and_recorded(opened: Open) -> None:
+    house = opened.house
+    known = local.explanations(house.explaining)
+    async with local.listening(opened.home, known):
+        found = await local.ask(opened.home, local.WHAT_CAN, who=LI, through="app:demo-desk")
+        app = await local.ask(opened.home, local.WHAT_CAN, who="app:demo-admin")
+        nobody = await local.ask(opened.home, local.WHAT_CAN, who="person:https://id.demo.example#nobody")
+        with pytest.raises(Refused):
+            await local.ask(opened.home, local.WHAT_CAN, who="li.wei")
+    (reads,) = [row for row in found["rows"] if row["action"] == "customer:read"]
+    assert (reads["purpose"], reads["unit"], reads["holds"]) == ("service", "branch:shanghai", "depends")
+    assert "/name" in reads["clear"]
+    assert "/phone" in reads["masked"]
+    assert {(row["action"], row["unit"], row["holds"]) for row in app["rows"]} == {
+        (action, "*", "always") for action in ("key:create", "key:revoke", "key:list", "policy:explain")
+    }
+    assert nobody["rows"] == []
+    asked = [orjson.loads(e.bytes) for e in await house.log.entries(0, 1000) if b"policy:explain" in e.bytes]
+    assert [entry["kind"] for entry in asked] == ["served", "served", "served", "denied"]
