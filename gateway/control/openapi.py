@@ -63,6 +63,14 @@ _UPSTREAM = (
     Code.UPSTREAM_MALFORMED,
 )
 _QUERY = (Code.PARAMETER_MALFORMED, Code.FIELD_NOT_SEARCHABLE)
+_WHY = {
+    "example": {
+        "who": "person:https://id.example#li.wei",
+        "action": "customer:read",
+        "purpose": "service",
+        "facts": {"unit": "branch:shanghai"},
+    }
+}
 FORM = "application/x-www-form-urlencoded"
 _GRANT = (Code.GRANT_REFUSED, Code.UNIDENTIFIED)
 """What the token endpoint answers in OAuth's words, as JSON; all else is a problem there too."""
@@ -182,7 +190,10 @@ def _paths() -> dict[str, Any]:
             )
             | {
                 "parameters": [_purpose()],
-                "requestBody": {"required": True, "content": _content("ExplanationWanted")},
+                "requestBody": {
+                    "required": True,
+                    "content": {JSON: _content("ExplanationWanted")[JSON] | _WHY},
+                },
             },
         },
         "/oauth/token": {"post": _token()},

@@ -254,7 +254,8 @@ class FieldExplained(msgspec.Struct, frozen=True):
 class ExplanationGiven(msgspec.Struct, frozen=True):
     """Why a question comes out as it does. Rules are named `file:line`; `ways` are the smallest changes that would allow it.
 
-    `whole` false: the policy runs on pycasbin, and only the decision and the ways are known. `text`: the same in sentences.
+    `whole` false: the policy runs on pycasbin, and only the decision and the ways are known. `text`: the same in
+    sentences. `told`: what a refusal of it tells its caller, where he may know that there is a record.
     """
 
     credential: str | None
@@ -276,6 +277,7 @@ class ExplanationGiven(msgspec.Struct, frozen=True):
     facts: list[FactShown]
     fields: list[FieldExplained]
     ways: list[list[ChangeShown]]
+    told: str
     text: list[str]
 
 

@@ -74,7 +74,9 @@ class _Told:
             key = "explain.failed" if heard.failed else "explain.applied"
             yield self._text(key, party=heard.party, rule=where(heard.rule), text=heard.rule.text)
         for near in said.near:
-            yield self._near(near)
+            # Of what is allowed every wider role nearly shows more: the document names them all.
+            if not (said.allowed and near.column is Column.ROLE):
+                yield self._near(near)
         for seen in said.facts:
             value = self._value(seen.value) if seen.fit else self._text("explain.unfit")
             yield self._text("explain.fact", name=seen.name, value=value)
@@ -91,7 +93,11 @@ class _Told:
         return self._text("explain.bundle", reason=decision.reason.value, rule=self._at(decision.rule))
 
     def _near(self, near: Near) -> str:
-        found = "; ".join(f"{name} = {self._value(value)}" for name, value in near.found.items())
+        if near.column is Column.ROLE:
+            (held,) = near.found.values()
+            found = ", ".join(held) if isinstance(held, tuple) and held else self._text("explain.nowhere")
+        else:
+            found = "; ".join(f"{name} = {self._value(value)}" for name, value in near.found.items())
         return self._text(
             _NEAR[near.column],
             party=near.party,

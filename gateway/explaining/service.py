@@ -23,6 +23,7 @@ from gateway.policy.explanation import Explanation, Posed
 from gateway.policy.known import Known, known
 from gateway.rooms import Evidence, FactSource, Lens
 from gateway.text import Language
+from gateway.text.problems import told_text
 from gateway.words.access import Access, ResourceRef
 from gateway.words.control import CONTROL_POLICY, CONTROL_UPSTREAM, POLICY_EXPLAIN
 from gateway.words.decision import Facts
@@ -86,8 +87,8 @@ class Explaining:
             poses = [Posed(self._access(visit, asked, one, ref), resource, facts) for one in found]
             said, credential = await asyncio.to_thread(_explained, now.bundle, poses, found)
             receipt = await self.record(visit, said_of(asked, resource), ref, resource, facts)
-            told = {"credential": credential.id, **document(said), "text": sentences(said, language)}
-            return Explained(told, receipt)
+            texts = {"told": told_text(said.told, language), "text": sentences(said, language)}
+            return Explained({"credential": credential.id, **document(said), **texts}, receipt)
 
         return await self.desk.attend(asker, POLICY_EXPLAIN, CONTROL_POLICY, work)
 

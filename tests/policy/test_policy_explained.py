@@ -176,6 +176,16 @@ def test_the_one_part_of_a_condition_that_failed_is_named_with_what_stood_there(
     assert (near.wanted, near.found["r.rec.author"]) == ("r.rec.author == r.sub.id", ZHANG)
 
 
+def test_a_change_that_breaks_another_part_of_the_condition_is_not_named() -> None:
+    """Another day of the week is another date."""
+    policy = 'p, role:a, *, crm/customer, customer:read, -, *, r.env.weekday == 7 and r.env.date == "2026-11-02", allow\n'
+    asked = worlds.access(worlds.principal(worlds.party(worlds.PERSON, "role:a")))
+    said = explain(Engine(worlds.bundle(policy)), Posed(asked, worlds.CUSTOMER, worlds.facts()))
+    (near,) = said.near
+    assert (near.wanted, near.found, near.change) == ("r.env.weekday == 7", {"r.env.weekday": 1}, None)
+    assert said.ways == ()
+
+
 def test_two_things_may_have_to_change() -> None:
     said = shipped(LI, "customer:create", "audit", held=frozenset({"audit"}))
     assert [{change.kind for change in way} for way in said.ways][:1] == [{Kind.CREDENTIAL, Kind.ROLE}]

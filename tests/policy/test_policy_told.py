@@ -91,6 +91,8 @@ def test_the_cause_is_what_he_can_do_something_about(
     who = worlds.principal(*(worlds.party(*one) for one in parties), purposes=frozenset(purposes))
     said = told(Engine(worlds.bundle(POLICY)), worlds.access(who, action), worlds.CUSTOMER)
     assert (said.cause, said.purposes) == (cause, others)
+    reasons = {Cause.FORBIDDEN: Reason.RULE_DENIED, Cause.PURPOSE_NOT_HELD: Reason.PURPOSE_NOT_HELD}
+    assert said.reason is reasons.get(cause, Reason.NO_RULE)
 
 
 def test_a_purpose_that_is_not_his_and_a_role_that_he_has_not_are_not_told() -> None:
