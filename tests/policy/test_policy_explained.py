@@ -176,6 +176,31 @@ def test_the_one_part_of_a_condition_that_failed_is_named_with_what_stood_there(
     assert (near.wanted, near.found["r.rec.author"]) == ("r.rec.author == r.sub.id", ZHANG)
 
 
+@pytest.mark.parametrize(
+    ("role", "unit", "purpose", "condition", "near"),
+    [
+        ("role:a", "*", "*", 'r.rec.level == "vip" and r.rec.region == "east"', []),
+        ("role:a", "*", "audit", 'r.rec.level == "vip"', []),
+        ("role:b", "*", "*", 'r.rec.level == "vip"', []),
+        ("role:b", "*", "audit", "True", []),
+        ("role:a", "branch:south", "audit", "True", []),
+        ("role:a", "*", "*", 'r.rec.level == "vip" and r.rec.region == "west"', [Column.CONDITION]),
+        ("role:a", "*", "audit", 'r.rec.region == "west"', [Column.PURPOSE]),
+        ("role:b", "*", "*", 'r.rec.region == "west"', [Column.ROLE]),
+        ("role:a", "branch:south", "*", 'r.rec.region == "west"', [Column.UNIT]),
+    ],
+)
+def test_nearly_is_by_exactly_one_thing(
+    role: str, unit: str, purpose: str, condition: str, near: list[Column]
+) -> None:
+    policy = f"p, {role}, {unit}, crm/customer, customer:read, -, {purpose}, {condition}, allow\n"
+    asked = worlds.access(worlds.principal(worlds.party(worlds.PERSON, "role:a")))
+    known = worlds.facts(unit="branch:north", level="gold", region="west")
+    said = explain(Engine(worlds.bundle(policy)), Posed(asked, worlds.CUSTOMER, known))
+    assert [one.column for one in said.near] == near
+    assert all(one.change is not None for one in said.near)
+
+
 def test_a_change_that_breaks_another_part_of_the_condition_is_not_named() -> None:
     """Another day of the week is another date."""
     policy = 'p, role:a, *, crm/customer, customer:read, -, *, r.env.weekday == 7 and r.env.date == "2026-11-02", allow\n'
