@@ -43,6 +43,7 @@ from gateway.edge import (
     Peers,
     Server,
 )
+from gateway.explaining import Explaining
 from gateway.exposure import exposed
 from gateway.fetching import fetch
 from gateway.fields import FieldLens
@@ -129,6 +130,12 @@ class House:
         """The log."""
         return self.stores.log
 
+    @property
+    def explaining(self) -> Explaining:
+        """What says why the policy decides as it does."""
+        gate = self.gate
+        return Explaining(self.keys.desk, gate.facts, gate.lens, gate.evidence)
+
     def doors(self, loaded: Callable[[], None] = lambda: None) -> tuple[Dispatcher, Inside]:
         """Gives what answers on the data port, control plane and data plane, and what the admin port shows.
 
@@ -144,6 +151,7 @@ class House:
             key_file_there=self.settings.keys.exists,
             assertion_keys=dump(AssertionKey(self.keyring).jwks()),
             tokens=self.tokens,
+            explaining=self.explaining,
         )
         readiness = Readiness(deps)
         control = Later(
@@ -432,7 +440,8 @@ async def serve(
                 await stack.enter_async_context(
                     local.listening(
                         settings.home,
-                        local.operations(reading, lambda: server.addresses, partial(replayed, house.bundles)),
+                        local.operations(reading, lambda: server.addresses, partial(replayed, house.bundles))
+                        | local.explanations(house.explaining),
                     )
                 )
             await server.serve(started=begun)

@@ -65,6 +65,8 @@ class Gate(Again):
             if error.entry is None:
                 error.entry = (await self._refuse(walk, error, walk.ruled.fence)).ref
             if walk.what is not None:
+                if isinstance(error, Denied) and error.code is Code.DENIED:
+                    error.told = walk.ruled.decider.told(walk.what.access, walk.what.resource)
                 error.tick_seconds = walk.what.upstream.alike_seconds
             raise
         except Stale:

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from gateway.corridor.desk import Asker
+from gateway.explaining import Explaining, People, asked_of
 from gateway.observe import event, place_of
 from gateway.text import Language
 from gateway.text.problems import problem
@@ -27,6 +28,9 @@ from gateway.words.replay import Told
 
 SOCKET = "gatehouse.sock"
 MAX_LINE_BYTES = 64 * 1024
+EXPLAIN, WHO_CAN, WHAT_CAN = "policy.explain", "policy.who-can", "policy.what-can"
+ANYBODY, WHATEVER = "person:?", "*"
+"""Stand for what such a question does not name."""
 PORTS = "ports"
 """Asks on which ports the process listens."""
 PURPOSE = "maintenance"
@@ -81,6 +85,35 @@ def operations(
         return [port for _, port in addresses()]
 
     return {"audit.tail": tail, "audit.replay": replay, PORTS: listens}
+
+
+def explanations(explaining: Explaining) -> dict[str, Operation]:
+    """Gives what may be asked of the policy in force, by name."""
+
+    async def explain(given: Mapping[str, Any]) -> Any:
+        asked = {name: value for name, value in given.items() if name != "language"}
+        said = await explaining.explain(operator(), lambda: asked_of(asked), _language(given))
+        return said.document
+
+    async def who_can(given: Mapping[str, Any]) -> Any:
+        asked = {name: value for name, value in given.items() if name != "field"} | {"who": ANYBODY}
+        field = given.get("field")
+        if not (field is None or isinstance(field, str)):
+            raise Refused(Code.VALUE_REFUSED, field="/field")
+        return (await People(explaining).who_can(operator(), lambda: asked_of(asked), field)).document
+
+    async def what_can(given: Mapping[str, Any]) -> Any:
+        asked = {**given, "action": WHATEVER}
+        return (await People(explaining).what_can(operator(), lambda: asked_of(asked))).document
+
+    return {EXPLAIN: explain, WHO_CAN: who_can, WHAT_CAN: what_can}
+
+
+def _language(given: Mapping[str, Any]) -> Language:
+    language = given.get("language", Language.ENGLISH.value)
+    if language not in {one.value for one in Language}:
+        raise Refused(Code.VALUE_REFUSED, field="/language")
+    return Language(language)
 
 
 def shown(seq: int, digest: str, body: bytes, parts: list[bytes]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from gateway.words.json import JsonObject, Pattern
 from gateway.words.principal import Principal
 from gateway.words.record import Alarm, ClosedRecord, SealedChange, View
 from gateway.words.resource import ResourceSpec
+from gateway.words.told import Told
 from gateway.words.work import Addressed, List
 
 
@@ -87,6 +88,10 @@ class Decider(Protocol):
 
     def prepare(self, access: Access, resource: ResourceSpec, fence: int) -> Prepared:
         """Gives the question made ready against the bundle that is active now."""
+        ...
+
+    def told(self, access: Access, resource: ResourceSpec) -> Told:
+        """Gives what the caller may be told of a denial: made of the question and of his own roles, never of a record. Never raises."""
         ...
 
 

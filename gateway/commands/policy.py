@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from gateway import __version__
+from gateway.commands.explaining import explain, what_can, who_can
 from gateway.commands.planning import plan
 from gateway.commands.saying import FOUND_WANTING, as_json, say, settings
 from gateway.words.errors import Misconfigured
@@ -20,7 +21,8 @@ def policy() -> None:
     """The Casbin model, rules and cases."""
 
 
-policy.add_command(plan)
+for command in (plan, explain, who_can, what_can):
+    policy.add_command(command)
 
 
 @policy.command("check")

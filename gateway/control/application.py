@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from gateway.control.assertions import assertion_keys
 from gateway.control.clients import ClientController
 from gateway.control.deps import AnyRequest, call_of
+from gateway.control.explaining import explain
 from gateway.control.given import ControlDeps
 from gateway.control.health import alive, ready
 from gateway.control.keys import CallerController, KeyController
@@ -35,6 +36,7 @@ def application(deps: ControlDeps, readiness: Readiness) -> Litestar:
             CallerController,
             KeyController,
             ClientController,
+            explain,
             token,
             token_keys,
             discovery,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from audit import Log
 from gateway.credentials import Clients, Keys, Tokens
+from gateway.explaining import Explaining
 from gateway.rooms import Identifier
 from gateway.store import Store
 
@@ -36,6 +37,7 @@ class ControlDeps:
     stores: Mapping[str, Store]
     bundle: Callable[[], str | None]
     assertion_keys: bytes
+    explaining: Explaining
     edit_refused: Callable[[], bool] = lambda: False
     key_file_there: Callable[[], bool] = lambda: True
     tokens: TokenDoor | None = None

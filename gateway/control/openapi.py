@@ -21,6 +21,8 @@ SHAPES = (
     shapes.Caller,
     shapes.ClientIssued,
     shapes.Discovered,
+    shapes.ExplanationGiven,
+    shapes.ExplanationWanted,
     shapes.GrantProblem,
     shapes.KeyIssued,
     shapes.KeyPage,
@@ -54,7 +56,21 @@ _BODY = (
     Code.MEMBER_UNKNOWN,
     Code.VALUE_REFUSED,
 )
+_UPSTREAM = (
+    Code.UPSTREAM_REFUSED,
+    Code.UPSTREAM_UNREACHABLE,
+    Code.UPSTREAM_SILENT,
+    Code.UPSTREAM_MALFORMED,
+)
 _QUERY = (Code.PARAMETER_MALFORMED, Code.FIELD_NOT_SEARCHABLE)
+_WHY = {
+    "example": {
+        "who": "person:https://id.example#li.wei",
+        "action": "customer:read",
+        "purpose": "service",
+        "facts": {"unit": "branch:shanghai"},
+    }
+}
 FORM = "application/x-www-form-urlencoded"
 _GRANT = (Code.GRANT_REFUSED, Code.UNIDENTIFIED)
 """What the token endpoint answers in OAuth's words, as JSON; all else is a problem there too."""
@@ -163,6 +179,21 @@ def _paths() -> dict[str, Any]:
             | {
                 "parameters": [_path("client_id", "The client's id, `key_…`.", _KEY_ID), _purpose()],
                 "requestBody": {"required": True, "content": _content("SecretWanted")},
+            },
+        },
+        "/v1/explain": {
+            "post": _operation(
+                "explain",
+                "Say why somebody may do something, or may not, and what would allow it",
+                "ExplanationGiven",
+                (*refused, *_DECIDED, *_BODY, *_UPSTREAM, Code.NOT_FOUND),
+            )
+            | {
+                "parameters": [_purpose()],
+                "requestBody": {
+                    "required": True,
+                    "content": {JSON: _content("ExplanationWanted")[JSON] | _WHY},
+                },
             },
         },
         "/oauth/token": {"post": _token()},

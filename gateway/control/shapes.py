@@ -162,6 +162,125 @@ class Caller(msgspec.Struct, frozen=True):
     proven: list[str]
 
 
+class ExplanationWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who would do what to which record, and what for. `through`: the application by which a person comes.
+
+    `parent`: the record above, where the record's address needs it. `facts`: in the place of a record, those that one might have.
+    """
+
+    who: Annotated[str, Meta(examples=["person:https://id.example#li.wei"])]
+    action: Annotated[str, Meta(examples=["customer:read"])]
+    purpose: Annotated[str | None, Meta(examples=["service"])] = None
+    record: str | None = None
+    parent: str | None = None
+    through: Annotated[str | None, Meta(examples=["app:desk"])] = None
+    upstream: str | None = None
+    resource: str | None = None
+    facts: dict[str, None | bool | int | str | list[str]] = {}
+
+
+class RuleApplied(msgspec.Struct, frozen=True):
+    """A rule that applied to a party. `failed`: its condition could not be answered, which denies."""
+
+    party: str
+    rule: str
+    text: str
+    effect: Literal["allow", "deny"]
+    failed: bool
+
+
+class ChangeShown(msgspec.Struct, frozen=True):
+    """One thing about the question that would have to be otherwise."""
+
+    kind: Literal["purpose", "time", "credential", "role", "attribute", "fact"]
+    name: str
+    value: None | bool | int | str | list[str]
+    party: str
+    unit: str
+
+
+class RuleNear(msgspec.Struct, frozen=True):
+    """A rule that one thing kept from applying: what it wanted there, and what was found."""
+
+    party: str
+    rule: str
+    text: str
+    effect: Literal["allow", "deny"]
+    failed: Literal["role", "unit", "purpose", "condition"]
+    wanted: str
+    found: dict[str, None | bool | int | str | list[str]]
+    change: ChangeShown | None
+
+
+class PartySaid(msgspec.Struct, frozen=True):
+    """What the rules say to one party about the record as a whole, and its roles there."""
+
+    party: str
+    roles: list[str]
+    reason: str
+    rule: str | None
+
+
+class FactShown(msgspec.Struct, frozen=True):
+    """A fact that was looked at. `fit` false: the record holds something there that is no fact."""
+
+    name: str
+    value: None | bool | int | str | list[str]
+    fit: bool
+
+
+class PartyShows(msgspec.Struct, frozen=True):
+    """How one party would see a field, and by which rule."""
+
+    party: str
+    shown: Literal["clear", "masked", "token", "withheld"]
+    why: str
+    rule: str | None
+
+
+class FieldExplained(msgspec.Struct, frozen=True):
+    """How a field is shown and whether it may be set, and why."""
+
+    field: str
+    class_: str = msgspec.field(name="class")
+    shown: Literal["clear", "masked", "token", "withheld"]
+    why: str
+    parties: list[PartyShows]
+    settable: bool
+    set_why: str
+    set_rule: str | None
+
+
+class ExplanationGiven(msgspec.Struct, frozen=True):
+    """Why a question comes out as it does. Rules are named `file:line`; `ways` are the smallest changes that would allow it.
+
+    `whole` false: the policy runs on pycasbin, and only the decision and the ways are known. `text`: the same in
+    sentences. `told`: what a refusal of it tells its caller, where he may know that there is a record.
+    """
+
+    credential: str | None
+    allowed: bool
+    reason: str
+    by: Literal["floor", "bundle", "grant"]
+    rule: str | None
+    bundle: str
+    engine: str
+    whole: bool
+    application: str
+    person: str | None
+    action: str
+    purpose: str | None
+    resource: str
+    parties: list[PartySaid]
+    rules: list[RuleApplied]
+    near: list[RuleNear]
+    facts: list[FactShown]
+    fields: list[FieldExplained]
+    ways: list[list[ChangeShown]]
+    told: str
+    text: list[str]
+
+
 class Alive(msgspec.Struct, frozen=True):
     """The process answers."""
 
@@ -176,7 +295,8 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is wrong and what to do next (RFC 9457, application/problem+json). `request` is our id of the request."""
+    """What is wrong and what to do next (RFC 9457, application/problem+json). `request` is our id of the request; `detail` says of a
+    denial what the caller may know of it."""
 
     type: Annotated[str, Meta(pattern="^urn:gatehouse:problem:[a-z-]+$")]
     title: str
@@ -184,3 +304,4 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     next: str
     request: str
     params: dict[str, str | int] = {}
+    detail: str = ""

@@ -72,7 +72,7 @@ class Visit:
         # No facts: a key has none, and what may be done to it hangs on the asker alone.
         self.decision = prepared.early() or prepared.decide(Facts())
         if not self.decision.allowed:
-            raise Denied(self.decision)
+            raise Denied(self.decision, told=self.ruled.decider.told(access, self.resource))
         return self.decision
 
     def event(

@@ -302,6 +302,11 @@ def _plain(facts: Facts) -> dict[str, Any]:
     return plain
 
 
+def facts_of(facts: Facts) -> dict[str, Any]:
+    """Gives facts as a part holds them; what an entry cannot hold is left out."""
+    return _plain(_held(facts))
+
+
 def _held(facts: Facts) -> Facts:
     values = {name: value for name, value in facts.values.items() if may_be_fact(value)}
     return replace(facts, values=values)

@@ -16,11 +16,13 @@ from gateway.policy.facts import NOWHERE, environment, plain, unit_of
 from gateway.policy.plan import Outcome, Question, denial
 from gateway.policy.reference import ENGINE as PYCASBIN
 from gateway.policy.reference import Reference, ReferenceQuestion
+from gateway.policy.told import tell
 from gateway.words.access import Access
 from gateway.words.decision import DecidedBy, Decision, Disclosure, Facts, FieldView, Reason, Rule
 from gateway.words.json import Pattern
 from gateway.words.principal import ANYWHERE, Party, Principal
 from gateway.words.resource import PERSONAL, ResourceSpec
+from gateway.words.told import Cause, Told
 
 COMPILED = "gatehouse-policy/1"
 MAX_QUESTIONS = 10_000
@@ -159,6 +161,11 @@ class PreparedQuestion:
         self._subjects = ready.subjects
         self._env = engine.environment(access.time)
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Every role that could be looked at."""
+        return self._asking.roles
+
     def early(self) -> Decision | None:
         """Gives the denial that holds whatever the record's facts turn out to be, else None."""
         outcome = self._asking.early
@@ -239,6 +246,11 @@ class Refusal:
         self._engine = engine
         self._fence = fence
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """None was looked at."""
+        return ()
+
     def early(self) -> Decision:
         """Gives the denial."""
         return self.decide(_NO_FACTS)
@@ -300,6 +312,23 @@ class PolicyDecider:
             return Refusal(Reason.NO_BUNDLE, DecidedBy.BUNDLE, "", COMPILED, fence)
         return prepare(engine, access, resource, fence)
 
+    @property
+    def engine(self) -> Engine | None:
+        """The active engine, None before the first bundle. Whoever asks it much makes one of his own of its bundle."""
+        return self._engine
+
+    def told(self, access: Access, resource: ResourceSpec) -> Told:
+        """Gives what the caller may be told of a denial: made without the record and its facts. Never raises."""
+        engine = self._engine
+        if engine is None:
+            return Told(Reason.NO_BUNDLE, Cause.UNDECIDED, access.action, access.purpose)
+        return told(engine, access, resource)
+
+
+def told(engine: Engine, access: Access, resource: ResourceSpec) -> Told:
+    """Gives what the caller may be told of a denial by one engine. Never raises."""
+    return tell(access, engine.bundle.vocabulary.purposes, lambda asked: prepare(engine, asked, resource, 0))
+
 
 def prepare(engine: Engine, access: Access, resource: ResourceSpec, fence: int) -> PreparedQuestion | Refusal:
     """Gives the question made ready for one engine. Never raises."""
@@ -325,4 +354,4 @@ def _purpose(access: Access, resource: ResourceSpec, bundle: Bundle) -> str | No
     return access.purpose if known and access.purpose in access.principal.purposes else None
 
 
-__all__ = ["COMPILED", "Engine", "PolicyDecider", "PreparedQuestion", "Refusal", "prepare"]
+__all__ = ["COMPILED", "Engine", "PolicyDecider", "PreparedQuestion", "Refusal", "prepare", "told"]

@@ -11,6 +11,7 @@ import orjson
 from gateway.text.catalogue import Language, text
 from gateway.words.decision import Reason
 from gateway.words.errors import STATUS, Code, Denied, GatehouseError, GrantRefused
+from gateway.words.told import Cause, Told
 
 MEDIA_TYPE: Final = "application/problem+json"
 GRANT_MEDIA_TYPE: Final = "application/json"
@@ -23,6 +24,7 @@ CLIENT_CHALLENGE: Final = 'Basic realm="gatehouse"'
 REQUEST_LINE: Final = "request-line"
 """The name, among headers, of the line before them."""
 NO_BODY: Final = "no body"
+_NONE: Final = "-"
 NEXT_INSTEAD: Final[Mapping[tuple[Code, str], str]] = {
     (Code.HEADER_MALFORMED, REQUEST_LINE): "problem.header-malformed.request-line",
     (Code.BODY_MALFORMED, NO_BODY): "problem.body-malformed.no-body",
@@ -38,6 +40,15 @@ _RETRY_SECONDS: Final[Mapping[Code, int]] = {
     Code.LOG_BUSY: 1,
     Code.FENCE_MOVING: 1,
     Code.NOT_READY: 5,
+}
+_TOLD: Final[Mapping[Cause, str]] = {
+    Cause.PURPOSE_NOT_HELD: "told.purpose-not-held",
+    Cause.OTHER_PURPOSE: "told.other-purpose",
+    Cause.APPLICATION: "told.application",
+    Cause.ROLES: "told.roles",
+    Cause.FORBIDDEN: "told.forbidden",
+    Cause.DEPENDS: "told.depends",
+    Cause.UNDECIDED: "told.undecided",
 }
 # A floor's reason says something about the customer (erased, refused), which is nobody's to learn from a 403: it is told as `no-rule`.
 _REASONS_TOLD: Final = frozenset(
@@ -58,9 +69,9 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
     """Gives the answer for any error of the tree.
 
     Body: type `urn:gatehouse:problem:<code>`, title, status, next (what to do), request (its id), params (the error's own, when
-    it has any; of a denial its reason). Headers: media type, language, `Cache-Control: no-store`, and where they apply
-    WWW-Authenticate (401), Audit-Ref (the refusal's own entry), Retry-After (the parameter `retry_after_seconds` when the error
-    carries it), Allow (the parameter `allow`).
+    it has any; of a denial its reason and its cause), and of a denial `detail`, the caller's part of its explanation.
+    Headers: media type, language, `Cache-Control: no-store`, and where they apply WWW-Authenticate (401), Audit-Ref (the
+    refusal's own entry), Retry-After (the parameter `retry_after_seconds` when the error carries it), Allow (the parameter `allow`).
     Promises: nothing of a cause's text; a Misconfigured's problems are for operators and do not appear.
     """
     status = STATUS[error.code]
@@ -72,6 +83,8 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
         "next": text(_next(error), language),
         "request": request_id,
     }
+    if (told := _told(error)) is not None:
+        document["detail"] = told_text(told, language)
     if params:
         document["params"] = params
     media, challenge = MEDIA_TYPE, CHALLENGE
@@ -102,6 +115,28 @@ def _params(error: GatehouseError) -> dict[str, str | int]:
     params = dict(error.params)
     # A denial told as NOT_FOUND must look like a record that is not there, to the last byte.
     if isinstance(error, Denied) and error.code is Code.DENIED:
-        reason = error.decision.reason
+        told = _told(error)
+        # The decision's own reason would say which of two records it was: which rule met it hangs on its facts.
+        reason = Reason.NO_RULE if told is None else told.reason
         params["reason"] = (reason if reason in _REASONS_TOLD else Reason.NO_RULE).value
+        if told is not None:
+            params["cause"] = told.cause.value
+            params |= {"purposes": " ".join(told.purposes)} if told.purposes else {}
     return params
+
+
+def _told(error: GatehouseError) -> Told | None:
+    return error.told if isinstance(error, Denied) and error.code is Code.DENIED else None
+
+
+def told_text(told: Told, language: Language) -> str:
+    """Gives what a caller is told of his denial, as a sentence or two."""
+    return text(
+        _TOLD[told.cause],
+        language,
+        action=told.action,
+        purpose=told.purpose or _NONE,
+        application=told.application,
+        purposes=", ".join(told.purposes),
+        roles=", ".join(told.roles) or _NONE,
+    )

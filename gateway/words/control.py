@@ -46,15 +46,22 @@ once, by the answer that made it."""
 CONTROL_AUDIT = _resource("audit", ("/entry", FieldClass.INTERNAL))
 """The log, read through the control plane. Entries hold no personal value in clear."""
 
-CONTROL_RESOURCES: Mapping[str, ResourceSpec] = {spec.name: spec for spec in (CONTROL_KEY, CONTROL_AUDIT)}
+CONTROL_POLICY = _resource("policy", ("/explanation", FieldClass.INTERNAL))
+"""The policy in force, asked what it says. An explanation names rules, roles, persons and facts, and no record's value."""
+
+CONTROL_RESOURCES: Mapping[str, ResourceSpec] = {
+    spec.name: spec for spec in (CONTROL_KEY, CONTROL_AUDIT, CONTROL_POLICY)
+}
 
 KEY_CREATE = "key:create"
 KEY_REVOKE = "key:revoke"
 KEY_LIST = "key:list"
 AUDIT_READ = "audit:read"
+POLICY_EXPLAIN = "policy:explain"
 
 CONTROL_ACTIONS: Mapping[str, frozenset[str]] = {
     CONTROL_KEY.name: frozenset({KEY_CREATE, KEY_REVOKE, KEY_LIST}),
     CONTROL_AUDIT.name: frozenset({AUDIT_READ}),
+    CONTROL_POLICY.name: frozenset({POLICY_EXPLAIN}),
 }
 """The actions that exist on each control resource: the lint knows no others."""

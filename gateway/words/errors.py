@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gateway.words.decision import Decision
     from gateway.words.record import Alarm
+    from gateway.words.told import Told
 
 
 class Code(StrEnum):
@@ -173,9 +174,10 @@ class Denied(GatehouseError):
 
     code = Code.DENIED
 
-    def __init__(self, decision: Decision, code: Code | None = None) -> None:
+    def __init__(self, decision: Decision, code: Code | None = None, told: Told | None = None) -> None:
         super().__init__(code)
         self.decision = decision
+        self.told = told  # what the caller may know of it; the decision itself says what only others may
 
 
 class NotSent(GatehouseError):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.control import ControlDeps, TokenDoor, create_control
+from gateway.explaining import Explaining
 from gateway.wire.json import dump
 from tests.control.client import Client
 from tests.credentials.desk_house import GATEWAY, NOW, Desks, open_desks
@@ -33,6 +34,7 @@ async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
             log=desks.log,
             stores={"state": desks.store},
             bundle=lambda: bundle[0],
+            explaining=Explaining(desks.keys.desk, None, None, None),  # nothing here is explained
             tokens=TokenDoor(
                 desks.tokens, desks.clients, GATEWAY, "gatehouse", jwks=lambda: dump(desks.access.jwks(NOW))
             ),

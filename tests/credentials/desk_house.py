@@ -53,6 +53,7 @@ from gateway.words.errors import Unavailable, Unidentified
 from gateway.words.ids import new_id
 from gateway.words.principal import RoleHeld
 from gateway.words.resource import ResourceSpec
+from gateway.words.told import Cause, Told
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 GATEWAY = "https://gateway.example"
@@ -88,6 +89,9 @@ class AdminsOnly:
                 roles=tuple(sorted(held.role for held in access.principal.application.roles)),
             )
         )
+
+    def told(self, access: Access, resource: ResourceSpec) -> Told:
+        return Told(Reason.NO_RULE, Cause.ROLES, access.action, access.purpose)
 
 
 @dataclass

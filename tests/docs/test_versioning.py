@@ -11,6 +11,7 @@ from audit.store.base import SCHEMA_VERSION
 from audit.verify import Break, Report
 from gateway import cli, local, pipes, settings, settings_page
 from gateway.bundles import Mistake
+from gateway.commands.explaining import WHAT, WHO
 from gateway.doctor import Check
 from gateway.fields.envelope import PREFIX
 from gateway.keys.keyring import KekStatus, KeyringStatus
@@ -55,6 +56,8 @@ def test_the_members_of_every_json() -> None:
     assert members("`gatehouse keys status`") == fields(KeyringStatus)
     assert members("each of its `keks`") == fields(KekStatus)
     assert members("`gatehouse policy check`") == fields(Finding)
+    assert members("each of its `rows`") == [*WHO]
+    assert members("each of these `rows`") == [*WHAT]
     assert members("`gatehouse catalogue check`") == fields(Mistake)
 
 

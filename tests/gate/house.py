@@ -45,6 +45,7 @@ from gateway.words.resource import (
     Verb,
     Versioning,
 )
+from gateway.words.told import Cause, Told
 from gateway.words.work import Addressed, Create, Delete, Forward, List, Query, Read, Update
 
 BORN = datetime.now(UTC)  # when pending seals were minted
@@ -208,9 +209,14 @@ class Policy:
     unseen: set[str] = field(default_factory=set)  # denied, but only once a record's facts are there
     open_fields: frozenset[str] = frozenset(FIELDS)
     hides_none: bool = False
+    explained: list[Access] = field(default_factory=list)
 
     def prepare(self, access: Access, resource: ResourceSpec, fence: int) -> PreparedByHand:
         return PreparedByHand(self, access, fence)
+
+    def told(self, access: Access, resource: ResourceSpec) -> Told:
+        self.explained.append(access)
+        return Told(Reason.NO_RULE, Cause.ROLES, access.action, access.purpose)
 
 
 @dataclass

@@ -227,6 +227,14 @@ def _unique(lines: list[str]) -> list[str]:
     return list(kept.values())
 
 
+def some_bundle(dice: Random, deny: float) -> Bundle:
+    """A random policy that the lint accepts (it refuses chains that leave a unit and come back)."""
+    while True:
+        made, _findings = build(files(policy(dice, dice.randrange(6, 20), deny=deny)), ground())
+        if made is not None:
+            return made
+
+
 def some_party(dice: Random) -> Party:
     held = [
         f"{dice.choice(ROLES)}{dice.choice(('', '', '@branch:north', '@branch:south'))}"

@@ -11,6 +11,7 @@ from gateway.text import Language
 from gateway.text.problems import Problem, problem
 from gateway.words.decision import NOTHING_SHOWN, DecidedBy, Decision, Facts, Reason
 from gateway.words.errors import Code, Denied, GatehouseError, Misconfigured, NotSent, Refused, Unidentified
+from gateway.words.told import Cause, Told
 
 # Written out once more: a status that changes by accident changes what every client does.
 STATUS = {
@@ -134,8 +135,29 @@ def test_a_denial_says_why_but_a_floor_says_nothing_of_the_customer() -> None:
         assert made(Denied(denial(floor)))[1] == made(Denied(denial(Reason.NO_RULE)))[1]
 
 
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("cause", list(Cause))
+def test_a_denial_tells_its_caller_what_was_made_for_him_and_nothing_of_the_decision(
+    cause: Cause, language: Language
+) -> None:
+    told = Told(
+        Reason.NO_RULE, cause, "customer:update", "service", "app:desk", ("audit", "marketing"), ("role:a",)
+    )
+    answers = {
+        problem(Denied(denial(reason), told=told), language, "req_1").body
+        for reason in Reason
+        if reason not in (Reason.RULE_ALLOWED, Reason.GRANT_ALLOWED)
+    }
+    assert len(answers) == 1
+    said = json.loads(answers.pop())
+    assert said["params"] == {"reason": "no-rule", "cause": cause.value, "purposes": "audit marketing"}
+    assert said["detail"]
+    assert "{" not in said["detail"]
+
+
 def test_a_denial_told_as_not_found_is_the_same_to_the_last_byte() -> None:
-    hidden = problem(Denied(denial(Reason.NO_RULE), Code.NOT_FOUND), Language.ENGLISH, "req_1")
+    told = Told(Reason.NO_RULE, Cause.ROLES, "customer:read")
+    hidden = problem(Denied(denial(Reason.NO_RULE), Code.NOT_FOUND, told), Language.ENGLISH, "req_1")
     assert hidden == problem(Refused(Code.NOT_FOUND), Language.ENGLISH, "req_1")
 
 
