@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.policy.bundle import resource_name
-from gateway.policy.explain import where
-from gateway.policy.explanation import Change, Explanation, FieldSaid, Near
+from gateway.policy.why import Change, Explanation, FieldSaid, Near, where
 from gateway.words.decision import Rule
 
 

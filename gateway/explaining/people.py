@@ -14,9 +14,7 @@ from gateway.explaining.service import Explained, Explaining, InForce, in_force,
 from gateway.identity import all_keys
 from gateway.policy import Bundle
 from gateway.policy.decider import Engine
-from gateway.policy.explanation import Posed
-from gateway.policy.people import May, people_of, who_can
-from gateway.policy.reach import Can, what_can
+from gateway.policy.why import Can, May, Posed, people_of, what_can, who_can
 from gateway.words.access import Access
 from gateway.words.control import CONTROL_POLICY, POLICY_EXPLAIN
 from gateway.words.errors import Code, Refused

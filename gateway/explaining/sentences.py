@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.policy.bundle import resource_name
-from gateway.policy.explain import where
-from gateway.policy.explanation import Change, Column, Explanation, Kind, Near, Said, Why
+from gateway.policy.why import Change, Column, Explanation, Kind, Near, Said, Why, where
 from gateway.text import Language, text
 from gateway.text.problems import told_text
 from gateway.words.decision import DecidedBy, Disclosure, Rule

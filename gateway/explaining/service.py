@@ -18,9 +18,8 @@ from gateway.explaining.sentences import sentences
 from gateway.identity import all_keys
 from gateway.policy import Bundle, PolicyDecider
 from gateway.policy.decider import Engine, told
-from gateway.policy.explain import decided, explain
-from gateway.policy.explanation import Explanation, Posed
 from gateway.policy.known import Known, known
+from gateway.policy.why import Explanation, Posed, decided, explain
 from gateway.rooms import Evidence, FactSource, Lens
 from gateway.text import Language
 from gateway.text.problems import told_text

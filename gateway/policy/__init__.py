@@ -5,16 +5,25 @@ Load a folder to a `Bundle`, give it to a `PolicyDecider`, prepare a question, d
 
 from gateway.policy.bundle import Bundle
 from gateway.policy.cases import CaseFailure, run_cases
+from gateway.policy.compare import (
+    Effect,
+    Effects,
+    Moved,
+    Recorded,
+    askers_of,
+    comes_out,
+    decided,
+    effects,
+    outermost,
+    widened,
+)
 from gateway.policy.decider import COMPILED, Engine, PolicyDecider, PreparedQuestion, Refusal
-from gateway.policy.effects import Effect, Effects, Moved, effects
 from gateway.policy.finding import Finding, Severity
+from gateway.policy.kept import KeptBundles
 from gateway.policy.known import Catalogue
 from gateway.policy.load import examine, load
-from gateway.policy.replay import Recorded, askers_of, comes_out, decided, outermost
 from gateway.policy.review import Review, check, review
-from gateway.policy.store import KeptBundles
 from gateway.policy.vocabulary import Vocabulary
-from gateway.policy.widening import widened
 
 __all__ = [
     "COMPILED",

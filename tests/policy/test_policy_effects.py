@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.policy.bundle import Bundle
-from gateway.policy.effects import MOST, effects
+from gateway.policy.compare.effects import MOST, effects
 from gateway.policy.load import build
 from tests.policy import worlds
 

@@ -11,10 +11,10 @@ import pytest
 from gateway import catalogue
 from gateway.policy.bundle import Rules
 from gateway.policy.decider import Engine, prepare
-from gateway.policy.explain import explain
-from gateway.policy.explanation import Change, Column, Explanation, Kind, Near, Posed, Why
 from gateway.policy.load import load
-from gateway.policy.otherwise import posed_so
+from gateway.policy.why.explain import explain
+from gateway.policy.why.explanation import Change, Column, Explanation, Kind, Near, Posed, Why
+from gateway.policy.why.otherwise import posed_so
 from gateway.words.access import ResourceRef
 from gateway.words.decision import DecidedBy, Disclosure, Facts, FactValue, Floors, Reason, Rule
 from gateway.words.principal import Party, Principal

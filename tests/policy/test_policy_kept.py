@@ -13,8 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from gateway.policy import packing
-from gateway.policy.packing import Unpackable, packed, unpacked
-from gateway.policy.store import KeptBundles
+from gateway.policy.kept.packing import Unpackable, packed, unpacked
+from gateway.policy.kept.store import KeptBundles
 from gateway.store import Location, Store, Tree, migrate, open_store
 from gateway.words.errors import GatehouseError
 

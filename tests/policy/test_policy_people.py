@@ -9,9 +9,9 @@ from random import Random
 import pytest
 
 from gateway.policy.decider import Engine, prepare
-from gateway.policy.explanation import Posed
 from gateway.policy.load import build
-from gateway.policy.people import May, people_of, who_can
+from gateway.policy.why.explanation import Posed
+from gateway.policy.why.people import May, people_of, who_can
 from gateway.words.decision import Disclosure, Floors
 from gateway.words.principal import Party, Principal, RoleHeld
 from tests.policy import worlds

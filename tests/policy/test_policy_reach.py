@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from gateway.policy.decider import Engine, prepare
-from gateway.policy.reach import ELSEWHERE, Can, Holds, what_can
+from gateway.policy.why.reach import ELSEWHERE, Can, Holds, what_can
 from gateway.words.decision import Disclosure, Facts, Reason
 from gateway.words.principal import ANYWHERE
 from tests.policy import worlds

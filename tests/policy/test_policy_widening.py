@@ -9,12 +9,12 @@ from random import Random
 import pytest
 
 from gateway.policy.bundle import Bundle
+from gateway.policy.compare.widening import widened
 from gateway.policy.condition import Asked
 from gateway.policy.decider import Engine
 from gateway.policy.facts import environment, plain, unit_of
 from gateway.policy.load import build
 from gateway.policy.plan import Question
-from gateway.policy.widening import widened
 from gateway.words.decision import narrower
 from gateway.words.widening import Why
 from tests.campaign.counts import count, dice

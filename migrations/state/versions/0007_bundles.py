@@ -1,4 +1,4 @@
-"""Bundles that were in force, by their digest: what a recorded decision is made again with (gateway/policy/tables.py)."""
+"""Bundles that were in force, by their digest: what a recorded decision is made again with (gateway/policy/kept/tables.py)."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.policy.bundle import Bundle
+from gateway.policy.compare.sides import ELSEWHERE
 from gateway.policy.decider import Engine, prepare
 from gateway.policy.roles import RoleGraph
-from gateway.policy.sides import ELSEWHERE
 from gateway.words.access import Access, ResourceRef
 from gateway.words.decision import Decision, Disclosure, Facts
 from gateway.words.json import Pattern

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from gateway.policy.bundle import ANY, Line
-from gateway.policy.explanation import Change, Column, Kind, Near, Said
-from gateway.policy.otherwise import changes, names, parts, role_unit
-from gateway.policy.reading import Hearing, holds
+from gateway.policy.why.explanation import Change, Column, Kind, Near, Said
+from gateway.policy.why.otherwise import changes, names, parts, role_unit
+from gateway.policy.why.reading import Hearing, holds
 
 MAX_NEAR = 60
 _ORDER = (Column.CONDITION, Column.PURPOSE, Column.UNIT, Column.ROLE)

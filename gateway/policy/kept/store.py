@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
-from gateway.policy.packing import Unpackable, packed, unpacked
-from gateway.policy.tables import BUNDLES
+from gateway.policy.kept.packing import Unpackable, packed, unpacked
+from gateway.policy.kept.tables import BUNDLES
 from gateway.store import Store, insert_unless_there
 
 

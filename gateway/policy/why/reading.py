@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from gateway.policy.bundle import ANY, SET, Bundle, Line, resource_name, wide
 from gateway.policy.condition import Asked, Condition, Uncomparable
 from gateway.policy.decider import Engine
-from gateway.policy.explanation import Posed
 from gateway.policy.facts import environment, plain, unit_of
 from gateway.policy.plan import LADDER
+from gateway.policy.why.explanation import Posed
 from gateway.words.decision import Facts, Reason, Rule
 from gateway.words.principal import ANYWHERE, Party
 from gateway.words.resource import ResourceSpec

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.policy.bundle import Bundle, Line
-from gateway.policy.covering import Covering, denies_as_well, implies
+from gateway.policy.compare.covering import Covering, denies_as_well, implies
+from gateway.policy.compare.sides import ELSEWHERE, Side
 from gateway.policy.known import Catalogue, known
-from gateway.policy.sides import ELSEWHERE, Side
 from gateway.words.decision import Rule
 from gateway.words.principal import ANYWHERE
 

@@ -9,8 +9,8 @@ from datetime import date, datetime, timedelta
 
 from gateway.policy.bundle import Bundle
 from gateway.policy.condition import Asked, Condition, Malformed, casbin_spelling, condition_of
-from gateway.policy.explanation import Change, Kind, Posed, Said
-from gateway.policy.reading import holds
+from gateway.policy.why.explanation import Change, Kind, Posed, Said
+from gateway.policy.why.reading import holds
 from gateway.words.decision import Facts, FactValue
 from gateway.words.principal import ANYWHERE, Party, Principal, RoleHeld
 

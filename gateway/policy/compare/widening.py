@@ -14,9 +14,9 @@ third is asked of all rules. The proof is sound and not complete: what it cannot
 from __future__ import annotations
 
 from gateway.policy.bundle import SHOW_MASKED, SHOW_TOKEN, Bundle, Line, wide
-from gateway.policy.covering import Covering, begins, denies_as_well, implies
+from gateway.policy.compare.covering import Covering, begins, denies_as_well, implies
+from gateway.policy.compare.sides import ELSEWHERE, Side
 from gateway.policy.known import Catalogue, known
-from gateway.policy.sides import ELSEWHERE, Side
 from gateway.words.decision import Rule
 from gateway.words.principal import ANYWHERE
 from gateway.words.widening import Why, Widening

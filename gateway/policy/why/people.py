@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from gateway.policy.condition import Uncomparable
 from gateway.policy.decider import COMPILED, Engine, PreparedQuestion, Ready, prepare
-from gateway.policy.explanation import Posed
 from gateway.policy.facts import NOWHERE, unit_of
-from gateway.policy.reading import pool, roles_of
+from gateway.policy.why.explanation import Posed
+from gateway.policy.why.reading import pool, roles_of
 from gateway.words.access import Access
 from gateway.words.decision import Decision, Disclosure
 from gateway.words.json import Pattern

@@ -15,7 +15,7 @@ from gateway.policy.decider import COMPILED, Engine
 from gateway.policy.facts import NOWHERE
 from gateway.policy.known import Known
 from gateway.policy.plan import LADDER, RECORD
-from gateway.policy.reading import Hearing, about, pool, roles_of
+from gateway.policy.why.reading import Hearing, about, pool, roles_of
 from gateway.words.decision import Disclosure, narrower
 from gateway.words.json import Pattern
 from gateway.words.principal import ANYWHERE, Principal

@@ -11,7 +11,9 @@ from itertools import combinations, islice
 from gateway.policy.bundle import SET, Bundle, Line
 from gateway.policy.condition import Uncomparable
 from gateway.policy.decider import COMPILED, Engine, prepare, told
-from gateway.policy.explanation import (
+from gateway.policy.facts import NOWHERE
+from gateway.policy.plan import LADDER, RECORD
+from gateway.policy.why.explanation import (
     Change,
     Explanation,
     FieldSaid,
@@ -24,11 +26,9 @@ from gateway.policy.explanation import (
     Seen,
     Why,
 )
-from gateway.policy.facts import NOWHERE
-from gateway.policy.nearly import nearly
-from gateway.policy.otherwise import changes, posed_so, role_unit
-from gateway.policy.plan import LADDER, RECORD
-from gateway.policy.reading import Hearing, Verdict, about, hearings, holds, pool, verdict
+from gateway.policy.why.nearly import nearly
+from gateway.policy.why.otherwise import changes, posed_so, role_unit
+from gateway.policy.why.reading import Hearing, Verdict, about, hearings, holds, pool, verdict
 from gateway.words.decision import DecidedBy, Decision, Disclosure, Reason, Rule, narrower
 from gateway.words.resource import FieldSpec
 

@@ -1,0 +1,5 @@
+"""Bundles that were in force, kept by their digest in the state store."""
+
+from gateway.policy.kept.store import KeptBundles
+
+__all__ = ["KeptBundles"]
