@@ -132,6 +132,7 @@ ELSEWHERE = {
     "gateway/cli.py": "commands, not a start",
     "gateway/commands/audit.py": "commands, not a start",
     "gateway/commands/keys.py": "commands, not a start",
+    "gateway/commands/policy.py": "commands, not a start",
     "gateway/commands/replaying.py": "commands, not a start",
     "gateway/planning.py": "`gatehouse policy plan` alone: a start reads one folder, by gateway/bundles.py",
     "gateway/demo.py": "`gatehouse demo` and `demo-token` alone",

@@ -130,9 +130,10 @@ def checked(folder: Path, *words: str, **more: str) -> tuple[int, str]:
 
 def test_the_command_says_coverage_engine_and_warnings(folder: Path) -> None:
     code, told = checked(folder)
+    rules = sum(line.startswith("p,") for line in (folder / "policy.csv").read_text().splitlines())
     assert code == 0
     assert told.split("\n")[:3] == [
-        "Cases decide by 165 of 165 rules (100.0 %).",
+        f"Cases decide by {rules} of {rules} rules (100.0 %).",
         "It runs on gatehouse-policy/1.",
         "The policy is good; warnings: 0.",
     ]
