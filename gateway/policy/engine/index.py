@@ -1,0 +1,130 @@
+"""Rules by what they ask for: nested dictionaries, one for each branch of a matcher and each effect.
+
+The first key is the tuple of columns that equal one value of the request; below it one level for each column that may have several; below those one
+for each column of patterns. A leaf is one rule, or a sorted list of them.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Collection, Sequence
+from operator import itemgetter
+from typing import Any
+
+from gateway.policy.engine.matcher import Branch
+from gateway.policy.engine.settling import Entry, Found
+
+Prepared = tuple[Any, list[Collection[Any]], list[Any]]
+Root = dict[Any, Any]
+
+
+class BranchIndex:
+    """The rules of one branch: those that allow, and those that deny. One `prepare` serves both."""
+
+    def __init__(self, branch: Branch) -> None:
+        self.allowing: Root = {}
+        self.denying: Root = {}
+        ones = tuple(column for column, _part in branch.one)
+        self._levels = [column for column, _values in branch.many] + [c for c, _f, _p in branch.tried]
+        self.key = _key([part.run for _column, part in branch.one], [part.path for _c, part in branch.one])
+        self._row_key: Callable[[Sequence[str]], Any] = itemgetter(*ones) if ones else lambda _row: ()
+        self._asked = tuple(part.run for part in branch.asked)
+        self._many = tuple(values for _column, values in branch.many)
+        self._tried = tuple((fits, part.run) for _column, fits, part in branch.tried)
+
+    def add(self, entry: Entry, row: Sequence[str]) -> None:
+        """Adds a rule."""
+        node = self.allowing if entry[1][0] else self.denying
+        last = self._row_key(row)
+        for column in self._levels:
+            following = node.get(last)
+            if following is None:
+                following = node[last] = {}
+            node = following
+            last = row[column]
+        leaf = node.get(last)
+        if leaf is None:
+            node[last] = entry
+        elif type(leaf) is list:
+            if leaf[-1] < entry:
+                leaf.append(entry)
+            else:
+                insort(leaf, entry)
+        else:
+            node[last] = [leaf, entry] if leaf < entry else [entry, leaf]
+
+    def remove(self, entry: Entry, row: Sequence[str]) -> None:
+        """Takes a rule away, and every level that it leaves empty."""
+        way = [self._row_key(row), *(row[column] for column in self._levels)]
+        nodes = [self.allowing if entry[1][0] else self.denying]
+        for step in way[:-1]:
+            nodes.append(nodes[-1][step])
+        leaf = nodes[-1][way[-1]]
+        if type(leaf) is list:
+            leaf.remove(entry)
+            if len(leaf) == 1:
+                nodes[-1][way[-1]] = leaf[0]
+            return
+        while nodes:
+            del nodes[-1][way[len(nodes) - 1]]
+            if nodes.pop():
+                break
+
+    def prepare(self, request: Sequence[Any]) -> Prepared | None:
+        """Gives what the request is looked up by; None where no rule can match. Raises TypeError where a value can be no key."""
+        # What a link is asked of comes first: a list or an object for a name is an error, whatever else does not match.
+        many = [values(request) for values in self._many] if self._many else _NONE
+        for test in self._asked:
+            if not test(request, (), ()):
+                return None
+        tried = [(fits, run(request, (), ())) for fits, run in self._tried] if self._tried else _NONE
+        return self.key(request), many, tried
+
+    @staticmethod
+    def find(root: Root, prepared: Prepared) -> Found:
+        """Gives the leaves of the rules that match, as far as they are indexed."""
+        key, many, tried = prepared
+        node = root.get(key)
+        if node is None:
+            return []
+        nodes: Found = [node]
+        for wanted in many:
+            below: Found = []
+            for node in nodes:
+                if len(wanted) <= len(node):
+                    for value in wanted:
+                        if value in node:
+                            below.append(node[value])
+                else:
+                    for value in node:
+                        if value in wanted:
+                            below.append(node[value])
+            nodes = below
+        for fits, value in tried:
+            known: dict[str, bool] = {}
+            below = []
+            for node in nodes:
+                for pattern, following in node.items():
+                    fit = known.get(pattern)
+                    if fit is None:
+                        fit = known[pattern] = fits(value, pattern)
+                    if fit:
+                        below.append(following)
+            nodes = below
+        return nodes
+
+
+_NONE: Any = []
+"""Never added to."""
+
+
+def _key(runs: list[Any], paths: list[Any]) -> Callable[[Sequence[Any]], Any]:
+    """Gives the tuple of values (a bare one where it is alone), as `itemgetter` gives it of a row."""
+    if not runs:
+        return lambda _request: ()
+    if all(path is not None and len(path) == 1 for path in paths):
+        return itemgetter(*(path[0] for path in paths))
+    if len(runs) == 1:
+        (run,) = runs
+        return lambda request: run(request, (), ())
+    return lambda request: tuple([run(request, (), ()) for run in runs])
