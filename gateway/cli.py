@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import gc
+import io
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import click
 import orjson
@@ -533,8 +534,8 @@ def policy_decide(model: Path, rules: Path, engine: str, section: str) -> None:
     if part:
         click.echo(text("cli.policy.beyond", language(), engine=made.name, part=part), err=True)
     gc.freeze()  # what was loaded stays
-    asked, told, spoken = click.get_binary_stream("stdin"), click.get_binary_stream("stdout"), language()
-    for said in answers(made, lambda: asked.read1(CHUNK), lambda key: text(key, spoken)):  # type: ignore[attr-defined]
+    asked, told, spoken = cast(io.BufferedReader, sys.stdin.buffer), sys.stdout.buffer, language()
+    for said in answers(made, lambda: asked.read1(CHUNK), lambda key: text(key, spoken)):
         told.write(said)
         told.flush()
 

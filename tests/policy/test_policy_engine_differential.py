@@ -23,18 +23,17 @@ REFUSED = {
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_random_models_get_pycasbins_verdict_and_rule(
-    seed: int, record_property: pytest.RecordProperty
-) -> None:
+def test_random_models_get_pycasbins_verdict_and_rule(seed: int) -> None:
     dice = counts.dice(f"policy engine {seed}")
     wanted = counts.count(5_000, 1_000_000) // SEEDS
     seen: Counter[str] = Counter()
+    unexpected: set[str] = set()
     while seen["compared"] < wanted:
         made = world(dice)
         try:
             ours, theirs = both(made)
         except Unfit as unfit:
-            assert {fault.key for fault in unfit.faults} <= REFUSED, unfit.faults
+            unexpected |= {fault.key for fault in unfit.faults} - REFUSED
             continue
         for _ in range(REQUESTS):
             request = asked(dice, made.request)
@@ -45,6 +44,7 @@ def test_random_models_get_pycasbins_verdict_and_rule(
                 expected if isinstance(expected, str) else f"{expected[0]}, rule {expected[1] is not None}"
             ] += 1
     print(f"proof: {seen['compared']} comparisons with pycasbin: {dict(seen)}")
+    assert unexpected == set()
     # worth something only if every kind of answer came up
     kinds = ("error", "True, rule True", "False, rule True", "False, rule False", "True, rule False")
     assert min(seen[kind] for kind in kinds) >= 5, seen
@@ -61,7 +61,7 @@ def test_a_changed_rule_leaves_what_a_whole_load_would_have_made() -> None:
             ours = Policy(made.model, made.policy)
         except (Unfit, Beyond):
             continue
-        spare = [line for line in world_like(made, dice) if line.startswith("p,")]
+        spare = [line for line in world_like(made) if line.startswith("p,")]
         for _ in range(4):
             rules = [line for line in rows if line.startswith("p,")]
             if spare and dice.random() < 0.5:
@@ -86,7 +86,7 @@ def test_a_changed_rule_leaves_what_a_whole_load_would_have_made() -> None:
                 assert outcome(ours.engine, request) == outcome(whole.engine, request), (made, change, line)
 
 
-def world_like(made: World, dice: object) -> list[str]:
+def world_like(made: World) -> list[str]:
     """More rows for the same model: its own, with their columns exchanged."""
     rows = [columns_of(line) for line in made.policy.splitlines() if line.startswith("p,")]
     mixed = [tuple(column) for column in zip(*rows, strict=True)]

@@ -188,6 +188,8 @@ def _options(text: str) -> tuple[Options, list[Fault]]:
 def _take(joined: str, section: str, line: int, options: Options, faults: list[Fault]) -> None:
     name, equals, value = joined.partition("=")
     name, value = name.strip(), value.strip()
+    if section and section not in SECTIONS:
+        return  # all of it is told of once
     match = _OPTION.match(name)
     if not equals or not value:
         faults.append(Fault(MODEL, line, "engine.no-option", {}))

@@ -1,7 +1,7 @@
 """The functions of two texts that a matcher may call, each as pycasbin's: what it calls a match is one here, and nothing else.
 
-A pattern of the policy is read at load, and refused there if it is none or could take too long; one that comes in a request is looked at when it
-is used. Each pattern is made ready once.
+A pattern of the policy is read at load, and refused there if it is none or could take too long; one that comes in a request is
+looked at when it is used. Each pattern is made ready once.
 """
 
 from __future__ import annotations
@@ -150,7 +150,11 @@ class Functions:
 
     def _time(self, text: str) -> datetime:
         key = ("timeMatch", text)
-        return self._ready.get(key) or self._keep(key, datetime.strptime(text, _TIME))  # noqa: DTZ007 - as pycasbin
+        made: datetime | None = self._ready.get(key)
+        if made is None:
+            made = datetime.strptime(text, _TIME)  # noqa: DTZ007 - as pycasbin reads it
+            self._keep(key, made)
+        return made
 
 
 def _local_now() -> datetime:

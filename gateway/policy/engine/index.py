@@ -1,7 +1,7 @@
 """Rules by what they ask for: nested dictionaries, one for each branch of a matcher and each effect.
 
-The first key is the tuple of columns that equal one value of the request; below it one level for each column that may have several; below those one
-for each column of patterns. A leaf is one rule, or a sorted list of them.
+The first key is the tuple of columns that equal one value of the request; below it one level for each column that may have several;
+below those one for each column of patterns. A leaf is one rule, or a sorted list of them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A matcher taken apart: what of it an index can answer, in which branches, and what is asked of each rule that is left.
 
-pycasbin asks the parts of `a && b && c` of every rule, from left to right, and stops at the first that is false. A part that could fail keeps its
-place: what stands behind it is asked after it. Parts that cannot fail may be asked in any order, and those that compare a column are looked up.
+pycasbin asks the parts of `a && b && c` of every rule, from left to right, and stops at the first that is false. A part that could
+fail keeps its place: what stands behind it is asked after it. Parts that cannot fail may be asked in any order, and those that compare
+a column are looked up.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Values = Callable[[Sequence[Any]], Collection[Any]]
 
 @dataclass(slots=True)
 class Conjunct:
-    """One part of a branch, and how it is answered: by one value of a column, by one of many, by patterns, once for all, or rule by rule."""
+    """One part of a branch, and how it is answered: by one value of a column, by several, by patterns, once, or rule by rule."""
 
     part: Part
     node: ast.expr

@@ -71,7 +71,7 @@ class Policy:
         except Beyond as found:
             beyond = found
         self._tries = whole.tries if whole is not None else self._vetted(tree, MODEL, self._line)
-        self._evals = whole.evals if whole is not None else self._evaluated(tree)
+        self._evals = whole.evals if whole is not None else self._evaluated()
         self._check_deep()
         found_beyond = self._check_rows(read)
         own = read.by_kind[self.model.rule_kind]
@@ -104,7 +104,7 @@ class Policy:
             raise Unfit([Fault(MODEL, self._line, "engine.eval", {"part": text[:60]})])
         return tree
 
-    def _evaluated(self, tree: ast.expr) -> frozenset[int]:
+    def _evaluated(self) -> frozenset[int]:
         return frozenset(self._rule[name] for name in evaluated(escaped(self.model.matcher)))
 
     def _vetted(self, tree: ast.expr, file: str, line: int) -> frozenset[tuple[str, int]]:

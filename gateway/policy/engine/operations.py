@@ -1,7 +1,7 @@
 """What arithmetic may do: the operators of pycasbin's evaluator, each with a bound on what it makes.
 
-Where pycasbin has a bound of its own, it is the same one. Where it has none that would help (a power of two large numbers, text formatted by `%`),
-the operation is an error here: no such request is ever allowed.
+Where pycasbin has a bound of its own, it is the same one. Where it has none that would help (a power of two large numbers, a text
+formatted by `%`), the operation is an error here: no such request is ever allowed.
 """
 
 from __future__ import annotations

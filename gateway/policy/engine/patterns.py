@@ -1,8 +1,9 @@
 """How long a regular expression may take: Python's engine tries one way after the other, and some patterns have too many.
 
-The pattern becomes an automaton of its characters' places (Glushkov's). Where two different ways lead around the same loop by the same text, time
-doubles with each character: refused. Loops one after the other, each of which could end at several places of the text, multiply: their number
-says how long a text may be that the pattern is tried on. Look-around and back references, which no such automaton has, are refused.
+The pattern becomes an automaton of its characters' places (Glushkov's). Where two different ways lead around the same loop by the same
+text, time doubles with each character: refused. Loops one after the other, each of which could end at several places of the text,
+multiply: their number says how long a text may be that the pattern is tried on. Look-around and back references, which no such automaton
+has, are refused.
 """
 
 from __future__ import annotations
@@ -83,7 +84,10 @@ class _Places:
             branches = [self.sequence(branch) for branch in value[1]]
             first = tuple(place for _empty, begins, _ends in branches for place in begins)
             last = tuple(place for _empty, _begins, ends in branches for place in ends)
-            return any(branch[0] for branch in branches), first, last
+            empty = sum(branch[0] for branch in branches)
+            if empty > 1:  # two ways to nothing, as the reader makes of `a|a`
+                raise Unsafe("engine.pattern-unsafe")
+            return empty > 0, first, last
         if kind is code.SUBPATTERN:
             if value[1] or value[2]:  # flags of its own
                 raise Unsafe("engine.pattern-unsafe")
@@ -92,12 +96,12 @@ class _Places:
             return self.sequence(value)
         if kind in (code.MAX_REPEAT, code.MIN_REPEAT, code.POSSESSIVE_REPEAT):
             least, most, body = value
-            empty, first, last = self.sequence(body)
+            nothing, first, last = self.sequence(body)
             if most != 0 and most != 1:
-                if empty:
+                if nothing:
                     raise Unsafe("engine.pattern-unsafe")
                 self._join(last, first)
-            return empty or least == 0, first, last
+            return nothing or least == 0, first, last
         return self._place(self._at(kind, value))
 
     def _place(self, characters: int) -> Ends:

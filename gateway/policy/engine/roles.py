@@ -75,7 +75,7 @@ class RoleLinks:
         """Gives a name and a role that are more than nine links apart, where there are such."""
         links, domains = self._links, self.domains
         left: Collection[Key] = links.keys()
-        for _ in range(MAX_LINKS + 1):  # those from which a way of so many links leads on
+        for _ in range(MAX_LINKS):  # those from which a way of so many links leads on
             if domains:
                 left = {key for key in left for role in links[key] if (role, key[1]) in left}
             else:
