@@ -177,7 +177,7 @@ def test_what_is_taken_takes_no_time() -> None:
         "|",
     )
     taken = refused = 0
-    for _ in range(counts.count(250, 20_000)):
+    for _ in range(counts.count(120, 20_000)):
         pattern = "".join(dice.choice(pieces) for _ in range(dice.randrange(1, 8)))
         try:
             most = longest(pattern)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from gateway.policy.engine.conditions import Conditions
@@ -50,15 +50,17 @@ class CompiledEngine:
         self._whole = plan.whole.run
         self._guards = guards(plan.needs, plan.settled, functions)
         self._branches = [BranchIndex(branch) for branch in plan.branches]
-        self._indexed = all(not branch.rest for branch in plan.branches) and not plan.early
+        self._indexed = not any(branch.rest for branch in plan.branches)
         # With one branch only what the index leaves open is asked of a rule; with several nobody knows which one brought it.
         self._rest = tuple(part.run for part in plan.branches[0].rest) if len(plan.branches) == 1 else None
         self._matches = self._matches_whole if self._rest is None else self._matches_rest
         self._needing = Needing(functions) if plan.early else None
         self._evals = sorted(plan.whole.evals)
         self._settle, self._walk = settling(model.effect), walking(model.effect)
-        alone = self._indexed and len(self._branches) == 1
-        self._direct = direct(plan.branches[0], self._branches[0], model.effect) if alone else None
+        self._direct: Callable[[Sequence[Any]], Verdict] | None = None
+        if self._rest is not None:
+            asked = self._matches if self._rest else None
+            self._direct = direct(plan.branches[0], self._branches[0], model.effect, asked)
         self._entries: list[Entry] = []
         self._placed: dict[Columns, list[Entry]] | None = None
         self._next = 0
@@ -71,9 +73,10 @@ class CompiledEngine:
             for test in self._guards:
                 if not test(request):
                     return self._asked_of_all(request)
-            if self._direct is not None:
+            forced = None if self._needing is None else self._needing.asked(request)
+            if self._direct is not None and not forced:
                 return self._direct(request)
-            return self._found(request)
+            return self._found(request, forced)
         except TypeError:  # a list or an object where a name belongs is equal to none, but no key either
             return self._asked_again(request)
         except Exception:  # noqa: BLE001 - whatever a value does to a comparison, pycasbin would have raised
@@ -90,7 +93,7 @@ class CompiledEngine:
             return Verdict(bool(self._whole(request, self._blanks, ())), None)
         return self._walk(request, self._entries, self._matches_whole)
 
-    def _found(self, request: Sequence[Any]) -> Verdict:
+    def _found(self, request: Sequence[Any], forced: Collection[Entry] | None) -> Verdict:
         if not self._entries:
             return self._asked_of_all(request)
         allows: Found = []
@@ -105,8 +108,8 @@ class CompiledEngine:
         if self._indexed:
             return self._settle(allows, denies)
         entries = in_order(allows + denies) if denies else in_order(allows)
-        if self._needing is not None and (asked := self._needing.asked(request)):
-            return self._walk(request, sorted(asked.union(entries)), self._matches_whole)
+        if forced:
+            return self._walk(request, sorted({*forced, *entries}), self._matches_whole)
         return self._walk(request, entries, self._matches)
 
     def _matches_rest(self, request: Sequence[Any], row: Columns) -> bool:

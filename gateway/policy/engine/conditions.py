@@ -33,20 +33,15 @@ class Conditions:
 
     def __init__(self, expressions: Expressions) -> None:
         self._expressions = expressions
-        self._ready: dict[str, Condition] = {}
+        self.ready: dict[str, Condition] = {}
         self._shapes: dict[str, Condition] = {}
 
     def of(self, text: str) -> Condition:
         """Gives the condition of a rule's text. Raises Unreadable, or Beyond."""
-        known = self._ready.get(text)
+        known = self.ready.get(text)
         if known is None:
-            known = self._ready[text] = self._made(text)
+            known = self.ready[text] = self._made(text)
         return known
-
-    def evaluated(self, text: str) -> tuple[Run, Sequence[Any]]:
-        """Gives what evaluates a text, and its constants. Promises: quick for a text that was made ready."""
-        made = self._ready[text]
-        return made.run, made.constants
 
     def _made(self, text: str) -> Condition:
         if "__" in text or "\\" in text or len(text) > MAX_TEXT or _CALLS.search(text):

@@ -1,6 +1,6 @@
 """The shortest way to a verdict, for the matchers that most models have: equal columns, and at most one role that is held.
 
-It is `BranchIndex.find` and `settling` in one function, without the lists between them; property tests hold the two to each other.
+It is `BranchIndex.find` and `settling` in one function, without the lists between them; property tests hold them to each other.
 """
 
 from __future__ import annotations
@@ -12,23 +12,47 @@ from typing import Any
 from gateway.policy.engine.definition import Effect
 from gateway.policy.engine.index import BranchIndex
 from gateway.policy.engine.matcher import Branch, Held
-from gateway.policy.engine.settling import nothing
+from gateway.policy.engine.settling import Matches, in_order, nothing, walking
 from gateway.policy.engine.verdict import Verdict
 
 Decide = Callable[[Sequence[Any]], Verdict]
 
 
-def direct(branch: Branch, index: BranchIndex, effect: Effect) -> Decide | None:
+def direct(branch: Branch, index: BranchIndex, effect: Effect, matches: Matches | None) -> Decide | None:
     """Gives the function from a request of the right size to its verdict, or None where the matcher is another.
 
-    It raises TypeError where a value can be no key; that is not yet an answer.
+    matches: what is still asked of a rule that was found, None for nothing. It raises TypeError where a value can be no key; that
+    is not yet an answer.
     """
-    if branch.rest or branch.tried or branch.asked or len(branch.many) > 1:
+    if branch.tried or branch.asked or len(branch.many) > 1:
         return None
-    if not branch.many:
-        return _of_key(index, effect)
-    values = branch.many[0][1]
-    return _of_role(index, values, effect) if isinstance(values, Held) else None
+    held = branch.many[0][1] if branch.many else None
+    if held is not None and (
+        not isinstance(held, Held) or held.who is None or (held.domain is None) is held.links.domains
+    ):
+        return None
+    if matches is None:
+        return _of_key(index, effect) if held is None else _of_role(index, held, effect)
+    return _asked(index, effect, matches) if held is None else None
+
+
+def _asked(index: BranchIndex, effect: Effect, matches: Matches) -> Decide:
+    """Of the rules that equal columns find, each is asked."""
+    key, allowing, denying = index.key, index.allowing, index.denying
+    no_rule, walk = nothing(effect), walking(effect)
+
+    def decide(request: Sequence[Any]) -> Verdict:
+        asked = key(request)
+        leaf = allowing.get(asked)
+        if denying:
+            other = denying.get(asked)
+            if other is not None:
+                leaf = list(in_order([other] if leaf is None else [leaf, other]))
+        if leaf is None:
+            return no_rule
+        return walk(request, leaf if type(leaf) is list else (leaf,), matches)
+
+    return decide
 
 
 def _of_key(index: BranchIndex, effect: Effect) -> Decide:
@@ -59,12 +83,10 @@ def _of_key(index: BranchIndex, effect: Effect) -> Decide:
     return decide
 
 
-def _of_role(index: BranchIndex, held: Held, effect: Effect) -> Decide | None:
-    if held.who is None or (held.domain is None) is held.links.domains:
-        return None
+def _of_role(index: BranchIndex, held: Held, effect: Effect) -> Decide:
     key, allowing, denying = index.key, index.allowing, index.denying
     known = held.links.known
-    who = itemgetter(held.who) if held.domain is None else itemgetter(held.who, held.domain)
+    who = itemgetter(*(place for place in (held.who, held.domain) if place is not None))
     no_rule = nothing(effect)
     allow_first = effect not in (Effect.ALLOW_AND_DENY, Effect.DENY_OVERRIDE)
     deny_first = effect is not Effect.ALLOW_OVERRIDE
@@ -74,6 +96,11 @@ def _of_role(index: BranchIndex, held: Held, effect: Effect) -> Decide | None:
         node = root.get(asked)
         if node is None:
             return None
+        if type(node) is tuple:
+            if node[0] not in roles:
+                return None
+            leaf = node[1]
+            return leaf if type(leaf) is tuple else leaf[0] if earliest else leaf[-1]
         best = None
         if len(roles) <= len(node):
             for role in roles:

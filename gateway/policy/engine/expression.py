@@ -45,8 +45,9 @@ class Part:
     """One part of an expression, made ready.
 
     needs:  where they hold it cannot fail; None where nothing can be said. kind: TRUTH, FIGURE or WORD where it is always that.
-    path:   the place of the request that it is, if it is one. columns: of the row that it looks at. asks: it looks at the request.
-    evals:  columns whose text it evaluates: what they need comes on top. column: it is that column and nothing more.
+    path:   the place of the request that it is, if it is one. asks: it looks at the request.
+    columns, column: of the row that it looks at; the one that it is, and nothing more. evals: those whose text it evaluates.
+    constant, slot: it is the same for all requests and rows; it is that one of a condition's constants.
     tries:  (function, column): patterns that stand in the row.
     """
 
@@ -59,6 +60,7 @@ class Part:
     evals: frozenset[int] = frozenset()
     constant: bool = False
     column: int | None = None
+    slot: int | None = None
     tries: frozenset[tuple[str, int]] = frozenset()
 
 
@@ -72,14 +74,14 @@ class Expressions:
         rule: Mapping[str, int],
         roles: Mapping[str, RoleLinks],
         functions: Functions,
-        evaluate: Callable[[str], tuple[Run, Sequence[Any]]] | None,
+        conditions: Mapping[str, tuple[Any, ...]] | None,
     ) -> None:
-        """Takes the names that may stand in a text (`r_sub` → 0), and what gives a rule's own condition."""
+        """Takes the names that may stand in a text (`r_sub` → 0), and the rules' own conditions by their text: a closure and its constants first."""
         self._request = request
         self._rule = rule
         self._roles = roles
         self._functions = functions
-        self._evaluate = evaluate
+        self._conditions = conditions
 
     def part(self, node: ast.expr) -> Part:
         """Gives the part for a tree."""
@@ -126,7 +128,7 @@ class Expressions:
         if name[:3] in ("__s", "__n") and name[3:].isdigit():  # a constant's place, see conditions.py
             number = int(name[3:])
             kind = WORD if name[2] == "s" else FIGURE
-            return Part(lambda _r, _p, k: k[number], NONE, kind, constant=True)
+            return Part(lambda _r, _p, k: k[number], NONE, kind, constant=True, slot=number)
         raise Unreadable("engine.name-unknown", name[:60])
 
     def _attribute(self, of: Part, name: str, node: ast.expr) -> Part:
@@ -170,14 +172,14 @@ class Expressions:
 
     def _eval(self, node: ast.Call) -> Part:
         match node.args:
-            case [ast.Name(id=name)] if name in self._rule and self._evaluate is not None:
-                column, evaluate = self._rule[name], self._evaluate
+            case [ast.Name(id=name)] if name in self._rule and self._conditions is not None:
+                column, conditions = self._rule[name], self._conditions
             case _:
                 raise Unreadable("engine.eval", shown(node))
 
         def run(r: Sequence[Any], p: Sequence[str], _k: Sequence[Any]) -> Any:
-            condition, constants = evaluate(p[column])
-            return condition(r, p, constants)
+            condition = conditions[p[column]]
+            return condition[0](r, p, condition[1])
 
         return Part(run, NONE, asks=True, columns=frozenset({column}), evals=frozenset({column}))
 
@@ -324,6 +326,16 @@ def _compared(left: Part, op: ast.cmpop, right: Part) -> Part:
     parts = [left, right]
     needs = _needs(parts)
     equal = EQUAL.get(type(op))
+    operate = equal or ORDER.get(type(op))
+    if operate is not None and right.slot is not None and left.path is not None and len(left.path) == 2:
+        at, name, slot = (
+            int(left.path[0]),
+            left.path[1],
+            right.slot,
+        )  # `r.sub.Age > 18`, which most conditions are made of
+        if equal is None:
+            needs = with_needs(needs, _ordered(left, right))
+        return _all(parts, lambda r, _p, k: operate(r[at][name], k[slot]), needs, TRUTH)
     if equal is not None:
         return _all(parts, lambda r, p, k: equal(one(r, p, k), two(r, p, k)), needs, TRUTH)
     order = ORDER.get(type(op))

@@ -35,6 +35,8 @@ def guard(need: Need, functions: Functions) -> Guard:
         return lambda request: fits(request[at])
     if len(names) == 1:
         name = names[0]
+        if wanted == ANY:
+            return lambda request: type(request[at]) is dict and name in request[at]
 
         def direct(request: Sequence[Any]) -> bool:
             value = request[at]

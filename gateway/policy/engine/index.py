@@ -1,7 +1,8 @@
 """Rules by what they ask for: nested dictionaries, one for each branch of a matcher and each effect.
 
 The first key is the tuple of columns that equal one value of the request; below it one level for each column that may have several;
-below those one for each column of patterns. A leaf is one rule, or a sorted list of them.
+below those one for each column of patterns. A leaf is one rule, or a sorted list of them. Where there is one level below the first, and
+one value in it, the pair of that value and its leaf stands there instead.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class BranchIndex:
         self.denying: Root = {}
         ones = tuple(column for column, _part in branch.one)
         self._levels = [column for column, _values in branch.many] + [c for c, _f, _p in branch.tried]
+        # Most often one value stands there alone: a pair is smaller than a dictionary, and nearer.
+        self._packed = len(branch.many) == 1 and not branch.tried
         self.key = _key([part.run for _column, part in branch.one], [part.path for _c, part in branch.one])
         self._row_key: Callable[[Sequence[str]], Any] = itemgetter(*ones) if ones else lambda _row: ()
         self._asked = tuple(part.run for part in branch.asked)
@@ -37,33 +40,39 @@ class BranchIndex:
         node = self.allowing if entry[1][0] else self.denying
         last = self._row_key(row)
         for column in self._levels:
+            value = row[column]
             following = node.get(last)
             if following is None:
+                if self._packed:
+                    node[last] = value, entry
+                    return
                 following = node[last] = {}
-            node = following
-            last = row[column]
+            elif type(following) is tuple:
+                if following[0] == value:
+                    node[last] = value, _with(following[1], entry)
+                    return
+                following = node[last] = {following[0]: following[1]}
+            node, last = following, value
         leaf = node.get(last)
-        if leaf is None:
-            node[last] = entry
-        elif type(leaf) is list:
-            if leaf[-1] < entry:
-                leaf.append(entry)
-            else:
-                insort(leaf, entry)
-        else:
-            node[last] = [leaf, entry] if leaf < entry else [entry, leaf]
+        node[last] = entry if leaf is None else _with(leaf, entry)
 
     def remove(self, entry: Entry, row: Sequence[str]) -> None:
         """Takes a rule away, and every level that it leaves empty."""
         way = [self._row_key(row), *(row[column] for column in self._levels)]
         nodes = [self.allowing if entry[1][0] else self.denying]
         for step in way[:-1]:
-            nodes.append(nodes[-1][step])
-        leaf = nodes[-1][way[-1]]
-        if type(leaf) is list:
-            leaf.remove(entry)
-            if len(leaf) == 1:
-                nodes[-1][way[-1]] = leaf[0]
+            following = nodes[-1][step]
+            if type(following) is tuple:
+                left = _without(following[1], entry)
+                if left is None:
+                    del nodes[-1][step]
+                else:
+                    nodes[-1][step] = following[0], left
+                return
+            nodes.append(following)
+        left = _without(nodes[-1][way[-1]], entry)
+        if left is not None:
+            nodes[-1][way[-1]] = left
             return
         while nodes:
             del nodes[-1][way[len(nodes) - 1]]
@@ -91,7 +100,10 @@ class BranchIndex:
         for wanted in many:
             below: Found = []
             for node in nodes:
-                if len(wanted) <= len(node):
+                if type(node) is tuple:
+                    if node[0] in wanted:
+                        below.append(node[1])
+                elif len(wanted) <= len(node):
                     for value in wanted:
                         if value in node:
                             below.append(node[value])
@@ -112,6 +124,20 @@ class BranchIndex:
                         below.append(following)
             nodes = below
         return nodes
+
+
+def _with(leaf: Any, entry: Entry) -> list[Entry]:
+    if type(leaf) is list:
+        insort(leaf, entry)
+        return leaf
+    return [leaf, entry] if leaf < entry else [entry, leaf]
+
+
+def _without(leaf: Any, entry: Entry) -> Any:
+    if type(leaf) is not list:
+        return None
+    leaf.remove(entry)
+    return leaf if len(leaf) > 1 else leaf[0]
 
 
 _NONE: Any = []

@@ -47,7 +47,11 @@ class Policy:
         self._names = {*request, *self._rule}
         self._conditions = Conditions(
             Expressions(
-                request=request, rule=self._rule, roles=self._roles, functions=self._functions, evaluate=None
+                request=request,
+                rule=self._rule,
+                roles=self._roles,
+                functions=self._functions,
+                conditions=None,
             )
         )
         expressions = Expressions(
@@ -55,7 +59,7 @@ class Policy:
             rule=self._rule,
             roles=self._roles,
             functions=self._functions,
-            evaluate=self._conditions.evaluated,
+            conditions=self._conditions.ready,
         )
         planner = Planner(expressions, self._roles, self._functions)
         self._line = self.model.lines["m" + suffix]

@@ -17,7 +17,7 @@ from typing import Any
 MAX_PLACES = 200
 MAX_FORKS = 1_000
 """Ways through a pattern without loops by one text: `a?a?a?aaa` has eight."""
-LONGEST = {0: 2048, 1: 2048, 2: 2048, 3: 256, 4: 64}
+LONGEST = {0: 2048, 1: 2048, 2: 1024, 3: 256, 4: 64}
 """Characters of a text, by the number of loops that multiply: some ten million steps at most."""
 
 _EVERY = (1 << 129) - 1
