@@ -255,11 +255,13 @@ def table(found: Mapping[str, Any]) -> list[str]:
     small, large = min(SIZES), max(SIZES)
     for kind, by_rules in found["figures"].items():
         if small in by_rules and large in by_rules:
+            pairs = list(zip(by_rules[small][OURS], by_rules[large][OURS], strict=True))
             grown = [
-                b["allow_us"] / a["allow_us"]
-                for a, b in zip(by_rules[small][OURS], by_rules[large][OURS], strict=True)
+                spread([b[name] / a[name] for a, b in pairs], 2)
+                for name in ("allow_us", "deny_us", "again_us")
             ]
-            lines.append(f"\n{kind}: {large:,} rules cost {spread(grown, 2)} times what {small} cost")
+            said = "{}: {:,} rules cost, beside {}, allow {} ×, deny {} ×, one request again {} ×"
+            lines.append("\n" + said.format(kind, large, small, *grown))
     lines += [
         f"\n{name} is absent and was not measured. To get it: {how}" for name, how in found["absent"].items()
     ]

@@ -9,12 +9,12 @@ from typing import Any
 from gateway.policy.engine.conditions import Conditions
 from gateway.policy.engine.definition import Definition
 from gateway.policy.engine.direct import direct
-from gateway.policy.engine.expression import Needs, with_needs
 from gateway.policy.engine.faults import Undecidable
 from gateway.policy.engine.functions import Functions
 from gateway.policy.engine.guards import Needing, guards
 from gateway.policy.engine.index import BranchIndex
 from gateway.policy.engine.matcher import Plan
+from gateway.policy.engine.parts import Needs, with_needs
 from gateway.policy.engine.rules import ALLOW, Columns
 from gateway.policy.engine.settling import Entry, Found, in_order, settling, walking
 from gateway.policy.engine.verdict import Verdict
@@ -70,6 +70,8 @@ class CompiledEngine:
         if len(request) != self._width:
             raise Undecidable("engine.error.size")
         try:
+            if not self._entries:
+                return self._asked_of_all(request)
             for test in self._guards:
                 if not test(request):
                     return self._asked_of_all(request)
@@ -94,8 +96,6 @@ class CompiledEngine:
         return self._walk(request, self._entries, self._matches_whole)
 
     def _found(self, request: Sequence[Any], forced: Collection[Entry] | None) -> Verdict:
-        if not self._entries:
-            return self._asked_of_all(request)
         allows: Found = []
         denies: Found = []
         for index in self._branches:

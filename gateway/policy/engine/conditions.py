@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gateway.policy.engine.expression import ANY, TRUTH, Expressions, Need, Needs, Run
+from gateway.policy.engine.expression import Expressions
 from gateway.policy.engine.functions import TWO_TEXTS
+from gateway.policy.engine.parts import ANY, TRUTH, Need, Needs, Run
 from gateway.policy.engine.spelling import MAX_TEXT, Unreadable, escaped, parsed, spelled, tree_of
 
 _LITERAL = re.compile(

@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from gateway.policy.engine.expression import ADDRESS, ANY, MANY, NAME, NUMBER, SHORT, TEXT, Need, Needs, Path
 from gateway.policy.engine.functions import Functions
+from gateway.policy.engine.parts import ADDRESS, ANY, MANY, NAME, NUMBER, SHORT, TEXT, Need, Needs, Path
 from gateway.policy.engine.settling import Entry
 
 MOST = 2**60

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from gateway.policy.engine.expression import TRUTH, Expressions, Needs, Part, Path
+from gateway.policy.engine.expression import Expressions
 from gateway.policy.engine.functions import Fits, Functions
+from gateway.policy.engine.parts import TRUTH, Needs, Part, Path
 from gateway.policy.engine.roles import RoleLinks
 
 MAX_BRANCHES = 8

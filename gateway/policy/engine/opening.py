@@ -9,11 +9,12 @@ from datetime import datetime
 from gateway.policy.engine.compiled import CompiledEngine
 from gateway.policy.engine.conditions import Conditions
 from gateway.policy.engine.definition import Effect, definition
-from gateway.policy.engine.expression import Expressions, Part
+from gateway.policy.engine.expression import Expressions
 from gateway.policy.engine.faults import MODEL, POLICY, Beyond, Fault, Unfit
 from gateway.policy.engine.functions import Functions
 from gateway.policy.engine.matcher import Plan, Planner
 from gateway.policy.engine.order import ranked
+from gateway.policy.engine.parts import Part
 from gateway.policy.engine.roles import MAX_LINKS, RoleLinks
 from gateway.policy.engine.rules import MOST_FAULTS, Columns, Rows, decoded, misfit, rows
 from gateway.policy.engine.spelling import Unreadable, escaped, evaluated, parsed
