@@ -50,6 +50,7 @@ CONDITIONS = (
     "r.who.age % 2 == 0",
     "r.who.none is None",
     "g(r.sub, 'admin')",
+    "keyMatch(r.obj, 5)",
 )
 PARTS = {
     "sub": (

@@ -259,6 +259,15 @@ def test_a_rule_is_written_in_the_place_of_another() -> None:
         assert said(ours.engine, list(request)) == said(whole, list(request))
 
 
+def test_columns_and_attributes_may_be_chinese() -> None:
+    text = model("r.人 == p.人 && r.物.级 > 1", request="人, 物", rule="人")
+    policy = "p, 李伟\n"
+    ours, theirs = Policy(text, policy).engine, StockEngine(text, policy)
+    for request in (["李伟", {"级": 2}], ["李伟", {"级": 1}], ["张敏", {"级": 2}], ["李伟", {}]):
+        assert said(ours, request) == said(theirs, request)
+    assert ours.decide(["李伟", {"级": 2}]).allowed
+
+
 def test_a_link_orders_subjects_anew() -> None:
     text, policy, _values, _allowed = MODELS["subjects before their roles"]
     ours = Policy(text, policy)

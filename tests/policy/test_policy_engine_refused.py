@@ -207,6 +207,8 @@ RAISES = {
         "p, first, a, b, c\n",
         "priority-value",
     ),
+    "a letter that looks like another": (model(request="\uff53ub, obj, act"), "p, a, b, c\n", "column-name"),
+    "half a line's end": (model("r.sub == p.sub\r && True"), "p, a, b, c\n", "no-option"),
     "columns that are none": (model(request="sub, obj, act ; asked"), "p, a, b, c\n", "column-name"),
     "roles in a circle": (
         model("g(r.sub, p.sub)", "subjectPriority(p.eft) || deny", FOUR, "g = _, _"),

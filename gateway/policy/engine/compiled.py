@@ -62,7 +62,6 @@ class CompiledEngine:
             asked = self._matches if self._rest else None
             self._direct = direct(plan.branches[0], self._branches[0], model.effect, asked)
         self._entries: list[Entry] = []
-        self._placed: dict[Columns, list[Entry]] | None = None
         self._next = 0
 
     def decide(self, request: Sequence[Any]) -> Verdict:
@@ -113,22 +112,28 @@ class CompiledEngine:
         return self._walk(request, entries, self._matches)
 
     def _matches_rest(self, request: Sequence[Any], row: Columns) -> bool:
-        for test in self._rest or ():
-            value = test(request, row, ())
-            if value is False:
-                return False
-            if value is not True:
-                return self._matches_whole(request, row)
+        try:
+            for test in self._rest or ():
+                value = test(request, row, ())
+                if value is False:
+                    return False
+                if value is not True:
+                    return self._matches_whole(request, row)
+        except TypeError:
+            raise Undecidable("engine.error.raises") from None
         return True
 
     def _matches_whole(self, request: Sequence[Any], row: Columns) -> bool:
         """pycasbin takes a truth or a fraction for an answer, and raises on anything else."""
-        value = self._whole(request, row, ())
+        try:
+            value = self._whole(request, row, ())
+        except TypeError:  # an answer; as a TypeError it would be taken for a value that is no key
+            raise Undecidable("engine.error.raises") from None
         if value is True or value is False:
             return value
         if isinstance(value, float):
             return value != 0
-        raise TypeError
+        raise Undecidable("engine.error.raises")
 
     def fill(self, rows: Iterable[Columns]) -> None:
         """Adds the rows of a policy, in the file's order. Their conditions were made ready."""
@@ -166,18 +171,14 @@ class CompiledEngine:
             index.add(entry, row)
         if self._needing is not None:
             self._needing.add(self._needs(entry), entry)
-        if self._placed is not None:
-            insort(self._placed.setdefault(row, []), entry)
 
     def take(self, row: Columns) -> int:
         """Takes the first rule that reads so away and gives its place. Raises KeyError where there is none."""
-        if self._placed is None:
-            self._placed = {}
-            for entry in self._entries:
-                self._placed.setdefault(entry[1][1], []).append(entry)  # type: ignore[arg-type] # as in fill
-        entry = self._placed[row].pop(0)
-        if not self._placed[row]:
-            del self._placed[row]
+        allow = self._eft is None or row[self._eft] == ALLOW
+        finest = max(self._branches, key=lambda index: index.columns)
+        entry = next((entry for entry in finest.at(row, allow) if entry[1][1] == row), None)
+        if entry is None:
+            raise KeyError(row)
         del self._entries[bisect_left(self._entries, entry)]
         for index in self._branches:
             index.remove(entry, row)

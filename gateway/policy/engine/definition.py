@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -17,7 +18,6 @@ SECTIONS = {
     "matchers": "m",
 }
 _OPTION = re.compile(r"([rpgem])(\d*)\Z")
-_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
 _ROLE = re.compile(r"_\s*,\s*_(?:\s*,\s*_)?\Z")
 _CONDITIONAL = re.compile(r"[_,\s]*\([^)]*\)[_,\s]*\Z")
 
@@ -117,7 +117,8 @@ class _Reader:
         value, line = self._options[name]
         columns = tuple(token.strip() for token in value.split(","))
         for column in columns:
-            if not _COLUMN.match(column):
+            # Python's parser takes letters that look alike for one, and pycasbin looks the column up as it is written.
+            if not column.isidentifier() or unicodedata.normalize("NFKC", column) != column:
                 self._fault(line, "engine.column-name", name=name, column=column[:60])
         if len(set(columns)) < len(columns):
             self._fault(line, "engine.column-twice", name=name)
@@ -159,6 +160,9 @@ def _options(text: str) -> tuple[Options, list[Fault]]:
     """Options by name. Joins lines that end in a backslash, passes over lines that start with `#` or `;`, as pycasbin's reader."""
     options: Options = {}
     faults: list[Fault] = []
+    alone = re.search(r"\r(?!\n)", text)
+    if alone:  # from a file it would end a line, from a text it would not
+        faults.append(Fault(MODEL, text.count("\n", 0, alone.start()) + 1, "engine.no-option"))
     section = ""
     held: list[str] = []
     began = 0

@@ -188,7 +188,9 @@ class Expressions:
     def _matched(self, name: str, value: Part, pattern: Part) -> Part:
         fits, one, other = self._functions.named(name), value.run, pattern.run
         wanted = {"keyMatch": TEXT, "ipMatch": ADDRESS}.get(name, SHORT)
-        fixed = name != "timeMatch" and (pattern.constant or pattern.column is not None)
+        fixed = (
+            name != "timeMatch" and pattern.kind == WORD and (pattern.constant or pattern.column is not None)
+        )
         tries = frozenset({(name, pattern.column)}) if fixed and pattern.column is not None else frozenset()
         if fixed and pattern.constant:
             self._functions.refuse(name, other((), (), ()))

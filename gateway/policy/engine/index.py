@@ -26,6 +26,7 @@ class BranchIndex:
         self.allowing: Root = {}
         self.denying: Root = {}
         ones = tuple(column for column, _part in branch.one)
+        self.columns = len(ones) + len(branch.many) + len(branch.tried)
         self._levels = [column for column, _values in branch.many] + [c for c, _f, _p in branch.tried]
         # Most often one value stands there alone: a pair is smaller than a dictionary, and nearer.
         self._packed = len(branch.many) == 1 and not branch.tried
@@ -78,6 +79,18 @@ class BranchIndex:
             del nodes[-1][way[len(nodes) - 1]]
             if nodes.pop():
                 break
+
+    def at(self, row: Sequence[str], allowing: bool) -> Sequence[Entry]:
+        """Gives the rules that stand where a row would, in their order."""
+        node: Any = self.allowing if allowing else self.denying
+        for step in (self._row_key(row), *(row[column] for column in self._levels)):
+            if type(node) is tuple:
+                node = node[1] if node[0] == step else None
+            else:
+                node = node.get(step)
+            if node is None:
+                return ()
+        return node if type(node) is list else (node,)
 
     def prepare(self, request: Sequence[Any]) -> Prepared | None:
         """Gives what the request is looked up by; None where no rule can match. Raises TypeError where a value can be no key."""
