@@ -8,6 +8,7 @@ import pytest
 
 from gateway.policy.engine import Beyond, Policy, StockEngine, Unfit
 from tests.campaign import counts
+from tests.policy.engine_expressions import asked_of_expressions, expression_world
 from tests.policy.engine_worlds import World, asked, both, outcome, somebody, world
 
 SEEDS = 4
@@ -48,6 +49,28 @@ def test_random_models_get_pycasbins_verdict_and_rule(seed: int) -> None:
     # worth something only if every kind of answer came up
     kinds = ("error", "True, rule True", "False, rule True", "False, rule False", "True, rule False")
     assert min(seen[kind] for kind in kinds) >= 5, seen
+
+
+@pytest.mark.campaign
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")
+def test_random_expressions_have_pycasbins_value_or_its_error() -> None:
+    dice = counts.dice("policy engine expressions")
+    seen: Counter[str] = Counter()
+    while seen["compared"] < counts.count(2_000, 300_000):
+        made = expression_world(dice)
+        try:
+            ours, theirs = both(made)
+        except (Unfit, Beyond):
+            seen["refused"] += 1
+            continue
+        for _ in range(20):
+            request = asked_of_expressions(dice)
+            expected = outcome(theirs, request)
+            assert outcome(ours.engine, request) == expected, (made.model, made.policy, request)
+            seen["compared"] += 1
+            seen[str(expected)[:5]] += 1
+    print(f"proof: {seen['compared']} comparisons with pycasbin: {dict(seen)}")
+    assert min(seen["error"], seen["(True"], seen["(Fals"]) > 100 > seen["refused"] / 100, seen
 
 
 @pytest.mark.campaign

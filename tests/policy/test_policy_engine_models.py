@@ -209,6 +209,12 @@ def test_everything_that_can_be_asked(name: str) -> None:
         assert ours.decide(wanted).allowed, wanted
 
 
+def test_a_backslash_is_not_remarked_upon() -> None:
+    text = model(r"r.sub == p.sub && regexMatch(r.obj, '^\d+$')")
+    assert Policy(text, "p, alice, x, y\n").engine.decide(["alice", "42", "z"]).allowed
+    assert not Policy(text, "p, alice, x, y\n").engine.decide(["alice", "4a", "z"]).allowed
+
+
 def test_the_rule_that_decided_is_named() -> None:
     text, policy, _values, _allowed = MODELS["roles and denies"]
     ours = Policy(text, policy).engine

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
+from contextlib import nullcontext
 
 MAX_TEXT = 4_000
 """Characters of one matcher or one rule's condition. What people write stays far below."""
@@ -74,7 +76,11 @@ def tree_of(rewritten: str) -> ast.expr:
         raise Unreadable("engine.no-expression")
     try:
         # mode eval: of `a; b` pycasbin evaluates `a` alone, of `x = b` it evaluates `b`
-        tree = ast.parse(rewritten.strip(), mode="eval").body
+        with warnings.catch_warnings() if "\\" in rewritten else nullcontext():
+            # what Python thinks of `"\\d"` is not for the reader of a policy
+            if "\\" in rewritten:
+                warnings.simplefilter("ignore")
+            tree = ast.parse(rewritten.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise Unreadable("engine.no-expression") from None
     _bounded(tree)
