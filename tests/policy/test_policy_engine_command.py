@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,18 @@ def test_a_malformed_line_is_an_error_and_the_rest_goes_on(line: bytes) -> None:
         pieces = iter([whole[at : at + size] for at in range(0, len(whole), size)] + [b""])
         found = b"".join(answers(engine, lambda pieces=pieces: next(pieces), lambda key: key)).splitlines()
         assert [json.loads(one) for one in found] == [{"error": "engine.error.malformed"}, YES]
+
+
+def test_a_line_without_an_end_is_not_kept() -> None:
+    engine, _ = open_engine(MODEL.encode(), RULES.encode())
+    piece = b"x" * (1 << 16)
+    pieces = iter([*[piece] * 400, b'\n["alice","data1","read"]\n', b""])
+    tracemalloc.start()
+    found = b"".join(answers(engine, lambda: next(pieces), lambda key: key)).splitlines()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [json.loads(one) for one in found] == [{"error": "engine.error.malformed"}, YES]
+    assert peak < 6 * MAX_LINE
 
 
 def test_unusual_values_are_values() -> None:
