@@ -89,7 +89,7 @@ def known(rows: Sequence[Row], head: HeadRow | None) -> bool:
         try:
             entry = json.loads(row.body)
             said += [entry["details"], *entry["records"]]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             continue
     return not all(s is None or (isinstance(s, str) and re.fullmatch(r"[0-9a-f]{0,64}", s)) for s in said)
 
