@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tools.unsteady import FAILED, forget, unsteady
@@ -37,6 +38,9 @@ def main() -> int:
     def ended(command: list[str]) -> int:
         return subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, env=environment).returncode
 
+    def passes(command: list[str]) -> bool:
+        return ended(command) == 0
+
     def step(name: str, holds: Callable[[], bool]) -> None:
         print(f"── {name}", flush=True)
         started = time.monotonic()
@@ -52,7 +56,7 @@ def main() -> int:
         stderr=subprocess.DEVNULL,
     )
     for name, command in STEPS:
-        step(name, lambda command=command: ended(command) == 0)  # type: ignore[misc]  # each its own
+        step(name, partial(passes, command))
     compiling.wait()  # what fails in it, the tests tell
     shaky: list[str] = []
 

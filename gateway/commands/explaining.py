@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -16,6 +16,25 @@ from gateway.words.decision import FactValue
 SEPARATOR = "="
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
 """What a spreadsheet may take for a formula's beginning."""
+
+
+def _of_what(command: Callable[..., None]) -> Callable[..., None]:
+    """Options by which a question says what it is about."""
+    for option in reversed(
+        (
+            click.option("--upstream", help="Where several upstreams have the action."),
+            click.option("--resource", help="Where several resources have the action."),
+            click.option(
+                "--fact",
+                "facts",
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="In the place of a record: a fact that one might have.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
 
 
 @click.command("explain")
@@ -29,15 +48,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
     metavar="APP",
     help="The application by which a person comes; without it the one that gets him furthest.",
 )
-@click.option("--upstream", help="Where several upstreams have the action.")
-@click.option("--resource", help="Where several resources have the action.")
-@click.option(
-    "--fact",
-    "facts",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="In the place of a record: a fact that one might have.",
-)
+@_of_what
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def explain(json_: bool, facts: tuple[str, ...], **asked: str | None) -> None:
     """Say why the policy in force decides so: which rules, which nearly, which facts, each field, and what would allow it.
@@ -61,15 +72,7 @@ def explain(json_: bool, facts: tuple[str, ...], **asked: str | None) -> None:
 @click.option("--field", help="Only who sees something of this field, and how.")
 @click.option("--record", help="The record's id; its facts are read, and never its values.")
 @click.option("--parent", help="The record above it, where its address needs one.")
-@click.option("--upstream", help="Where several upstreams have the action.")
-@click.option("--resource", help="Where several resources have the action.")
-@click.option(
-    "--fact",
-    "facts",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="In the place of a record: a fact that one might have.",
-)
+@_of_what
 @click.option("--csv", "csv_", is_flag=True, help="Print CSV that a spreadsheet takes for text alone.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def who_can(json_: bool, csv_: bool, facts: tuple[str, ...], **asked: str | None) -> None:
