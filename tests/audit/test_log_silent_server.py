@@ -42,9 +42,15 @@ def silent() -> Iterator[str]:
                 session.sendall(READY)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=serve, daemon=True).start()
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
         yield f"postgresql://gate@127.0.0.1:{server.getsockname()[1]}/log?sslmode=disable"
         server.shutdown(socket.SHUT_RDWR)
+        for session in list(taken):
+            with suppress(OSError):  # it may be listening to one that says nothing
+                session.shutdown(socket.SHUT_RDWR)
+        serving.join(10)  # one that came in the last moment is taken before it hears that it is over
+        assert not serving.is_alive()
         for session in taken:
             session.close()
 

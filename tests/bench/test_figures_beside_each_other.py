@@ -16,7 +16,7 @@ from bench.prepare import RULES, padded, policies, rules_of
 from bench.proxies import PROXIES, present
 from bench.ratios import HANDMADE, MANY, NGINX, ONE, OURS, PLAIN, Row, rows, waiting
 from gateway.bundles import catalogue_of
-from gateway.policy import check
+from gateway.policy import examine
 from gateway.settings import ROOT
 
 
@@ -213,7 +213,9 @@ def test_the_measured_policy_has_its_thousand_rules_and_would_be_loaded_without_
 ) -> None:
     # The shipped cases hold in it: whoever they speak of may do what he could, no more and no less.
     assert policies(tmp_path, 4711, RULES) == RULES == 1000
-    assert check(tmp_path, catalogue_of(tmp_path, frozenset({"127.0.0.1:4711"}), 0)) == []
+    bundle, findings = examine(tmp_path, catalogue_of(tmp_path, frozenset({"127.0.0.1:4711"}), 0))
+    assert bundle is not None
+    assert findings == []
 
 
 def test_a_policy_that_is_larger_than_asked_is_not_cut() -> None:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from gateway.policy import packing
+from gateway.policy.kept import packing
 from gateway.policy.kept.packing import Unpackable, packed, unpacked
 from gateway.policy.kept.store import KeptBundles
 from gateway.store import Location, Store, Tree, migrate, open_store
