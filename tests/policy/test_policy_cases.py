@@ -10,6 +10,7 @@ from gateway.catalogue import load as load_catalogue
 from gateway.policy import load, run_cases
 from gateway.policy.cases import CaseFailure
 from gateway.policy.load import build
+from tests.campaign.counts import in_proof_alone
 from tests.policy import worlds
 
 POLICY = """\
@@ -108,7 +109,7 @@ def test_the_shipped_cases_hold(shipped: tuple) -> None:
     assert run_cases(*shipped) == []
 
 
-@pytest.mark.campaign
+@in_proof_alone("ten seconds of pycasbin; what differs is looked for by the differential test")
 def test_the_shipped_cases_hold_in_pycasbin_too(shipped: tuple) -> None:
     bundle, catalogue = shipped
     assert run_cases(bundle, catalogue, reference=True) == []
