@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from gateway.policy.bundle import Bundle
+from gateway.policy.compare import widening
 from gateway.policy.compare.widening import widened
 from gateway.policy.condition import Asked
 from gateway.policy.decider import Engine
@@ -168,6 +169,12 @@ def test_a_new_purpose_another_clock_and_stock_casbin_are_never_proven() -> None
         ),
     ):
         assert [one.why for one in widened(old, new, worlds.world())] == ([] if why is None else [why])
+
+
+def test_what_is_too_much_to_look_through_is_not_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(widening, "MOST_CHANGED", 1)
+    assert reasons(BASE, without(BASE, "show:token")) == set()
+    assert reasons(BASE, without(without(BASE, "show:token"), "show:masked")) == {Why.TOO_MUCH}
 
 
 def edited(policy: str, roll: Random) -> str:

@@ -64,7 +64,8 @@ def effects(old: Bundle, new: Bundle, catalogue: Catalogue) -> Effects:
     """Gives what changes for whom, losses behind gains of the same role. catalogue: the new one."""
     cover = Covering(known(catalogue))
     had, has = Side(old), Side(new)
-    had.beside(has), has.beside(had)
+    had.beside(has)
+    has.beside(had)
     found: dict[tuple[str, Rule, bool], Effect] = {}
     holders = sorted(name for name in had.names | has.names if name.startswith("role:"))
     # Elsewhere first: what holds in every unit is told once.

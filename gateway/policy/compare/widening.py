@@ -13,6 +13,8 @@ third is asked of all rules. The proof is sound and not complete: what it cannot
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.policy.bundle import SHOW_MASKED, SHOW_TOKEN, Bundle, Line, wide
 from gateway.policy.compare.covering import Covering, begins, denies_as_well, implies
 from gateway.policy.compare.sides import ELSEWHERE, Side
@@ -98,7 +100,7 @@ class _Comparison:
         )
 
     def _mask_lost(self, line: Line, holder: str, unit: str, *, was: bool = False) -> None:
-        as_token = [token for token in self._tokens if self._cover.meet(token, _with_act(line, SHOW_TOKEN))]
+        as_token = [token for token in self._tokens if self._cover.meet(token, replace(line, act=SHOW_TOKEN))]
         if as_token:
             self._add(Why.TOKEN_FOR_MASK, line, holder, unit, was=was)
 
@@ -108,21 +110,6 @@ class _Comparison:
         where = ANYWHERE if unit == ELSEWHERE else unit
         rule = None if about else line.rule
         self._found.setdefault((why, rule, about), Widening(why, rule, was, holder, where, about))
-
-
-def _with_act(line: Line, act: str) -> Line:
-    return Line(
-        line.role,
-        line.unit,
-        line.res,
-        act,
-        line.field,
-        line.pur,
-        line.condition,
-        line.allows,
-        line.rule,
-        line.number,
-    )
 
 
 def _place(widening: Widening) -> tuple[bool, int, str, str]:
