@@ -41,7 +41,12 @@ from gateway.text import text
     metavar="N",
     help="Decide by rN, pN and mN, where the model has several (2, 3 …).",
 )
-def decide(model: Path, rules: Path, engine: str, section: str) -> None:
+@click.option(
+    "--portable",
+    is_flag=True,
+    help="Say first, on stderr, what Go's Casbin or node-casbin would read otherwise.",
+)
+def decide(model: Path, rules: Path, engine: str, section: str, portable: bool) -> None:
     """Decide requests by any stock Casbin model and policy. Needs no running gateway and no settings.
 
     Requests come on stdin, one JSON array of the request's values a line, in the order of the model's request definition; an
@@ -82,8 +87,20 @@ def decide(model: Path, rules: Path, engine: str, section: str) -> None:
         raise click.exceptions.Exit(NOT_DONE) from None
     if part:
         click.echo(text("cli.policy.beyond", language(), engine=made.name, part=part), err=True)
+    if portable:
+        _say_elsewhere(model, rules, *given_files)
     gc.freeze()  # what was loaded stays
     asked, told, spoken = cast(io.BufferedReader, sys.stdin.buffer), sys.stdout.buffer, language()
     for said in answers(made, lambda: asked.read1(CHUNK), lambda key: text(key, spoken)):
         told.write(said)
         told.flush()
+
+
+def _say_elsewhere(model: Path, rules: Path, model_file: bytes, rules_file: bytes) -> None:
+    from gateway.policy.engine.faults import MODEL  # noqa: PLC0415 - other commands start without loading it
+    from gateway.policy.portable import SPOKEN, remarks  # noqa: PLC0415 - other commands start without loading it
+
+    for one in remarks(model_file.decode(), rules_file.decode()):
+        at = f"{model if one.file == MODEL else rules}:{one.line}"
+        said = text(SPOKEN[one.kind], language(), part=one.part)
+        click.echo(text("cli.policy.elsewhere", language(), at=at, remark=said), err=True)

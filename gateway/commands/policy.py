@@ -33,7 +33,10 @@ for command in (plan, explain, who_can, what_can, decide):
 @click.option(
     "--sarif", "report", type=click.Path(path_type=Path, dir_okay=False), help="Write SARIF 2.1.0 here too."
 )
-def policy_check(folder: Path | None, json_: bool, strict: bool, report: Path | None) -> None:
+@click.option(
+    "--portable", is_flag=True, help="Warn also of what Go's Casbin or node-casbin would read otherwise."
+)
+def policy_check(folder: Path | None, json_: bool, strict: bool, report: Path | None, portable: bool) -> None:
     """Load a policy folder as `run` would, lint it and run its cases. Exit code 1 when `run` would refuse it."""
     from gateway.bundles import catalogue_of, mistake  # noqa: PLC0415 - other commands start without loading it
     from gateway.policy import Finding, Review, Severity, review  # noqa: PLC0415 - other commands start without loading it
@@ -42,7 +45,8 @@ def policy_check(folder: Path | None, json_: bool, strict: bool, report: Path | 
     chosen = settings()
     place = folder or chosen.policies
     try:
-        found = review(place, catalogue_of(place, chosen.upstream_hosts, chosen.max_opaque_bytes))
+        known = catalogue_of(place, chosen.upstream_hosts, chosen.max_opaque_bytes)
+        found = review(place, known, portable=portable)
     except Misconfigured as error:
         mistakes = map(mistake, error.problems)
         could = "Nothing could be decided"

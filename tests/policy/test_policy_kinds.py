@@ -10,12 +10,14 @@ from pathlib import Path
 from gateway.policy.finding import Severity
 from gateway.policy.kinds import KINDS
 from gateway.policy.literals import Fault
+from gateway.policy.portable import SPOKEN
 
 ROOT = Path(__file__).parents[2]
 MADE = {"error": Severity.ERROR, "warning": Severity.WARNING, "note": Severity.NOTE}
 # Made with an id that is put together: `unknown-{what}`, or taken from a literal's fault.
 TOGETHER = {f"unknown-{what}" for what in ("role", "unit", "purpose", "resource", "action", "field", "class")}
-ELSEWHERE = {Fault("", "").rule, "mixed-scripts", "catalogue", *TOGETHER}
+PORTABLE = set(SPOKEN)
+ELSEWHERE = {Fault("", "").rule, "mixed-scripts", "catalogue", *TOGETHER, *PORTABLE}
 
 
 def made() -> Iterator[tuple[str, Severity, str | None]]:
