@@ -5,7 +5,7 @@ The gate knows only these; app.py joins the real rooms to them. A room does not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,12 +14,13 @@ from gateway.words.answer import Answer, Content
 from gateway.words.claim import Claim, Standing
 from gateway.words.decision import Decision, Facts
 from gateway.words.draft import Draft
+from gateway.words.filter import Within
 from gateway.words.json import JsonObject, Pattern
 from gateway.words.principal import Principal
 from gateway.words.record import Alarm, ClosedRecord, SealedChange, View
 from gateway.words.resource import ResourceSpec
 from gateway.words.told import Told
-from gateway.words.work import Addressed, List
+from gateway.words.work import Addressed, List, Narrowing, Run
 
 
 class Identifier(Protocol):
@@ -44,6 +45,11 @@ class Addresser(Protocol):
 
 class FactSource(Protocol):
     """Step 4."""
+
+    @property
+    def floored(self) -> bool:
+        """True where somebody keeps floors: then a record's own facts do not say whether it may be seen."""
+        ...
 
     async def floors(self, access: Access, subjects: Sequence[str | None]) -> Sequence[Facts]:
         """Gives what is known without each record: its subject's floors (erasure, holds, refusals), read fresh, never cached."""
@@ -82,6 +88,11 @@ class Prepared(Protocol):
         """True where this question is allowed on every record, whatever its facts: nothing of a collection is hidden."""
         ...
 
+    def within(self, *, named: bool) -> Within:
+        """Gives which records this question could be allowed on, now: what a list may leave unread. named: it may name who asks.
+        Never raises."""
+        ...
+
 
 class Decider(Protocol):
     """Step 5. No I/O."""
@@ -106,8 +117,13 @@ class Upstream(Protocol):
         """Reads the bytes of the one record that `what` names, whole (DOWNLOAD)."""
         ...
 
-    async def page(self, what: Addressed, work: List, position: str | None) -> Answer:
-        """Reads one run of a list from `position` (None: the beginning)."""
+    def narrowing(self, what: Addressed, work: List, known: Callable[[bool], Within]) -> Narrowing:
+        """Gives what the list can be narrowed by before it is read. known: gives which records are possible; it is asked with True
+        where the answer may name who asks. Raises NotSent where a load has just taken the upstream away."""
+        ...
+
+    async def page(self, what: Addressed, work: List, run: Run) -> Answer:
+        """Reads one run of a list."""
         ...
 
     async def before(self, what: Addressed) -> Answer:

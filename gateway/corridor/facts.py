@@ -29,6 +29,11 @@ class FactRoom:
     draft: Callable[[ResourceSpec, Draft, Facts], Facts]
     sources: tuple[FloorSource, ...] = ()
 
+    @property
+    def floored(self) -> bool:
+        """True where somebody keeps floors."""
+        return bool(self.sources)
+
     async def floors(self, access: Access, subjects: Sequence[str | None]) -> Sequence[Facts]:
         """Gives what is known without each record."""
         known = [Facts() for _ in subjects]

@@ -2,11 +2,16 @@
 
 Items that may not be seen are absent from the answer, the count and the paging. A total is given only where every item
 of the collection was decided. The cursor names an upstream position and how many of its items were passed already.
+
+What the policy hides is not even read where the upstream can leave it out (`Narrowing`): whatever it answers with is decided on all the
+same, so a filter that takes too much costs time, and one that took too little would hide what he may see. A cursor outlives the policy
+that its list was narrowed by: it names a place in the upstream's order, or the upstream's own position and by what it was narrowed then.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -16,19 +21,25 @@ from gateway.rooms import Answer, FactSource, Lens, Prepared, Seals, Upstream
 from gateway.words.decision import Decision, Disclosure
 from gateway.words.errors import BadAnswer, Code, Refused
 from gateway.words.record import Alarm, ClosedRecord
-from gateway.words.work import Addressed, List
+from gateway.words.work import Addressed, List, Narrowing, Run
 
 _LABEL = "list-cursor"
 _BLOCK = 256  # bytes: the length of what is sealed tells nothing of how many items were passed over
 _END = b"\x80"
+_LONG = 2_000  # characters: more than a caller's cursor may have, but a run may begin where none of his pages does
+Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a list goes on: the upstream's position (None: the beginning) and how many items of that run are done."""
+    """Where a list goes on: the upstream's position (None: the beginning) and how many items of that run are done.
+
+    pairs: what the list was narrowed by, where a position is of that list alone.
+    """
 
     position: str | None = None
     done: int = 0
+    pairs: Pairs = ()
 
 
 @dataclass(slots=True)
@@ -70,13 +81,15 @@ class Lister:
         Raises Refused(CURSOR_INVALID) for a cursor that was not made for this very question, and what the upstream raises.
         """
         start = self._place(what, work)
+        narrowing = self._narrowed(what, work, asked, start)
         bound = what.route.page.bound if what.route.page else work.query.limit
         counting = work.query.count and start == Place()
         gathered: Gathered | None = None
         visible = read = 0
-        here = start
+        here = replace(start, pairs=() if narrowing.keyed else narrowing.pairs)
         while True:
-            answer = check(await self.upstream.page(what, work, here.position))
+            run = _run(here, narrowing, work.query.limit - (len(gathered.seen) if gathered else 0), counting)
+            answer = check(await self.upstream.page(what, work, run))
             page = answer.page
             if page is None:
                 raise BadAnswer(answer.status)
@@ -91,13 +104,23 @@ class Lister:
                 if len(gathered.seen) < work.query.limit:
                     gathered.seen.append((record, decision))
                 elif gathered.following is None:
-                    gathered.following = Place(here.position, index)
+                    gathered.following = _before(here, page.places, index)
                 visible += 1
             read += max(len(fresh), 1)  # a run without items is work too: there might be no end of them
-            done = gathered.following is not None and not counting
-            if page.next is None or done:
+            following = None if page.next is None else replace(here, position=page.next, done=0)
+            if (
+                run.most is not None
+            ):  # all that is left may be seen: it was counted, and what comes next is another page's
+                gathered.total = page.total if run.count else gathered.total
+                counting = False
+                if following is None or len(gathered.seen) >= work.query.limit:
+                    gathered.following = gathered.following or following
+                    return gathered
+            if following is None:
                 break
-            here = Place(page.next)
+            if gathered.following is not None and not counting:
+                return gathered
+            here = following
             if read >= bound:
                 gathered.following = gathered.following or here
                 return gathered
@@ -109,7 +132,8 @@ class Lister:
         """Gives the opaque text for `following`, bound to the principal and the question; None at the end."""
         if following is None:
             return None
-        plain = _padded(orjson.dumps([following.position, following.done]))
+        said = [following.position, following.done, *([following.pairs] if following.pairs else [])]
+        plain = _padded(orjson.dumps(said))
         return self.seals.seal(_LABEL, plain, _bound(what, work))
 
     def _place(self, what: Addressed, work: List) -> Place:
@@ -119,8 +143,20 @@ class Lister:
         place = None if plain is None else _unpadded(plain)
         if place is None:
             raise Refused(Code.CURSOR_INVALID)
-        position, done = orjson.loads(place)
-        return Place(position, done)
+        position, done, *pairs = orjson.loads(place)
+        return Place(position, done, tuple((name, value) for some in pairs for name, value in some))
+
+    def _narrowed(self, what: Addressed, work: List, asked: Prepared, start: Place) -> Narrowing:
+        """Gives what the list's runs are narrowed by. Raises Refused(CURSOR_INVALID) where its position is one of a list that was
+        narrowed by what the policy no longer says: it would go on without what he may see since."""
+        narrowing = self.upstream.narrowing(what, work, lambda named: asked.within(named=named))
+        if narrowing.keyed:
+            return replace(narrowing, exact=narrowing.exact and not self.facts.floored)
+        if work.query.cursor is None:
+            return narrowing
+        if not set(start.pairs) <= set(narrowing.pairs):
+            raise Refused(Code.CURSOR_INVALID)
+        return Narrowing(start.pairs)
 
     async def _decide(
         self, what: Addressed, work: List, asked: Prepared, items: tuple[ClosedRecord, ...]
@@ -135,6 +171,25 @@ class Lister:
             shown = all(decision.read.of(p) is Disclosure.CLEAR for p in work.query.uses)
             decided.append((record, decision if decision.allowed and shown else None))
         return decided
+
+
+def _run(here: Place, narrowing: Narrowing, wanted: int, counting: bool) -> Run:
+    """Gives the run that begins there. One of which items were passed is read as it was then: whole, by whoever kept no places.
+    Beside a long position there is no room for a filter."""
+    if narrowing.keyed and here.done:
+        return Run(here.position)
+    if narrowing.keyed and here.position is not None and len(here.position) > _LONG:
+        return Run(here.position, Narrowing(keyed=True))
+    if narrowing.exact:
+        return Run(here.position, narrowing, most=wanted, count=counting)
+    return Run(here.position, narrowing)
+
+
+def _before(here: Place, places: Sequence[str] | None, index: int) -> Place:
+    """Gives the place before an item of the run."""
+    if places is None or index == 0:
+        return replace(here, done=index)
+    return Place(places[index - 1])
 
 
 def _padded(plain: bytes) -> bytes:

@@ -13,12 +13,14 @@ from typing import Protocol
 from gateway.policy.bundle import Bundle
 from gateway.policy.condition import Asked
 from gateway.policy.facts import NOWHERE, environment, plain, unit_of
+from gateway.policy.narrow import askers, within
 from gateway.policy.plan import Outcome, Question, denial
 from gateway.policy.reference import ENGINE as PYCASBIN
 from gateway.policy.reference import Reference, ReferenceQuestion
 from gateway.policy.told import tell
 from gateway.words.access import Access
 from gateway.words.decision import DecidedBy, Decision, Disclosure, Facts, FieldView, Reason, Rule
+from gateway.words.filter import NOTHING, UNKNOWN, Within
 from gateway.words.json import Pattern
 from gateway.words.principal import ANYWHERE, Party, Principal
 from gateway.words.resource import PERSONAL, ResourceSpec
@@ -26,6 +28,7 @@ from gateway.words.told import Cause, Told
 
 COMPILED = "gatehouse-policy/1"
 MAX_QUESTIONS = 10_000
+MAX_NARROWED = 1_000
 _NO_FACTS = Facts()
 _PLAIN = (str, int, bool)
 
@@ -68,6 +71,7 @@ class Engine:
         self._reference = Reference(bundle, narrowed=True) if by_casbin else None
         self._questions: dict[tuple[object, ...], tuple[ResourceSpec, Asking]] = {}
         self._ready: dict[tuple[int, str, str, int], Ready] = {}
+        self._narrowed: dict[tuple[object, ...], Within] = {}
         self._minute: tuple[int, Mapping[str, str | int]] = (-1, {})
 
     def ready(self, principal: Principal, action: str, purpose: str, resource: ResourceSpec) -> Ready:
@@ -121,6 +125,27 @@ class Engine:
             self._questions.clear()
         self._questions[key] = (resource, made)
         return made
+
+    def within(
+        self,
+        asking: Asking,
+        subjects: Sequence[Mapping[str, str | int | bool | None]],
+        env: Mapping[str, str | int],
+        purpose: str,
+        *,
+        named: bool,
+    ) -> Within:
+        """Gives which records a question could be allowed on; worked out once for the same parties and hour."""
+        if not isinstance(asking, Question):
+            return UNKNOWN  # pycasbin reads its conditions itself
+        key = (asking, named, *env.values(), *(value for sub in subjects for value in sub.items()))
+        known = self._narrowed.get(key)
+        if known is None:
+            if len(self._narrowed) >= MAX_NARROWED:
+                self._narrowed.clear()
+            made = within(asking, askers(subjects, env, purpose, named=named), self.bundle.sets)
+            known = self._narrowed[key] = made
+        return known
 
     def _identity(self, party: Party) -> str:
         """Parties that no link names differ by their roles alone, so they share one question; conditions see each one's id anyway."""
@@ -200,6 +225,13 @@ class PreparedQuestion:
     def sees_all(self) -> bool:
         """True where every record is allowed, whatever its facts."""
         return self._asking.sees_all
+
+    def within(self, *, named: bool) -> Within:
+        """Gives which records this question could be allowed on, now. named: it may name who asks."""
+        try:
+            return self._engine.within(self._asking, self._subjects, self._env, self._purpose, named=named)
+        except Exception:  # noqa: BLE001 - every record is decided on anyway: without a filter all of them are read
+            return UNKNOWN
 
     def _asked(self, facts: Facts) -> list[Asked]:
         rec = plain(facts, self._asking.facts, self._engine.bundle.sets)
@@ -284,6 +316,10 @@ class Refusal:
     def sees_all(self) -> bool:
         """Nothing is seen."""
         return False
+
+    def within(self, *, named: bool) -> Within:  # noqa: ARG002 # the protocol's
+        """No record."""
+        return Within(NOTHING, exact=True)
 
 
 class PolicyDecider:

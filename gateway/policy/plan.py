@@ -324,6 +324,11 @@ class Question:
         return possible[0].intersection(*possible[1:])
 
     @property
+    def resource(self) -> ResourceSpec:
+        """What is asked about."""
+        return self._resource
+
+    @property
     def roles(self) -> tuple[str, ...]:
         """Every role that was looked at, over all units."""
         return tuple(sorted({role for plan in self._all_plans() for role in plan.roles}))

@@ -166,6 +166,8 @@ class _Records:
         }
         if total is not None:
             answer["total"] = total
+        if listing.places:
+            answer["places"] = [query.cursor_of(listing, query.place_of(row, listing.sorts)) for row in rows]
         return _json(200, answer)
 
     async def _create(self, request: _Request, place: _Place) -> _Reply:

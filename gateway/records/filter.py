@@ -15,8 +15,9 @@ from sqlalchemy.sql.functions import FunctionElement
 from gateway.records.kinds import Form, Kind
 from gateway.records.tables import element
 from gateway.store import Exact
+from gateway.words.decision import MAX_FACT_TEXT
 from gateway.words.errors import Code, Refused
-from gateway.words.filter import Absent, And, Compare, Contains, Eq, Filter, In, Not, Or, Prefix, Scalar
+from gateway.words.filter import Absent, And, Compare, Contains, Eq, Filter, In, Not, Or, Prefix, Scalar, Text
 
 Sql = ColumnElement[bool]
 
@@ -65,6 +66,8 @@ def render(what: Filter, kind: Kind) -> Sql:
             return _Place(name, kind).prefix(value)
         case Contains(name, value):
             return _Place(name, kind).contains(value)
+        case Text(name):
+            return _Place(name, kind).text()
 
 
 class _Place:
@@ -127,6 +130,13 @@ class _Place:
             return _found_at(self.column, text) > 0
         whole = and_(self._is_text(), _found_at(func.substr(self.column, 2), text) > 0)
         return or_(whole, and_(not_(self._is_text()), _found_at(self.column, element(text)) > 0))
+
+    def text(self) -> Sql:
+        """The field is a string that can be a fact. Both engines count characters, not bytes; neither keeps a NUL in a text."""
+        if self.form is Form.NUMBER:
+            return false()
+        short = func.length(self.column) <= MAX_FACT_TEXT + len(self.mark)
+        return and_(self._is_text(), short) if self.mark else short
 
     def _is_text(self) -> Sql:
         return func.substr(self.column, 1, 1) == self.mark

@@ -6,7 +6,9 @@ import hashlib
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
@@ -15,7 +17,8 @@ from sqlalchemy import ColumnElement, UnaryExpression, and_, false, null, or_
 from gateway.records.document import moment_of
 from gateway.records.kinds import Field, Form, Kind
 from gateway.records.problem import Problem
-from gateway.words.filter import And, Compare, Contains, Eq, Filter, In, Prefix
+from gateway.words.filter import EVERYTHING, And, Compare, Contains, Eq, Filter, In, Prefix, fields_of
+from gateway.words.filtertext import Unwritten, read
 
 DEFAULT_LIMIT, MAX_LIMIT, MAX_SORTS = 50, 500, 3
 
@@ -38,7 +41,11 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list's question. sorts ends with the id, so that the order is total. digest: of all that a cursor belongs to."""
+    """A list's question. sorts ends with the id, so that the order is total. digest: of all that a cursor belongs to.
+
+    within: what the list is narrowed to besides; a cursor names a place in the order, and holds whatever a list is narrowed to.
+    places: whoever asks is told where the list goes on after each single item.
+    """
 
     filter: Filter
     sorts: tuple[Sort, ...]
@@ -46,10 +53,13 @@ class Listing:
     after: Place | None
     count: bool
     digest: str
+    within: Filter = EVERYTHING
+    places: bool = False
 
 
 def parse(raw: bytes, kind: Kind, scope: str = "") -> Listing:
-    """Reads `limit`, `cursor`, `sort`, `count` and filters `field`, `field[in|lt|le|gt|ge|prefix|contains]`; `scope` is the parent's id.
+    """Reads `limit`, `cursor`, `sort`, `count`, `within` (a filter whole, `filtertext`), `places` and filters `field`,
+    `field[in|lt|le|gt|ge|prefix|contains]`; `scope` is the parent's id.
 
     Raises Problem: parameter-unknown, parameter-value (twice the same, not UTF-8, out of range), cursor.
     """
@@ -57,17 +67,33 @@ def parse(raw: bytes, kind: Kind, scope: str = "") -> Listing:
     limit = given.pop("limit", str(DEFAULT_LIMIT))
     cursor = given.pop("cursor", None)
     sorts = _sorts(given.pop("sort", "id"), kind)
-    count = given.pop("count", "false")
+    count, places = given.pop("count", "false"), given.pop("places", "false")
+    within = _within(given.pop("within", None), kind)
     if not _LIMIT.fullmatch(limit) or int(limit) > MAX_LIMIT:
         raise Problem("parameter-value", field="limit")
-    if count not in ("true", "false"):
-        raise Problem("parameter-value", field="count")
+    for name, said in (("count", count), ("places", places)):
+        if said not in ("true", "false"):
+            raise Problem("parameter-value", field=name)
     where = And(tuple(_filter(name, value, kind) for name, value in sorted(given.items())))
     # A cursor continues one list: same kind, parent, filter and order. Not a secret, so no key; a mix-up is refused.
-    said = orjson.dumps([kind.name, scope, sorted(given.items()), [(s.field, s.descending) for s in sorts]])
-    digest = hashlib.sha256(said).hexdigest()[:16]
+    digested = orjson.dumps(
+        [kind.name, scope, sorted(given.items()), [(s.field, s.descending) for s in sorts]]
+    )
+    digest = hashlib.sha256(digested).hexdigest()[:16]
     after = None if cursor is None else _place(cursor, sorts, digest, kind)
-    return Listing(where, sorts, int(limit), after, count == "true", digest)
+    return Listing(where, sorts, int(limit), after, count == "true", digest, within, places == "true")
+
+
+def _within(text: str | None, kind: Kind) -> Filter:
+    if text is None:
+        return EVERYTHING
+    try:
+        what = read(text)
+    except Unwritten:
+        raise Problem("parameter-value", field="within") from None
+    if not all(field[:1] == "/" and field[1:] in kind.fields for field in fields_of(what)):
+        raise Problem("parameter-value", field="within")
+    return what
 
 
 def pairs(raw: bytes) -> dict[str, str]:
@@ -133,6 +159,11 @@ def _moment(value: str, field: Field, name: str) -> str:
 def cursor_of(listing: Listing, last: Place) -> str:
     """Gives the opaque text for the place after which the next page begins."""
     return urlsafe_b64encode(orjson.dumps([listing.digest, *last])).rstrip(b"=").decode()
+
+
+def place_of(record: Mapping[str, Any], sorts: tuple[Sort, ...]) -> Place:
+    """Gives the place of a record in the order."""
+    return tuple(record[sort.field] for sort in sorts)
 
 
 def _place(cursor: str, sorts: tuple[Sort, ...], digest: str, kind: Kind) -> Place:

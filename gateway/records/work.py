@@ -29,9 +29,10 @@ from gateway.records.document import Document
 from gateway.records.filter import render
 from gateway.records.kinds import CUSTOMER, FROM_CUSTOMER, FROM_THREAD, KINDS, MESSAGE, THREAD, Kind
 from gateway.records.problem import Problem
-from gateway.records.query import Listing, Place, beyond, ordering
+from gateway.records.query import Listing, Place, beyond, ordering, place_of
 from gateway.records.tables import creation_keys
 from gateway.store import Conflict, Damaged, conflict_of
+from gateway.words.filter import both
 
 Record = Mapping[str, Any]
 """A whole record, the store's own fields included, in the order of the kind's fields."""
@@ -207,7 +208,7 @@ def page(
     """
     if parent is not None and find(connection, THREAD, parent) is None:
         raise Problem("not-found")
-    where = render(listing.filter, kind)
+    where = render(both((listing.filter, listing.within)), kind)
     if parent is not None:
         where = (kind.table.c.thread_id == parent) & where
     statement = _whole(kind).where(where).order_by(*ordering(listing.sorts, kind)).limit(listing.limit + 1)
@@ -220,7 +221,7 @@ def page(
     if len(rows) <= listing.limit:
         return rows, None, total
     rows.pop()
-    return rows, tuple(rows[-1][sort.field] for sort in listing.sorts), total
+    return rows, place_of(rows[-1], listing.sorts), total
 
 
 def insert_all(connection: Connection, kind: Kind, records: Iterable[Record]) -> int:

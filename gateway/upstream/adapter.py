@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from urllib.parse import quote
 
+from gateway.upstream import runs
 from gateway.upstream.content import content_of
 from gateway.upstream.links import address_of
+from gateway.upstream.narrowing import Known, by_parameters, whole
 from gateway.upstream.place import Place
 from gateway.upstream.places import Places
 from gateway.upstream.reading import Reading
@@ -28,7 +29,6 @@ from gateway.words.json import Json, JsonObject
 from gateway.words.record import ClosedPage, ClosedRecord, SealedChange, View
 from gateway.words.resource import (
     Idempotency,
-    PageRule,
     Removal,
     ResourceSpec,
     Shape,
@@ -36,7 +36,7 @@ from gateway.words.resource import (
     Verb,
     Versioning,
 )
-from gateway.words.work import Addressed, Delete, List, Update
+from gateway.words.work import Addressed, Delete, List, Narrowing, Run, Update
 
 _GONE = (404, 410)
 
@@ -126,25 +126,40 @@ class Adapter:
             with suppress(BadAnswer, NoAnswer, NotSent):
                 await self._present(place, resource, ref)
 
+    def narrowing(self, what: Addressed, work: List, known: Known) -> Narrowing:
+        """Gives what a list's upstream can be asked besides, so that it leaves out what nobody may see in it."""
+        if self._places.of(what.upstream.name).embedded:
+            return whole(what, work, known)
+        return by_parameters(what, work, known)
+
     @judged
-    async def page(self, what: Addressed, work: List, position: str | None) -> Answer:
-        """Reads one run of a list. Every run asks for the route's own size, so that a position means the same each time."""
+    async def page(self, what: Addressed, work: List, run: Run) -> Answer:
+        """Reads one run of a list.
+
+        Every run asks for the route's own size, so that a position means the same each time; for fewer only where a position is a
+        place in the order.
+        """
         place = self._places.of(what.upstream.name)
         route, rule = what.route, what.route.page
-        added = [*work.query.passing, *route.fixed, *_paging(rule, position)]
+        added = [*work.query.passing, *route.fixed, *runs.paging(rule, run), *runs.besides(run)]
         headers = self._onward(place, what)
         raw = await place.send(route.method, work.to.path, by=what.access, added=added, headers=headers)
         if not done(raw):
             return Answer(raw.status)
         reading = Reading(place, what.resource, raw, self._told)
-        run = reading.run(place.cut(route.shape, what.resource), reading.document())
-        if rule is not None and len(run.pieces) > rule.size:
+        document = reading.document()
+        places = reading.places(document) if runs.placed(run) else None
+        found = reading.run(place.cut(route.shape, what.resource), document)
+        if rule is not None and len(found.pieces) > runs.size(rule, run):
             raise BadAnswer(raw.status)  # it did not hear how much was asked for, nor perhaps from where
-        items = tuple(reading.closed(piece, what.ref.record_of(piece.id or "")) for piece in run.pieces)
-        following = _following(rule, position, len(items), run.next, run.total)
-        if following is not None and following == position:
+        if places is not None and len(places) != len(found.pieces):
+            raise BadAnswer(raw.status)
+        items = tuple(reading.closed(piece, what.ref.record_of(piece.id or "")) for piece in found.pieces)
+        following = runs.following(rule, run.position, len(items), found.next, found.total)
+        if following is not None and following == run.position:
             raise BadAnswer(raw.status)  # it would go round for ever
-        page = ClosedPage(items, following, run.outside)
+        total = found.total if run.count and run.narrowing.keyed else None
+        page = ClosedPage(items, following, found.outside, places, total)
         return Answer(
             raw.status, page=page, headers=reading.headers(route.response_headers), alarms=reading.alarms()
         )
@@ -263,35 +278,6 @@ async def _ask(
     """Asks for what the gateway itself needs to know; by: for whose request, None where it is for none."""
     path, query = fill(template, ref, key)
     return await place.send("GET", path, query, by=by or ref)
-
-
-def _paging(rule: PageRule | None, position: str | None) -> list[tuple[str, str]]:
-    if rule is None:
-        if position is not None:
-            raise NotSent
-        return []
-    if position is not None and rule.first is not None and not position.isdecimal():
-        raise NotSent  # a cursor from before a load that changed how this list is paged
-    pairs = [(rule.limit, str(rule.size))]
-    if position is not None:
-        pairs.append((rule.position, quote(position, safe="")))
-    elif rule.first is not None:
-        pairs.append((rule.position, str(rule.first)))
-    return pairs
-
-
-def _following(
-    rule: PageRule | None, position: str | None, count: int, cursor: str | None, total: int | None
-) -> str | None:
-    """Gives where the next run begins, None at the end. With page numbers an upstream that says its total is believed
-    about it (it may leave out items of a run); one that does not ends with the first run that is not full."""
-    if rule is None:
-        return None
-    if rule.first is None:
-        return cursor
-    number = rule.first if position is None else int(position)
-    more = count == rule.size if total is None else (number - rule.first + 1) * rule.size < total
-    return str(number + 1) if more else None
 
 
 def _conditions(what: Addressed, sealed: SealedChange | None, condition: str | None) -> list[tuple[str, str]]:

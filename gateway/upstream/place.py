@@ -32,7 +32,7 @@ class Place:
     """One upstream.
 
     headers: ours, the catalogue's fixed ones and the credential; none of their names comes from a caller.
-    asserter: signs who asks; None where the catalogue does not want it.
+    asserter: signs who asks; None where the catalogue does not want it. embedded: the store in this process.
     """
 
     spec: UpstreamSpec
@@ -41,6 +41,7 @@ class Place:
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     metrics: Metrics = field(repr=False)
     asserter: Asserter | None = None
+    embedded: bool = False
     _cuts: dict[tuple[int, Pointer | None], Cut] = field(default_factory=dict, repr=False)
 
     def cut(self, shape: Shape, resource: ResourceSpec) -> Cut:

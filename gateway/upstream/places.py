@@ -128,7 +128,8 @@ class Places:
         if spec.base == EMBEDDED_BASE:
             if self._embedded is None:
                 raise Misconfigured(f"upstream {spec.name}: there is no embedded store in this process")
-            return Place(spec, Mount(None, "", spec.prefix), self._embedded, headers, self.metrics)
+            mount = Mount(None, "", spec.prefix)
+            return Place(spec, mount, self._embedded, headers, self.metrics, embedded=True)
         origin, base = parse_base(spec.base)
         way = (origin, spec.tls)
         if way not in http:

@@ -67,6 +67,13 @@ class Reading:
             raise self._bad
         return run
 
+    def places(self, document: Json) -> tuple[str, ...]:
+        """Takes out of a list's document where it goes on after each item, as the embedded store says it when it is asked."""
+        places = document.pop("places", None) if isinstance(document, dict) else None
+        if not isinstance(places, list) or not all(isinstance(place, str) for place in places):
+            raise self._bad
+        return tuple(str(place) for place in places)
+
     def closed(self, piece: Piece, ref: ResourceRef) -> ClosedRecord:
         """Gives the closed record of a piece, its links as they came beside what may be shown of them."""
         links: dict[str, str] = {}

@@ -1,14 +1,16 @@
 """The word `Filter`: which records, said over fields; each upstream adapter renders it in its own language.
 
 Compares strings by code point, numbers by value; a field that is absent or null matches nothing but `Absent`.
+The policy room makes one of a decision (`Within`); what an adapter cannot say of it, it leaves out (`relaxed`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from gateway.words.decision import MAX_FACT_TEXT
 from gateway.words.json import Json, Pattern
 
 Scalar = str | int | bool
@@ -41,14 +43,24 @@ class Eq:
 
     field: Pattern
     value: Scalar = dataclasses.field(repr=False)
+    kind: type = dataclasses.field(
+        init=False, repr=False
+    )  # True and 1 are equal, and these two words are not
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", type(self.value))
 
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """The field equals one of the values."""
+    """The field equals one of the values, type included."""
 
     field: Pattern
     values: tuple[Scalar, ...] = dataclasses.field(repr=False)
+    kinds: tuple[type, ...] = dataclasses.field(init=False, repr=False)  # as above
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kinds", tuple(map(type, self.values)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +95,33 @@ class Absent:
     field: Pattern
 
 
-Filter = And | Or | Not | Eq | In | Compare | Prefix | Contains | Absent
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The field is a string that can be a fact: of at most `MAX_FACT_TEXT` characters."""
+
+    field: Pattern
+
+
+Leaf = Eq | In | Compare | Prefix | Contains | Absent | Text
+Filter = And | Or | Not | Leaf
 
 EVERYTHING = And(())
 NOTHING = Or(())
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Which records a question could be allowed on. Promises: a record that the filter leaves out is denied.
+
+    exact: and one that it takes is allowed, whatever it holds; so that the number of those is known without a look at each.
+    """
+
+    filter: Filter = EVERYTHING
+    exact: bool = False
+
+
+UNKNOWN = Within()
+"""Nothing is known: each record is to be decided on."""
 
 _ORDER: Mapping[str, Callable[[str | int, str | int], bool]] = {
     "lt": lambda a, b: a < b,  # type: ignore[operator]  # both sides have one type: checked before the call
@@ -105,6 +140,64 @@ def fields_of(what: Filter) -> frozenset[Pattern]:
             return fields_of(part)
         case _:
             return frozenset({what.field})
+
+
+def both(parts: Iterable[Filter]) -> Filter:
+    """Gives the shortest `And` of the parts: none that is always true or stands twice, NOTHING where one is."""
+    flat: dict[Filter, None] = {}
+    for part in parts:
+        flat |= dict.fromkeys(part.parts if isinstance(part, And) else (part,))
+    if NOTHING in flat:
+        return NOTHING
+    return next(iter(flat)) if len(flat) == 1 else And(tuple(flat))
+
+
+def either(parts: Iterable[Filter]) -> Filter:
+    """Gives the shortest `Or` of the parts: none that is never true or stands twice, EVERYTHING where one is."""
+    flat: dict[Filter, None] = {}
+    for part in parts:
+        flat |= dict.fromkeys(part.parts if isinstance(part, Or) else (part,))
+    if EVERYTHING in flat:
+        return EVERYTHING
+    return next(iter(flat)) if len(flat) == 1 else Or(tuple(flat))
+
+
+def negated(part: Filter) -> Filter:
+    """Gives the opposite, without a `Not` in a `Not`."""
+    if isinstance(part, Not):
+        return part.part
+    if part in (EVERYTHING, NOTHING):
+        return NOTHING if part == EVERYTHING else EVERYTHING
+    return Not(part)
+
+
+def relaxed(what: Filter, says: Callable[[Leaf], bool], *, wider: bool = True) -> Filter:
+    """Gives the filter without the leaves that cannot be said, true wherever the whole one is; with `wider` False, only there.
+
+    Below a `Not` it is the other way round: what is taken from too many must be taken from too few.
+    """
+    match what:
+        case And(parts):
+            return both([relaxed(part, says, wider=wider) for part in parts])
+        case Or(parts):
+            return either([relaxed(part, says, wider=wider) for part in parts])
+        case Not(part):
+            return negated(relaxed(part, says, wider=not wider))
+    if says(what):
+        return what
+    return EVERYTHING if wider else NOTHING
+
+
+def weight(what: Filter) -> int:
+    """Gives how many comparisons it makes: what it costs to say and to ask."""
+    match what:
+        case And(parts) | Or(parts):
+            return 1 + sum(map(weight, parts))
+        case Not(part):
+            return 1 + weight(part)
+        case In(_, values):
+            return 1 + len(values)
+    return 1
 
 
 def holds(what: Filter, value_of: Callable[[Pattern], Json]) -> bool:
@@ -131,6 +224,9 @@ def holds(what: Filter, value_of: Callable[[Pattern], Json]) -> bool:
             return isinstance(have, str | list) and value in have
         case Absent(name):
             return value_of(name) is None
+        case Text(name):
+            have = value_of(name)
+            return isinstance(have, str) and len(have) <= MAX_FACT_TEXT
 
 
 def _same(have: Json, value: Scalar) -> bool:

@@ -30,11 +30,16 @@ class ClosedRecord:
 
 @dataclass(frozen=True, slots=True)
 class ClosedPage:
-    """A run of items in the upstream's order. next: where the following page begins, None at the end."""
+    """A run of items in the upstream's order. next: where the following page begins, None at the end.
+
+    places: where a list goes on after each of the items, where the upstream says it. total: how many there are, where it was asked.
+    """
 
     items: tuple[ClosedRecord, ...]
     next: str | None
     outside: Mapping[Pointer, Json] = field(default_factory=dict, repr=False)
+    places: tuple[str, ...] | None = field(default=None, repr=False)
+    total: int | None = None
 
 
 class AlarmKind(StrEnum):

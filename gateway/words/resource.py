@@ -253,7 +253,11 @@ class ParamType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ParamSpec:
-    """One query parameter that passes. `op` for FILTER: eq, in, lt, le, gt, ge, prefix, contains."""
+    """One query parameter that passes. `op` for FILTER: eq, in, lt, le, gt, ge, prefix, contains.
+
+    narrows: the gateway may send it by itself, to leave out what the policy hides: the upstream answers with every record whose
+             `field` equals a value of it.
+    """
 
     name: str
     use: ParamUse
@@ -262,6 +266,7 @@ class ParamSpec:
     values: tuple[str, ...] = ()
     names: Mapping[str, Pattern] = dataclasses.field(default_factory=dict)  # for SORT: name as sent → field
     type: ParamType = ParamType.TEXT
+    narrows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

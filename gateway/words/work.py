@@ -36,6 +36,36 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Narrowing:
+    """What an upstream is asked besides a list's question, so that it leaves out records that the policy hides. It changes what
+    is read, and nothing of what is shown: each item is decided on all the same.
+
+    pairs: in the upstream's own spelling. exact: what it then answers with is allowed, whatever it holds.
+    keyed: a position is a place in the order, which holds whatever a list is narrowed to; else it belongs to these pairs.
+    """
+
+    pairs: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    exact: bool = False
+    keyed: bool = False
+
+
+NOT_NARROWED = Narrowing()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a list. position: where it begins, None at the beginning. most: no more items than that are of use, None: unknown.
+
+    count: the total is of use.
+    """
+
+    position: str | None = field(default=None, repr=False)
+    narrowing: Narrowing = NOT_NARROWED
+    most: int | None = None
+    count: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Forward:
     """How the request goes on. path: the bytes after the mount, exactly as decided on. headers: those that pass."""
 

@@ -50,6 +50,7 @@ from gateway.words.decision import (
     Rule,
 )
 from gateway.words.errors import Unavailable, Unidentified
+from gateway.words.filter import UNKNOWN, Within
 from gateway.words.ids import new_id
 from gateway.words.principal import RoleHeld
 from gateway.words.resource import ResourceSpec
@@ -112,6 +113,9 @@ class OneAnswer:
 
     def sees_all(self) -> bool:
         return False
+
+    def within(self, *, named: bool) -> Within:
+        return UNKNOWN
 
 
 @dataclass

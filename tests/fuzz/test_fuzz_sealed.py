@@ -20,7 +20,7 @@ from gateway.fields.envelope import FieldKey, Malformed, about_field, about_reco
 from gateway.keys import Keyring, SealedTexts, from_file
 from gateway.keys.material import Kek, Material
 from gateway.words.errors import Code, GatehouseError, Misconfigured, Refused
-from gateway.words.work import Addressed, List
+from gateway.words.work import Addressed, List, Narrowing, Run
 from tests.catalogue.builders import call, principal
 from tests.catalogue.test_catalogue_properties import CATALOGUE
 from tests.fuzz.laws import NEEDLE, done, fuzz, held, mutated, odd_json, odd_members
@@ -137,8 +137,11 @@ class _Reached(GatehouseError):
 
 @dataclass
 class _Upstream:
-    async def page(self, what: Addressed, work: List, position: str | None) -> Any:
-        raise _Reached(position)
+    def narrowing(self, what: Addressed, work: List, known: Any) -> Narrowing:
+        return Narrowing((("unit", "north"),))
+
+    async def page(self, what: Addressed, work: List, run: Run) -> Any:
+        raise _Reached(run.position)
 
 
 def asked(target: str = "/shop/buyers?unit=north", *purposes: str) -> tuple[Addressed, List]:
@@ -151,7 +154,10 @@ SEALS = SealedTexts(
     Keyring(Material(bytes(range(32)), (Kek(1, "2026-01-01T00:00:00Z", b"\x01" * 32),), "test"))
 )
 LISTER = Lister(cast(Any, _Upstream()), cast(Any, None), cast(Any, None), SEALS)
-PLACES = (Place("p1", 0), Place("p1", 7), Place(None, 3), Place(NEEDLE * 60, 1))
+PLACES = (
+    *(Place("p1", 0), Place("p1", 7), Place(None, 3), Place(NEEDLE * 60, 1)),
+    Place("p1", 2, (("unit", "north"),)),
+)
 MINE = [text for place in PLACES if (text := LISTER.cursor(*asked(), place)) is not None]
 OTHERS = [
     text

@@ -29,6 +29,7 @@ from gateway.words.binding import Pending
 from gateway.words.decision import DecidedBy, Decision, Disclosure, Facts, FieldView, Reason
 from gateway.words.draft import Draft
 from gateway.words.errors import Code, GatehouseError, Refused, Unidentified
+from gateway.words.filter import UNKNOWN, Within
 from gateway.words.principal import Party, Principal
 from gateway.words.record import Alarm, AlarmKind, ClosedPage, ClosedRecord, SealedChange, View
 from gateway.words.resource import (
@@ -46,7 +47,19 @@ from gateway.words.resource import (
     Versioning,
 )
 from gateway.words.told import Cause, Told
-from gateway.words.work import Addressed, Create, Delete, Forward, List, Query, Read, Update
+from gateway.words.work import (
+    NOT_NARROWED,
+    Addressed,
+    Create,
+    Delete,
+    Forward,
+    List,
+    Narrowing,
+    Query,
+    Read,
+    Run,
+    Update,
+)
 
 BORN = datetime.now(UTC)  # when pending seals were minted
 BUNDLE = "sha256:" + "b" * 64
@@ -189,6 +202,8 @@ class ByHand:
 class FactsByHand:
     """Step 4."""
 
+    floored = False
+
     async def floors(self, access: Access, subjects: Sequence[str | None]) -> Sequence[Facts]:
         return [Facts() for _ in subjects]
 
@@ -236,6 +251,9 @@ class PreparedByHand:
 
     def sees_all(self) -> bool:
         return self.policy.hides_none
+
+    def within(self, *, named: bool) -> Within:
+        return UNKNOWN
 
     def decide(self, facts: Facts) -> Decision:
         if facts.values.get("secret") is True or self.access.action in self.policy.unseen:
@@ -315,10 +333,13 @@ class Shelf:
     async def before(self, what: Addressed) -> Answer:
         return self._one(what)
 
-    async def page(self, what: Addressed, work: List, position: str | None) -> Answer:
+    def narrowing(self, what: Addressed, work: List, known: Callable[[bool], Within]) -> Narrowing:
+        return NOT_NARROWED
+
+    async def page(self, what: Addressed, work: List, run: Run) -> Answer:
         size = 3
         names = sorted(self.things)
-        start = int(position or 0)
+        start = int(run.position or 0)
         items = tuple(r for r in map(self.record, names[start : start + size]) if r)
         following = str(start + size) if start + size < len(names) else None
         return Answer(200, page=ClosedPage(items, following), headers=self.headers, alarms=self.alarms)

@@ -12,7 +12,7 @@ from gateway.records import CUSTOMER, KINDS, render
 from gateway.records.work import insert_all
 from gateway.store import Store
 from gateway.words.errors import Code, Refused
-from gateway.words.filter import Absent, And, Compare, Contains, Eq, Filter, In, Not, Or, Prefix, holds
+from gateway.words.filter import Absent, And, Compare, Contains, Eq, Filter, In, Not, Or, Prefix, Text, holds
 
 STAMP = "2026-01-01T00:00:00.000000Z"
 
@@ -110,6 +110,7 @@ LEAF = st.one_of(
     st.builds(Prefix, FIELD, TEXT),
     st.builds(Contains, FIELD, TEXT),
     st.builds(Absent, FIELD),
+    st.builds(Text, FIELD),
 )
 FILTER = st.recursive(
     LEAF,
@@ -156,6 +157,15 @@ async def test_every_leaf_agrees_for_every_text(filled: Store) -> None:
             leaves += [Compare(field, op, text) for op in ("lt", "le", "gt", "ge")]
             for leaf in leaves:
                 assert await in_sql(filled, leaf) == in_python(leaf), leaf
+
+
+async def test_a_text_that_can_be_a_fact_is_counted_in_characters(store: Store) -> None:
+    texts = ["a" * 4096, "a" * 4097, "张" * 4096, "张" * 4097, "\U0001f600" * 4096, "\U0001f600" * 4097]
+    made = [{**ROWS[0], "id": f"cus_{n}", "name": text, "tags": text} for n, text in enumerate(texts)]
+    made.append({**ROWS[0], "id": "cus_list", "name": None, "tags": ["a"]})
+    await store.write(lambda c: insert_all(c, CUSTOMER, made))
+    for field in ("/name", "/tags"):
+        assert await in_sql(store, Text(field)) == {"cus_0", "cus_2", "cus_4"}
 
 
 async def test_null_matches_only_absent_and_not_is_two_valued(filled: Store) -> None:

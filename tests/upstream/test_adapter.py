@@ -11,7 +11,7 @@ from gateway.words.answer import Answer
 from gateway.words.errors import BadAnswer, NotSent
 from gateway.words.record import ClosedRecord
 from gateway.words.resource import FieldClass, Verb
-from gateway.words.work import Query
+from gateway.words.work import Query, Run
 from tests.upstream.crm import CRM, MESSAGE, ROUNDUP, addressed, in_process, over_http, route, sealed
 from tests.upstream.seen import patterns, ref, view
 
@@ -72,8 +72,8 @@ async def test_a_list_sends_what_passes_what_is_fixed_and_the_page_of_the_gatewa
     upstream.says(200, {"data": {"collection": [], "@total_size": 0}})
     query = Query(passing=(("status", "open%2Cnew"), ("@sort", "-id")), limit=1)
     what = addressed(spec, Verb.LIST, "/issue", query=query)
-    await upstream.adapter.page(what, what.work, None)
-    await upstream.adapter.page(what, what.work, "7")
+    await upstream.adapter.page(what, what.work, Run())
+    await upstream.adapter.page(what, what.work, Run("7"))
 
     start = base + "/issue?status=open%2Cnew&@sort=-id&@fields=title,status&@page_size=2"
     assert [a.target for a in upstream.asked] == [start + "&@page_index=1", start + "&@page_index=7"]
@@ -91,7 +91,7 @@ async def test_no_caller_says_again_what_the_catalogue_fixes(upstream):
     ]:
         what = addressed(spec, Verb.LIST, "/issue", query=Query(passing=(passing,)))
         with pytest.raises(NotSent):
-            await upstream.adapter.page(what, what.work, None)
+            await upstream.adapter.page(what, what.work, Run())
 
     assert upstream.asked == []
 
@@ -100,7 +100,7 @@ async def test_a_cursor_is_one_query_value_whatever_is_in_it(upstream):
     spec = upstream.load(CRM)
     upstream.says(200, {"items": [], "next": None})
     what = addressed(spec, Verb.LIST, "/customers")
-    await upstream.adapter.page(what, what.work, "a&limit=1#/?+ 龙")
+    await upstream.adapter.page(what, what.work, Run("a&limit=1#/?+ 龙"))
 
     assert upstream.asked[0].target == "/customers?limit=2&cursor=a%26limit%3D1%23%2F%3F%2B%20%E9%BE%99"
 
@@ -275,7 +275,7 @@ async def test_of_a_refusal_only_its_status_passes(upstream, status):
 
     assert await upstream.adapter.fetch(read) == Answer(status)
     assert await upstream.adapter.before(change) == Answer(status)
-    assert await upstream.adapter.page(listed, listed.work, None) == Answer(status)
+    assert await upstream.adapter.page(listed, listed.work, Run()) == Answer(status)
     assert await upstream.adapter.change(change, sealed({"name": "e"}), '"1"') == Answer(status)
 
 
@@ -343,7 +343,7 @@ async def test_a_list_is_cut_into_records_and_put_together_from_views(upstream):
     spec = upstream.load(CRM)
     upstream.says(200, {"items": [{"id": "c1"}, {"id": "c2"}], "next": "p2", "total": 9, "sum": 1})
     what = addressed(spec, Verb.LIST, "/customers")
-    answer = await upstream.adapter.page(what, what.work, None)
+    answer = await upstream.adapter.page(what, what.work, Run())
 
     assert [r.ref for r in answer.page.items] == [ref("c1"), ref("c2")]
     assert answer.page.next == "p2"
@@ -365,7 +365,7 @@ async def test_what_stands_around_an_item_stays_with_its_item(upstream):
     items = [{"id": str(n), "link": f"{base}/issue/{n}", "attributes": {"n": n}, "secret": n} for n in (1, 2)]
     upstream.says(200, {"data": {"collection": items, "@total_size": 2, "@links": {}}})
     what = addressed(spec, Verb.LIST, "/issue")
-    answer = await upstream.adapter.page(what, what.work, None)
+    answer = await upstream.adapter.page(what, what.work, Run())
     document = upstream.adapter.compose(
         what, [view(ref("2", "issue"), {"seen": True})], answer, following=None, total=None
     )
@@ -397,7 +397,7 @@ async def test_page_numbers_end_where_the_total_or_a_short_run_says(
     said = {} if total is None else {"@total_size": total}
     upstream.says(200, {"data": {"collection": [{"id": str(n)} for n in range(count)], **said}})
     what = addressed(spec, Verb.LIST, "/issue")
-    answer = await upstream.adapter.page(what, what.work, position)
+    answer = await upstream.adapter.page(what, what.work, Run(position))
 
     assert answer.page.next == following
 
@@ -423,7 +423,7 @@ async def test_a_list_that_is_none_goes_round_or_does_not_listen_is_bad(upstream
     upstream.says(200, document)
     what = addressed(spec, Verb.LIST, "/customers")
     with pytest.raises(BadAnswer):
-        await upstream.adapter.page(what, what.work, "here")
+        await upstream.adapter.page(what, what.work, Run("here"))
 
 
 @pytest.mark.parametrize("position", ["p2", "-1", "1e3", "²"])
@@ -431,4 +431,4 @@ async def test_a_position_of_another_kind_of_paging_is_not_sent(upstream, positi
     spec = upstream.load(ROUNDUP)
     what = addressed(spec, Verb.LIST, "/issue")
     with pytest.raises(NotSent):
-        await upstream.adapter.page(what, what.work, position)
+        await upstream.adapter.page(what, what.work, Run(position))

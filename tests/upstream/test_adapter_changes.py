@@ -12,6 +12,7 @@ from gateway.words.answer import Answer
 from gateway.words.errors import BadAnswer, NoAnswer, NotSent
 from gateway.words.record import ClosedRecord
 from gateway.words.resource import Idempotency, IdForm, Verb, Versioning
+from gateway.words.work import Run
 from tests.upstream.crm import CRM, ISSUE, ROUNDUP, addressed, in_process, over_http, sealed
 from tests.upstream.seen import ref
 
@@ -342,6 +343,6 @@ async def test_alarms_about_unknown_members_are_bounded(upstream):
         name = "abcdef"[n]
         members = {f"{name}{a}{b}": 1 for a in "abcdefghijklmno" for b in "abcdefghijklmno"}
         upstream.answers[:] = [(200, {"items": [], **members}, ())]
-        told += len((await upstream.adapter.page(what, what.work, None)).alarms)
+        told += len((await upstream.adapter.page(what, what.work, Run())).alarms)
 
     assert told == 1_000

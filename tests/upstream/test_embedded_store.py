@@ -12,7 +12,7 @@ from gateway.upstream import Adapter, AllowedHosts, AsgiTransport, Places
 from gateway.words.access import ResourceRef
 from gateway.words.answer import Answer
 from gateway.words.resource import PageRule, UpdateMode, Verb
-from gateway.words.work import Query
+from gateway.words.work import Query, Run
 from tests.upstream.crm import CRM, CUSTOMER, LISTING, addressed, route, sealed
 
 SPEC = replace(
@@ -76,7 +76,7 @@ async def test_a_list_is_read_run_by_run_to_its_end(adapter):
     what = addressed(SPEC, Verb.LIST, "/customers", query=Query(passing=(("sort", "-id"),)))
     seen, position, runs = [], None, 0
     while True:
-        page = (await adapter.page(what, what.work, position)).page
+        page = (await adapter.page(what, what.work, Run(position))).page
         runs += 1
         seen += [record.ref.record for record in page.items]
         position = page.next
