@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from audit.chain import Entry, Prepared, link, prepare, timestamp
@@ -29,6 +30,7 @@ Clock = Callable[[], int]
 Dice = Callable[[int], bytes]
 
 _SETTLE_PAUSE_SECONDS = 0.05
+_NEAR, _FAR = 256, 5_000
 
 
 def system_clock() -> int:
@@ -161,6 +163,21 @@ class Log:
     async def entries(self, after: int, limit: int) -> list[StoredEntry]:
         """At most `limit` entries with a seq above `after`, in order. Raises: LogUnavailable."""
         return await self._read(lambda: self._reader.entries(after, limit))
+
+    async def latest(self, mark: bytes, after: int, upto: int) -> StoredEntry | None:
+        """The last entry above `after`, up to `upto`, in whose canonical bytes `mark` stands; None where none has it.
+
+        Reads backwards from `upto`, bodies alone: what is near costs little however long the log is. Raises: LogUnavailable.
+        """
+        chunk = _NEAR
+        while upto > after:
+            start = max(after, upto - chunk)
+            rows = await self._read(partial(self._reader.bodies, start, upto - start))
+            for seq, body in reversed(rows):
+                if mark in body:
+                    return await self.entry(seq)
+            upto, chunk = start, min(chunk * 4, _FAR)
+        return None
 
     async def entry(self, seq: int) -> StoredEntry | None:
         """One entry, or None where the log does not have it. Raises: LogUnavailable."""

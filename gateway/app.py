@@ -18,7 +18,8 @@ from typing import cast
 
 from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, RecordPart
 from gateway import __version__, catalogue, keyfit, local, machine
-from gateway.bundles import SYSTEM, Bundles
+from gateway.activating import SYSTEM, Activating, ActivationSettlement, History
+from gateway.bundles import Bundles
 from gateway.catalogue import Catalogue
 from gateway.certificates import Certificates
 from gateway.control import ControlDeps, Readiness, TokenDoor, create_control
@@ -68,11 +69,11 @@ from gateway.observe import (
     event,
     place_of,
 )
-from gateway.policy import KeptBundles, PolicyDecider
+from gateway.offering import Making, Offer
+from gateway.policy import KeptBundles, PolicyDecider, Standing
 from gateway.records import create_records
 from gateway.replaying import replayed
 from gateway.settings import Settings
-from gateway.siblings import Siblings
 from gateway.stores import Stores, open_stores
 from gateway.trail import Reading
 from gateway.upstream import Asserting
@@ -131,6 +132,16 @@ class House:
         return self.stores.log
 
     @property
+    def activating(self) -> Activating[Offer]:
+        """What puts a bundle in force for a person."""
+        return Activating(self.keys.desk, self.log, self.bundles)
+
+    @property
+    def history(self) -> History:
+        """What says which bundles were in force, and what waits."""
+        return History(self.keys.desk, self.log, self.bundles)
+
+    @property
     def explaining(self) -> Explaining:
         """What says why the policy decides as it does."""
         gate = self.gate
@@ -148,10 +159,13 @@ class House:
             stores={"state": self.stores.state, "records": self.stores.records},
             bundle=lambda: self.bundles.digest or None,
             edit_refused=lambda: bool(self.bundles.refused),
+            edit_waits=lambda: self.bundles.waits is not None,
             key_file_there=self.settings.keys.exists,
             assertion_keys=dump(AssertionKey(self.keyring).jwks()),
             tokens=self.tokens,
             explaining=self.explaining,
+            activating=self.activating,
+            history=self.history,
         )
         readiness = Readiness(deps)
         control = Later(
@@ -223,11 +237,11 @@ async def open_house(
     clock: Clock = utc_now,
     issuers: tuple[Issuer, ...] = (),
     environment: Mapping[str, str] = os.environ,
-    run: str | None = None,
+    demonstration: bool = False,
 ) -> AsyncIterator[House]:
-    """Opens the stores, loads keys, credentials and the bundle, puts it in force and settles what the last run left open.
+    """Opens the stores, loads keys, credentials and the bundle that the log stands at, and settles what the last run left open.
 
-    run: the id of a start that has several workers, of which this process is one.
+    demonstration: it is the demo that is opened: where nobody else can reach it, it asks for no second person.
     Raises Misconfigured with what to do. Promises: every open intent that can be settled is before anything is served, as far as that
     takes no longer than a stop's patience; an upstream or a database that is slower is waited for by the loop, while it serves.
     """
@@ -266,20 +280,25 @@ async def open_house(
         evidence = KeyedEvidence(keyring)
         repeats = IdempotencyKeys(stores.state, keyring, limit=settings.idempotency_keys, clock=clock)
         facts = FactRoom(catalogue.of_record, catalogue.of_draft)
-        siblings = None if run is None else Siblings(stores.log, stores.state.alone, run)
+        making = Making(
+            settings.upstream_hosts,
+            settings.max_opaque_bytes,
+            create_records(stores.records),
+            environment,
+            facts,
+            fields,
+            SealedTexts(keyring),
+            metrics,
+            Asserting(AssertionKey(keyring), settings.assertion_issuer, clock),
+        )
         bundles = Bundles(
             settings.policies,
-            settings.upstream_hosts,
-            embedded=create_records(stores.records),
-            environment=environment,
-            facts=facts,
-            lens=fields,
-            seals=SealedTexts(keyring),
-            metrics=metrics,
-            asserting=Asserting(AssertionKey(keyring), settings.assertion_issuer, clock),
-            max_opaque_bytes=settings.max_opaque_bytes,
-            siblings=siblings,
+            making,
+            log=stores.log,
             kept=KeptBundles(stores.state, clock=clock),
+            standing=Standing(stores.state, keyring),
+            alone=stores.state.alone,
+            waives=demonstration and not exposed(settings),
         )
         stack.push_async_callback(bundles.close)
 
@@ -287,10 +306,10 @@ async def open_house(
             await identity.load()
             fields.forget()
 
-        first = await bundles.first()
+        first, seen = await bundles.first()
         await reload()
         await identity.update_issuers()
-        held = InForce(stores.log, reload, first, None if siblings is None else bundles.follow)
+        held = InForce(stores.log, reload, first, bundles.follow, seen)
         gate = Gate(
             identifier=identity,
             facts=facts,
@@ -310,7 +329,7 @@ async def open_house(
             stores.log,
             sight,
             fields,
-            (KeySettlement(desk, reload),),
+            (KeySettlement(desk, reload), ActivationSettlement(desk, stores.log)),
             evidence,
             alarms,
             under_way=gate.under_way,
@@ -349,7 +368,7 @@ async def open_house(
             spans,
         )
         await stores.log.append(_note(keyfit.START, version=__version__, root=keyfit.root_of(keyring)))
-        await bundles.enter(held, first, bundles.loaded_digest, None)
+        await bundles.begin(held)
         await _settle_first(house)
         yield house
 
@@ -414,7 +433,7 @@ async def serve(
     loops.every(settings.settle_seconds, "late", lambda: look_for_late(house, grace))
     loops.every(settings.summary_seconds, "strangers", lambda: sum_up(house))
     loops.every(SWEEP_SECONDS, "idempotency", lambda: sweep(house))
-    loops.every(settings.watch_seconds, "policies", lambda: house.bundles.watch(house.held, house.log))
+    loops.every(settings.watch_seconds, "policies", lambda: house.bundles.watch(house.held))
     loops.every(settings.watch_seconds, "issuers", house.identity.watch)
     loops.every(settings.watch_seconds, "issuers-addresses", house.identity.keep_fresh)
     loops.every(settings.watch_seconds, "caches", house.held.catch_up)
@@ -441,7 +460,8 @@ async def serve(
                     local.listening(
                         settings.home,
                         local.operations(reading, lambda: server.addresses, partial(replayed, house.bundles))
-                        | local.explanations(house.explaining),
+                        | local.explanations(house.explaining)
+                        | local.activations(house.activating, house.history, house.identity),
                     )
                 )
             await server.serve(started=begun)

@@ -1,295 +1,390 @@
-"""Before the path: a policy folder becomes what is in force. A folder that is refused changes nothing; the good bundle stays."""
+"""Before the path: which bundle is in force. The log says it; a policy folder only offers one. What is refused, or waits for a second
+person, changes nothing: the good bundle stays."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from audit import AuditEvent, Kind, Log, LogBusy, LogUnavailable, RecordPart
-from gateway import catalogue, policy
-from gateway.catalogue import Catalogue
-from gateway.corridor.inforce import Enter, InForce
-from gateway.corridor.lists import Lister
-from gateway.corridor.walk import Ruled
-from gateway.fields import shape_of
-from gateway.observe import Metrics, event
-from gateway.policy import Bundle, KeptBundles, PolicyDecider
-from gateway.rooms import FactSource, Lens, Seals
-from gateway.siblings import ACTIVATE, RUN, Siblings
-from gateway.upstream import Adapter, AllowedHosts, AsgiApp, AsgiTransport, Asserting, Look, Places
-from gateway.words.errors import Code, Misconfigured, Unavailable
-from gateway.words.ids import new_id
+from audit import AuditEvent, Log, LogBusy, LogUnavailable, Receipt, Stale
+from gateway.activating import ACTIVATE, REFUSE, WAIT, How, Last, last_activation, said_by, standing_at
+from gateway.corridor.desk import log_errors
+from gateway.corridor.inforce import InForce
+from gateway.corridor.walk import ATTEMPTS, Ruled
+from gateway.loading import PROBLEM, Loaded
+from gateway.observe import event
+from gateway.offering import Making, Offer
+from gateway.policy import KeptBundles, Standing
+from gateway.upstream import Look, Places
+from gateway.weighing import differences, weigh
+from gateway.words.errors import Code, Misconfigured, Refused, Unavailable
+from gateway.words.json import JsonObject
+from gateway.words.widening import Widening
 
 # Connections of bundles that were in force before: a request that began under one ends on them.
 _KEPT = 3
 # Problems of a refused bundle that are logged one by one; the rest are in the count.
 _TOLD = 20
-CATALOGUE = "catalogue"
+# How many entries may be added before it is noted again how far they were looked through: what a start after a kill reads at most.
+_NOTED_EVERY = 10_000
+_TURNS, _TURN_SECONDS = 50, 0.1
 CHECK = "gatehouse policy check"
 """What says more than a log line may: the mistakes' own words."""
-_PROBLEM = re.compile(r"([^:]+):(\d+): (.*)", re.DOTALL)
-SYSTEM = {"application": "system:gatehouse", "person": None, "roles": [], "proven": ["process"]}
+WAITS = "gatehouse policy history"
+"""What says which bundle waits for a second person."""
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """A folder that was read, checked and whose cases hold."""
+class _Start:
+    """What a start found. how, before: of the entry that is still to be made, None where the log says already what is in force."""
 
-    catalogue: Catalogue
-    bundle: Bundle
-
-    @property
-    def files(self) -> Mapping[str, bytes]:
-        """Every file's bytes as they were read, by its name below the folder."""
-        return {
-            **self.bundle.files,
-            **{f"{CATALOGUE}/{name}": data for name, data in self.catalogue.files.items()},
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """One mistake of a catalogue, where it stands and what to do about it (empty where the text says all)."""
-
-    file: str
-    line: int
-    what: str
-    do: str
-
-
-def mistake(problem: str) -> Mistake:
-    """Gives what a catalogue's `file:line: what; what to do` says; line 1 of the whole folder where it names none."""
-    found = _PROBLEM.fullmatch(problem)
-    if found is None:
-        return Mistake(CATALOGUE, 1, problem, "")
-    what, _, do = found[3].partition("; ")
-    return Mistake(found[1], int(found[2]), what, do)
-
-
-def sealable(found: Catalogue) -> Catalogue:
-    """Gives it back. Raises Misconfigured: what the lens could not seal is refused now, not at the first record."""
-    for upstream in found.upstreams.values():
-        for resource in upstream.resources.values():
-            shape_of(resource)
-    return found
-
-
-def catalogue_of(folder: Path, hosts: frozenset[str], max_opaque_bytes: int) -> Catalogue:
-    """Gives the catalogue of a policy folder. Raises Misconfigured with every problem, by file (as seen from that folder) and line."""
-    try:
-        found = catalogue.load(folder / CATALOGUE, allowed_hosts=hosts, max_opaque_bytes=max_opaque_bytes)
-        return sealable(found)
-    except Misconfigured as error:
-        raise Misconfigured(*map(_from_the_policy_folder, error.problems)) from error
-
-
-def _from_the_policy_folder(problem: str) -> str:
-    named = _PROBLEM.fullmatch(problem)
-    return f"{CATALOGUE}/{problem}" if named and named[1] != CATALOGUE else problem
-
-
-def read(folder: Path, hosts: frozenset[str], max_opaque_bytes: int) -> Loaded:
-    """Gives what lies in the folder. Raises Misconfigured with every problem, by file and line. Blocks; call it off the loop."""
-    found = catalogue_of(folder, hosts, max_opaque_bytes)
-    return Loaded(found, policy.load(folder, found))
-
-
-def written(files: Mapping[str, bytes], into: Path) -> Path:
-    """Writes a bundle's files below a folder and gives it."""
-    for name, data in files.items():
-        place = into / name
-        place.parent.mkdir(exist_ok=True)
-        place.write_bytes(data)
-    return into
-
-
-def look_at_upstreams(
-    found: Catalogue, hosts: frozenset[str], environment: Mapping[str, str], asserting: Asserting
-) -> None:
-    """Raises Misconfigured for what a start would refuse of them: hosts, credentials, fixed headers. Opens no connection."""
-
-    async def nobody(*_asked: object) -> None:
-        raise AssertionError("nothing is asked of it")
-
-    places = Places(
-        environment=environment,
-        allowed=AllowedHosts(hosts),
-        embedded=AsgiTransport(nobody),
-        asserting=asserting,
-    )
-    places.load(found.upstreams.values())
+    folder: Loaded | Misconfigured
+    offer: Offer
+    fence: int
+    how: How | None
+    before: str | None
 
 
 class Bundles:
-    """Keeps one bundle in force and watches its folder. The rooms that do not change with a bundle are given once.
+    """Keeps one bundle in force, follows the log, and watches a folder. The rooms that do not change with a bundle are given once.
 
-    siblings: the workers beside this one, which look at the same folder; None where this process is alone.
-    kept: where bundles stay after they were in force.
+    alone:  gives True to one process at a time: what a folder offers is entered by one of several.
+    waives: whether the demonstration runs, which asks for no second person.
     """
 
     def __init__(
         self,
         folder: Path,
-        hosts: frozenset[str],
+        making: Making,
         *,
-        max_opaque_bytes: int,
-        embedded: AsgiApp,
-        environment: Mapping[str, str],
-        facts: FactSource,
-        lens: Lens,
-        seals: Seals,
-        metrics: Metrics | None = None,
-        asserting: Asserting | None = None,
-        siblings: Siblings | None = None,
+        log: Log,
         kept: KeptBundles,
+        standing: Standing,
+        alone: Callable[[str], AbstractAsyncContextManager[bool]],
+        waives: bool = False,
     ) -> None:
         self._folder = folder
-        self._max_opaque_bytes = max_opaque_bytes
-        self._siblings = siblings
+        self._making = making
+        self._log = log
         self._kept = kept
-        self._read_last: Loaded | None = None
-        self._unfit: object = None
-        self._hosts = hosts
-        self._embedded = embedded
-        self._environment = environment
-        self._rooms = (facts, lens, seals)
-        self._metrics = metrics or Metrics()
-        self._asserting = asserting
+        self._standing = standing
+        self._alone = alone
+        self.waives = waives
+        self._held: InForce | None = None
+        self._turn = asyncio.Lock()
         self._seen: object = None
         self._places: list[Places] = []
-        self._unentered: tuple[Ruled, str] | None = None
-        self.loaded_digest = self.digest = ""
+        self._unentered: Offer | None = None
+        self._unsure = False
+        self._start: _Start | None = None
+        self._noted = 0
+        self._now: Loaded | None = None
         self.mounts: tuple[tuple[str, ...], ...] = ()
         self.refused: tuple[str, ...] = ()
+        self.waits: str | None = None
 
-    async def first(self) -> Ruled:
-        """Gives the rooms for the folder as it is now, at no fence yet. Raises Misconfigured: there is nothing to fall back on."""
-        self._seen = _look(self._folder)
-        loaded = await self._read()
-        self.loaded_digest = loaded.bundle.digest
-        return self._ruled(loaded)
+    @property
+    def digest(self) -> str:
+        """Of the bundle in force; empty before the first is."""
+        return "" if self._now is None else self._now.digest
 
-    async def enter(self, held: InForce, ruled: Ruled, digest: str, before: str | None) -> None:
-        """Puts a bundle in force by its entry, and keeps its files before. Raises Unavailable where one of both could not be done;
-        `watch` then tries again."""
-        self._unentered = ruled, digest
-        if self._read_last is not None and self._read_last.bundle.digest == digest:
-            await self._kept.keep(digest, self._read_last.files)
-        await held.activate(ruled, self._activation(digest, before))
-        # Else a sibling's came after it in the same moment, and was followed.
-        if held.now.decider is ruled.decider:
-            await self._took(ruled, digest)
+    @property
+    def now(self) -> Loaded:
+        """The bundle in force. Raises Unavailable where there is none yet."""
+        if self._now is None:
+            raise Unavailable(Code.NOT_READY)
+        return self._now
 
-    async def follow(self, after: int, upto: int, enter: Enter) -> Ruled | None:
-        """Gives what a sibling put in force; fits `inforce.Follow`.
+    # --- a start -------------------------------------------------------------------------------------------------------------------
 
-        Where the folder was edited once more since, that edit is put in force instead. Raises Unavailable where the folder no longer
-        holds anything that loads: what the sibling has is not to be had here, and what was in force before no longer is.
+    async def first(self) -> tuple[Ruled, int]:
+        """Gives the rooms of the bundle that the log stands at, at no fence yet, and up to which entry the log was looked through.
+
+        Where no bundle was ever put in force, and where the one that was is of a program that kept none, those of the folder.
+        Raises Misconfigured with what to do where it cannot be had, Unavailable.
         """
-        if self._siblings is None:
-            return None
-        digest = await self._siblings.put_in_force(after, upto)
-        if digest is None or digest == self.digest:
-            return None
-        if self._unentered is None or self._unentered[1] != digest:
-            self._unentered = await self._found()
-        ruled, found = self._unentered
-        if found != digest:
-            await enter(ruled, self._activation(found, digest))
-        await self._took(ruled, found)
-        return ruled if found == digest else None
+        head = await self._log.head()
+        last = await standing_at(self._log, self._standing, head)
+        self._noted = head.seq
+        self._seen = await asyncio.to_thread(_look, self._folder)
+        folder: Loaded | Misconfigured
+        try:
+            folder = await self._read()
+        except Misconfigured as error:
+            folder = error
+        chosen = await self._chosen(last, folder)
+        offer = self._making.offer(chosen)
+        if last is not None and last.digest == chosen.digest:
+            await self._kept.keep(chosen.digest, chosen.files)
+            self._start = _Start(folder, offer, head.fence, None, None)
+        else:
+            how, before = (How.FIRST, None) if last is None else (How.UPGRADE, last.digest)
+            self._start = _Start(folder, offer, head.fence, how, before)
+        return offer.ruled, head.seq
 
-    async def _found(self) -> tuple[Ruled, str]:
-        """Gives what lies in the folder now, in force or not. Raises Unavailable; a state that did not load is not read again."""
-        now = await asyncio.to_thread(_look, self._folder)
-        if now != self._unfit:
+    async def _chosen(self, last: Last | None, folder: Loaded | Misconfigured) -> Loaded:
+        if last is None:
+            if isinstance(folder, Misconfigured):
+                raise folder
+            return folder
+        if isinstance(folder, Loaded) and folder.digest == last.digest:
+            return folder
+        kept = await self.once(last.digest)
+        if kept is not None:
+            return kept
+        if not last.bound:
+            if isinstance(folder, Misconfigured):
+                raise folder
+            return folder
+        raise Misconfigured(
+            f"the bundle in force is {last.digest} (entry {last.seq} of the log), and the state store does not have it as it was: "
+            f"put the policy folder of exactly that digest in the place of {self._folder.name}, or restore the state store. "
+            "Nothing else is served by: whoever may widen the policy would only have to take that bundle away"
+        )
+
+    async def begin(self, held: InForce) -> None:
+        """Puts in force what `first` gave, where the log does not say so yet; then looks at the folder as at an edit.
+
+        Raises Unavailable.
+        """
+        self._held = held
+        start, self._start = self._start, None
+        if start is None:
+            raise AssertionError("a start begins once, with what it found first")
+        if start.how is None:
+            await self._took(start.offer)
+            await held.refresh()
+        else:
+            await self._put_first(held, start, start.how)
+        found = start.folder
+        if isinstance(found, Misconfigured):
+            await self._refuse(found)
+        elif found.digest != self.digest:
+            if await self._standing.offered(found.digest):
+                # Another came after it, or it waits: that a process begins says nothing new about it.
+                self._waits(found.digest)
+            else:
+                await self._offer(held, self._making.offer(found))
+
+    async def _put_first(self, held: InForce, start: _Start, how: How) -> None:
+        said = await asyncio.to_thread(differences, None, start.offer.loaded, ())
+        fence = start.fence
+        for _ in range(ATTEMPTS):
+            activation = said_by(ACTIVATE, start.offer.digest, start.before, how=how, said=said)
             try:
-                loaded = await self._read()
-                found = self._ruled(loaded), loaded.bundle.digest
-            except Misconfigured as error:
-                self._unfit, self.refused = now, error.problems
+                await self._enter(held, start.offer, activation, fence)
+                return
+            except Stale:
+                await held.refresh()
+                if self._now is not None:
+                    return  # another process was first, and was followed
+                fence = held.now.fence
+        raise Unavailable(Code.FENCE_MOVING)
+
+    # --- the log is followed -------------------------------------------------------------------------------------------------------
+
+    async def follow(self, after: int, upto: int) -> Ruled | None:
+        """Gives what the log put in force; fits `inforce.Follow`. Raises Unavailable where it is not to be had here."""
+        last = await last_activation(self._log, after, upto)
+        if last is None or last.digest == self.digest:
+            return None
+        offer = self._unentered
+        if offer is None or offer.digest != last.digest:
+            loaded = await self.once(last.digest)
+            if loaded is None:
+                event("bundle-missing", logging.ERROR, bundle=last.digest)
+                raise Unavailable(Code.NOT_READY)
+            try:
+                offer = self._making.offer(loaded)
+            except Misconfigured as error:  # its upstreams need what this machine was not given
                 _tell(error.problems, self.digest)
                 raise Unavailable(Code.NOT_READY) from error
-            self._seen = now
-            return found
-        raise Unavailable(Code.NOT_READY)
-
-    async def _read(self) -> Loaded:
-        self._read_last = await asyncio.to_thread(read, self._folder, self._hosts, self._max_opaque_bytes)
-        return self._read_last
+        await self._took(offer)
+        return offer.ruled
 
     async def once(self, digest: str) -> Loaded | None:
-        """Gives a bundle that was in force, as it was; None where it was not kept, or what was kept is not it or no longer loads."""
-        if self._read_last is not None and self._read_last.bundle.digest == digest:
-            return self._read_last
+        """Gives a bundle that was kept, as it was; None where it was not, or what was kept is not it or no longer loads."""
+        for known in (self._now, None if self._unentered is None else self._unentered.loaded):
+            if known is not None and known.digest == digest:
+                return known
         files = await self._kept.find(digest)
-        return None if files is None else await asyncio.to_thread(self._reread, digest, files)
+        if files is None:
+            return None
+        return await asyncio.to_thread(self._making.reread, digest, files)
 
-    def _reread(self, digest: str, files: Mapping[str, bytes]) -> Loaded | None:
-        with TemporaryDirectory(prefix="gatehouse-") as folder:
-            try:
-                found = read(written(files, Path(folder)), self._hosts, self._max_opaque_bytes)
-            except (Misconfigured, OSError):
-                return None
-        return found if found.bundle.digest == digest else None
+    # --- a folder offers -----------------------------------------------------------------------------------------------------------
 
-    async def _took(self, ruled: Ruled, digest: str) -> None:
-        if isinstance(ruled.addresser, Catalogue):
-            self.mounts = tuple(tuple(p.strip("/").split("/")) for p in ruled.addresser.prefixes)
-        self._unentered = None
-        self.digest, self.refused = digest, ()
-        event("bundle-active", bundle=digest)
-        while len(self._places) > _KEPT:
-            await self._places.pop(0).close()
-
-    async def _put(self, held: InForce, ruled: Ruled, digest: str) -> None:
-        """Puts it in force, unless a sibling is at it or did: one entry says it for all of them."""
-        if self._siblings is None:
-            await self.enter(held, ruled, digest, self.digest)
-            return
-        self._unentered = ruled, digest
-        async with self._siblings.alone("bundle") as mine:
-            if not mine:
-                return  # the next round finds it done, or does it
-            await held.catch_up()
-            if self._unentered is not None:
-                await self.enter(held, *self._unentered, self.digest)
-
-    def _activation(self, digest: str, before: str | None) -> AuditEvent:
-        ours = {} if self._siblings is None else {RUN: self._siblings.run}
-        return _event(ACTIVATE, digest, before, **ours)
-
-    async def watch(self, held: InForce, log: Log) -> None:
+    async def watch(self, held: InForce) -> None:
         """Looks at the folder once; loads it when it changed. A refusal is an entry, and the running bundle goes on."""
         now = await asyncio.to_thread(_look, self._folder)
         if now == self._seen:
             if self._unentered is not None:
-                await self._put(held, *self._unentered)
+                await self._offer(held, self._unentered)
+            await self._note(held)
             return
         self._seen = now
         try:
             loaded = await self._read()
-            digest = loaded.bundle.digest
             # One that could not be entered may yet come in force by itself: the one before it must then be entered again.
-            if digest == self.digest and self._unentered is None:
-                self.refused = ()
+            if loaded.digest == self.digest and self._unentered is None:
+                self.refused, self.waits = (), None
                 return
-            ruled = self._ruled(loaded)
+            offer = self._making.offer(loaded)
         except Misconfigured as error:
-            self.refused = error.problems
-            try:
-                await log.append(_event("bundle:refuse", self.digest, None, problems=len(error.problems)))
-            except (LogBusy, LogUnavailable):
-                self._seen = None  # looked at again, until its refusal stands in the log
-                raise
-            _tell(error.problems, self.digest)
+            await self._refuse(error)
             return
-        await self._put(held, ruled, digest)
+        await self._offer(held, offer)
+
+    async def _offer(self, held: InForce, offer: Offer) -> None:
+        """Puts it in force where it is proven to widen nobody's access, else says that it waits; one entry says it for all processes."""
+        if (earlier := self._unentered) is not None and earlier is not offer:
+            await earlier.places.close()
+        self._unentered = offer
+        async with self._turn, self._alone("bundle") as mine:
+            if not mine:
+                return  # the next round finds it done, or does it
+            await held.catch_up()
+            if offer.digest == self.digest and not self._unsure:
+                self._unentered, self.refused, self.waits = None, (), None
+                return
+            before = self.now
+            widenings, said = await asyncio.to_thread(_weighed, before, offer.loaded)
+            with suppress(Stale):  # the next round looks again
+                if widenings and not self.waives:
+                    await self._wait(held, offer, before.digest, said)
+                    return
+                how = How.WAIVED if widenings else How.AGAIN if offer.digest == before.digest else How.NARROW
+                activation = said_by(ACTIVATE, offer.digest, before.digest, how=how, said=said | _waived(how))
+                await self._enter(held, offer, activation, held.now.fence)
+
+    async def _wait(self, held: InForce, offer: Offer, before: str, said: JsonObject) -> None:
+        await self._kept.keep(offer.digest, offer.loaded.files)
+        if not await self._standing.offered_against(offer.digest, before):
+            with log_errors():
+                receipt = await self._log.append(
+                    said_by(WAIT, offer.digest, before, how="waits", said=said), fence=held.now.fence
+                )
+            await self._standing.offer(offer.digest, before, receipt.seq)
+        self._unentered, self.refused = None, ()
+        await offer.places.close()
+        self._waits(offer.digest)
+
+    def _waits(self, digest: str) -> None:
+        self.waits = digest
+        event("bundle-waits", logging.WARNING, bundle=digest, next=WAITS)
+        event("bundle-kept", logging.WARNING, bundle=self.digest)
+
+    async def _refuse(self, error: Misconfigured) -> None:
+        self.refused, self.waits = error.problems, None
+        problems: JsonObject = {"problems": len(error.problems)}
+        try:
+            await self._log.append(said_by(REFUSE, self.digest, None, how=REFUSE, said=problems))
+        except (LogBusy, LogUnavailable):
+            self._seen = None  # looked at again, until its refusal stands in the log
+            raise
+        _tell(error.problems, self.digest)
+
+    # --- a person's word -----------------------------------------------------------------------------------------------------------
+
+    async def ready(self, digest: str) -> Offer:
+        """Gives a kept bundle made ready. Raises Refused(VALUE_REFUSED) where there is none, or it could not be served by."""
+        loaded = await self.once(digest)
+        try:
+            if loaded is not None:
+                return self._making.offer(loaded)
+        except Misconfigured as error:
+            _tell(error.problems, self.digest)
+        raise Refused(Code.VALUE_REFUSED, field="/bundle")
+
+    async def weighed(self, offer: Offer) -> tuple[tuple[Widening, ...], JsonObject]:
+        """Gives how it could widen anybody's access beside what is in force, and what an entry says of the difference."""
+        return await asyncio.to_thread(_weighed, self.now, offer.loaded)
+
+    async def put(self, offer: Offer, before: str, how: How, said: JsonObject) -> Receipt | None:
+        """Puts it in force where `before` still is, and gives the entry; None where another is in force by now.
+
+        Raises Unavailable: nobody can say whether the entry stands. Promises: at most one entry.
+        """
+        held = self._held
+        if held is None:
+            raise Unavailable(Code.NOT_READY)
+        async with self._turn, self._mine():
+            for _ in range(ATTEMPTS):
+                await held.catch_up()
+                if self.digest != before:
+                    break
+                activation = said_by(ACTIVATE, offer.digest, before, how=how, said=said | _waived(how))
+                try:
+                    return await self._enter(held, offer, activation, held.now.fence)
+                except Stale:
+                    await held.refresh()
+        return None
+
+    @asynccontextmanager
+    async def _mine(self) -> AsyncIterator[None]:
+        """Takes this process's turn among all. Raises Unavailable where others have it for too long."""
+        for _ in range(_TURNS):
+            async with self._alone("bundle") as mine:
+                if mine:
+                    yield
+                    return
+            await asyncio.sleep(_TURN_SECONDS)
+        raise Unavailable(Code.NOT_READY)
+
+    async def drop(self, offer: Offer) -> None:
+        """Lets go of what was made ready and is not in force."""
+        if offer.places not in self._places:
+            await offer.places.close()
+
+    # --- inside --------------------------------------------------------------------------------------------------------------------
+
+    async def _enter(self, held: InForce, offer: Offer, activation: AuditEvent, fence: int | None) -> Receipt:
+        """Puts a bundle in force by its entry, and keeps its files before. Raises Unavailable where one of both could not be done."""
+        await self._kept.keep(offer.digest, offer.loaded.files)
+        before = self.digest
+        try:
+            receipt = await held.activate(offer.ruled, activation, fence)
+        except Unavailable:
+            self._unsure = True
+            raise
+        finally:
+            # Else another's came after it in the same moment, and was followed.
+            if held.now.decider is offer.ruled.decider:
+                await self._took(offer)
+        self._unsure, self._unentered = False, None
+        if activation.decision is not None and activation.decision["reason"] == How.WAIVED:
+            event("approval-waived", logging.WARNING, bundle=offer.digest, kind="demo")
+        with suppress(Unavailable):  # only spares a start some reading
+            await self._standing.offer(offer.digest, before, receipt.seq)
+        return receipt
+
+    async def _took(self, offer: Offer) -> None:
+        loaded = offer.loaded
+        self.mounts = tuple(tuple(p.strip("/").split("/")) for p in loaded.catalogue.prefixes)
+        if self._unentered is not None and self._unentered.digest == loaded.digest:
+            self._unentered = None
+        if self.waits == loaded.digest:
+            self.waits = None
+        self._now, self.refused = loaded, ()
+        if offer.places not in self._places:
+            self._places.append(offer.places)
+        event("bundle-active", bundle=loaded.digest)
+        while len(self._places) > _KEPT:
+            await self._places.pop(0).close()
+
+    async def _note(self, held: InForce) -> None:
+        """Notes how far the log was looked through, now and then."""
+        if held.seen - self._noted >= _NOTED_EVERY:
+            head = await self._log.head()
+            await standing_at(self._log, self._standing, head)
+            self._noted = head.seq
+
+    async def _read(self) -> Loaded:
+        return await asyncio.to_thread(self._making.read, self._folder)
 
     async def look(self) -> Iterable[Look]:
         """Looks at the upstreams' certificate files; those of bundles that were in force before too, whose requests may still run."""
@@ -302,21 +397,14 @@ class Bundles:
         """Ends every connection to upstreams."""
         await asyncio.gather(*(places.close() for places in self._places))
 
-    def _ruled(self, loaded: Loaded) -> Ruled:
-        places = Places(
-            environment=self._environment,
-            allowed=AllowedHosts(self._hosts),
-            embedded=AsgiTransport(self._embedded),
-            metrics=self._metrics,
-            asserting=self._asserting,
-        )
-        places.load(loaded.catalogue.upstreams.values())
-        self._places.append(places)
-        upstream = Adapter(places)
-        facts, lens, seals = self._rooms
-        return Ruled(
-            0, loaded.catalogue, PolicyDecider(loaded.bundle), upstream, Lister(upstream, facts, lens, seals)
-        )
+
+def _weighed(old: Loaded, new: Loaded) -> tuple[tuple[Widening, ...], JsonObject]:
+    widenings = weigh(old, new)
+    return widenings, differences(old, new, widenings)
+
+
+def _waived(how: How) -> JsonObject:
+    return {"waived": "demo"} if how is How.WAIVED else {}
 
 
 def _tell(problems: tuple[str, ...], kept: str) -> None:
@@ -324,28 +412,9 @@ def _tell(problems: tuple[str, ...], kept: str) -> None:
     left_out = max(0, len(problems) - _TOLD)
     event("bundle-refused", logging.ERROR, count=len(problems), left_out=left_out or None, next=CHECK)
     for problem in problems[:_TOLD]:
-        place = _PROBLEM.fullmatch(problem)
+        place = PROBLEM.fullmatch(problem)
         event("bundle-problem", logging.ERROR, at=f"{place[1]}:{place[2]}" if place else None)
     event("bundle-kept", logging.WARNING, bundle=kept)
-
-
-def _event(action: str, digest: str, before: str | None, **said: int | str) -> AuditEvent:
-    verdict = {
-        "allowed": action == ACTIVATE,
-        "reason": action,
-        "by": "process",
-        "rule": None,
-        "bundle": digest,
-    }
-    return AuditEvent(
-        kind=Kind.CHANGE if action == ACTIVATE else Kind.NOTE,
-        request=new_id("req"),
-        principal=SYSTEM,
-        action=action,
-        resource={"upstream": "gatehouse", "type": "bundle"},
-        records=(RecordPart({"reference": digest, "before": before, **said}),),
-        decision={**verdict, "facts": None, "engine": policy.COMPILED},
-    )
 
 
 def _look(folder: Path) -> object:

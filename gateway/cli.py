@@ -19,6 +19,7 @@ import click
 
 from audit import AuditError
 from gateway import __version__, settings_page
+from gateway.commands.activating import approve
 from gateway.commands.audit import audit
 from gateway.commands.keys import keys, stores
 from gateway.commands.policy import catalogue, policy
@@ -240,5 +241,5 @@ def show_settings(explain: bool, json_: bool) -> None:
         click.echo(settings_page.line(one))
 
 
-for commands in (audit, stores, keys, policy, catalogue):
+for commands in (audit, stores, keys, policy, catalogue, approve):
     group.add_command(commands)

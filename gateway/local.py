@@ -10,17 +10,23 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from gateway.activating import Activating, History, Wanted
+from gateway.activating import shown as shown_done
 from gateway.corridor.desk import Asker
 from gateway.explaining import Explaining, People, asked_of
+from gateway.identity import PERSON_HEADER
 from gateway.observe import event, place_of
+from gateway.rooms import Identifier
 from gateway.text import Language
 from gateway.text.problems import problem
 from gateway.trail import Reading
+from gateway.words.access import Call
 from gateway.words.errors import Code, GatehouseError, Misconfigured, Refused
 from gateway.words.ids import new_id
 from gateway.words.principal import Party, Principal
@@ -29,6 +35,7 @@ from gateway.words.replay import Told
 SOCKET = "gatehouse.sock"
 MAX_LINE_BYTES = 64 * 1024
 EXPLAIN, WHO_CAN, WHAT_CAN = "policy.explain", "policy.who-can", "policy.what-can"
+ACTIVATE, APPROVE, HISTORY = "policy.activate", "policy.approve", "policy.history"
 ANYBODY, WHATEVER = "person:?", "*"
 """Stand for what such a question does not name."""
 PORTS = "ports"
@@ -107,6 +114,54 @@ def explanations(explaining: Explaining) -> dict[str, Operation]:
         return (await People(explaining).what_can(operator(), lambda: asked_of(asked))).document
 
     return {EXPLAIN: explain, WHO_CAN: who_can, WHAT_CAN: what_can}
+
+
+def activations(activating: Activating[Any], history: History, identity: Identifier) -> dict[str, Operation]:
+    """Gives what may be asked for about bundles that come in force. Who opens the socket is nobody's proof of a person: whoever files or
+    confirms shows what an application would send, a key and a person's token."""
+
+    def asker(given: Mapping[str, Any]) -> Asker:
+        call = _shown(given)
+        return Asker(call.id, lambda: identity.identify(call), _text(given, "purpose"))
+
+    async def file(given: Mapping[str, Any]) -> Any:
+        return shown_done(await activating.file(asker(given), lambda: Wanted(_text(given, "bundle"))))
+
+    async def confirm(given: Mapping[str, Any]) -> Any:
+        return shown_done(await activating.confirm(asker(given), _text(given, "approval") or ""))
+
+    async def told(given: Mapping[str, Any]) -> Any:
+        limit = given.get("limit", 20)
+        if type(limit) is not int:
+            raise Refused(Code.PARAMETER_MALFORMED, parameter="limit")
+        return (await history.told(operator(), lambda: limit)).document
+
+    return {ACTIVATE: file, APPROVE: confirm, HISTORY: told}
+
+
+def _text(given: Mapping[str, Any], name: str) -> str | None:
+    value = given.get(name)
+    if not (value is None or isinstance(value, str)):
+        raise Refused(Code.VALUE_REFUSED, field=f"/{name}")
+    return value
+
+
+def _shown(given: Mapping[str, Any]) -> Call:
+    """Gives a call that shows what is proven by, and asks for nothing."""
+    key, person = _text(given, "key"), _text(given, "person")
+    shown = (("authorization", None if key is None else f"Bearer {key}"), (PERSON_HEADER, person))
+    return Call(
+        id=new_id("req"),
+        method="POST",
+        path="/v1/approvals",
+        segments=("v1", "approvals"),
+        raw_query="",
+        query=(),
+        headers=tuple((name, value) for name, value in shown if value is not None),
+        body=b"",
+        peer="unix-socket",
+        received=datetime.now(UTC),
+    )
 
 
 def _language(given: Mapping[str, Any]) -> Language:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from gateway import policy
-from gateway.bundles import Loaded, read
 from gateway.catalogue import Change, changes
+from gateway.loading import Loaded, read
 from gateway.policy import Effects
 from gateway.replaying import replay
+from gateway.weighing import weigh
 from gateway.words.errors import Misconfigured
 from gateway.words.replay import Replayed
-from gateway.words.widening import Why, Widening
+from gateway.words.widening import Widening
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,10 @@ def plan(
     """
     old, new = (_read(folder, hosts, max_opaque_bytes) for folder in (now, draft))
     differs = changes(old.catalogue, new.catalogue)
-    wider = [Widening(Why.CATALOGUE, about=f"{one.place}: {one.what}") for one in differs if one.widens]
     return Plan(
         old.bundle.digest,
         new.bundle.digest,
-        (*policy.widened(old.bundle, new.bundle, new.catalogue), *wider),
+        weigh(old, new),
         policy.effects(old.bundle, new.bundle, new.catalogue),
         differs,
         replay(recorded, old, new) if recorded else None,

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from gateway import policy
-from gateway.bundles import Bundles, Loaded
+from gateway.bundles import Bundles
 from gateway.corridor.entries import facts_digest
+from gateway.loading import Loaded
 from gateway.policy import Recorded
 from gateway.words.control import CONTROL_RESOURCES, CONTROL_UPSTREAM
 from gateway.words.decision import Decision, Disclosure, Facts, FactValue, Floors

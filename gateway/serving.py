@@ -45,9 +45,8 @@ async def serve_forever(settings: Settings, worker: Worker | None = None) -> Non
     check_address(settings)
     tls = listener_tls(settings, utc_now)
     _probe(settings, worker is None)
-    run = None if worker is None else worker.run
     with _bound(settings, worker) as (settings, bound):
-        async with open_house(settings, run=run) as house:
+        async with open_house(settings) as house:
             check_credentials(settings, await house.stores.state.scan(all_keys), utc_now())
             await serve(house, started=lambda _: None, tls=tls, worker=worker, bound=bound, asked=ends_after)
 
@@ -72,7 +71,7 @@ async def serve_demo(settings: Settings, say: Say, customers: int = demo.MOST) -
     _probe(settings)
     issuer = demo.prepare(settings)
     with _bound(settings) as (settings, bound):
-        async with open_house(settings, issuers=(issuer.terms(),)) as house:
+        async with open_house(settings, issuers=(issuer.terms(),), demonstration=True) as house:
             keys = await demo.credentials(house)
             if await demo.load_sample(house, _Progress(say), customers=customers):
                 say("demo.loaded", customers=customers, threads=customers * 3 // 2, messages=customers * 10)

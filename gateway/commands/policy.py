@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from gateway import __version__
+from gateway.commands.activating import activate, history, rollback
 from gateway.commands.deciding import decide
 from gateway.commands.explaining import explain, what_can, who_can
 from gateway.commands.planning import plan
@@ -22,7 +23,7 @@ def policy() -> None:
     """The Casbin model, rules and cases."""
 
 
-for command in (plan, explain, who_can, what_can, decide):
+for command in (plan, activate, rollback, history, explain, who_can, what_can, decide):
     policy.add_command(command)
 
 
@@ -38,7 +39,7 @@ for command in (plan, explain, who_can, what_can, decide):
 )
 def policy_check(folder: Path | None, json_: bool, strict: bool, report: Path | None, portable: bool) -> None:
     """Load a policy folder as `run` would, lint it and run its cases. Exit code 1 when `run` would refuse it."""
-    from gateway.bundles import catalogue_of, mistake  # noqa: PLC0415 - other commands start without loading it
+    from gateway.loading import catalogue_of, mistake  # noqa: PLC0415 - other commands start without loading it
     from gateway.policy import Finding, Review, Severity, review  # noqa: PLC0415 - other commands start without loading it
     from gateway.policy.sarif import sarif  # noqa: PLC0415 - other commands start without loading it
 
@@ -92,8 +93,8 @@ def catalogue() -> None:
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def catalogue_check(folder: Path | None, json_: bool) -> None:
     """Read a catalogue folder and say everything that is wrong with it, by file and line."""
-    from gateway.bundles import mistake, sealable  # noqa: PLC0415 - other commands start without loading it
     from gateway.catalogue import load  # noqa: PLC0415 - other commands start without loading it
+    from gateway.loading import mistake, sealable  # noqa: PLC0415 - other commands start without loading it
 
     chosen = settings()
     problems: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
+from gateway.control.approvals import ApprovalController
 from gateway.control.assertions import assertion_keys
 from gateway.control.clients import ClientController
 from gateway.control.deps import AnyRequest, call_of
@@ -36,6 +37,7 @@ def application(deps: ControlDeps, readiness: Readiness) -> Litestar:
             CallerController,
             KeyController,
             ClientController,
+            ApprovalController,
             explain,
             token,
             token_keys,

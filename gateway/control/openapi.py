@@ -9,7 +9,9 @@ import msgspec
 from litestar import Response, route
 
 from gateway import __version__
+from gateway.activating.history import MAX_LISTED as MOST_TOLD
 from gateway.control import shapes
+from gateway.control.approvals import SHOWN
 from gateway.control.deps import AnyRequest, call_of
 from gateway.control.keys import JSON
 from gateway.credentials import MAX_LISTED
@@ -17,7 +19,10 @@ from gateway.words.errors import STATUS, Code
 
 PROBLEM = "application/problem+json"
 SHAPES = (
+    shapes.ActivationDone,
+    shapes.ActivationWanted,
     shapes.Alive,
+    shapes.BundleHistory,
     shapes.Caller,
     shapes.ClientIssued,
     shapes.Discovered,
@@ -37,6 +42,7 @@ SHAPES = (
 
 # What keytext.is_id takes.
 _KEY_ID = {"type": "string", "pattern": "^key_[0-9a-hjkmnp-tv-z]{26}$"}
+_APPROVAL_ID = {"type": "string", "pattern": "^apr_[0-9a-hjkmnp-tv-z]{26}$"}
 _KEY: list[dict[str, list[str]]] = [{"apiKey": []}, {"apiKey": [], "personToken": []}]
 # At every address: what cannot be read in one way, a parameter that is none of its, another method than those listed (with `Allow`).
 _ANYWHERE = (
@@ -196,6 +202,7 @@ def _paths() -> dict[str, Any]:
                 },
             },
         },
+        **_approvals(refused),
         "/oauth/token": {"post": _token()},
         "/oauth/jwks": {
             "get": _open(
@@ -221,6 +228,47 @@ def _paths() -> dict[str, Any]:
         "/healthz": {"get": _open("alive", "The process answers", "Alive", ())},
         "/readyz": {"get": _open("ready", "What serving needs is there", "Ready", (Code.NOT_READY,))},
         "/schema/openapi.json": {"get": _open("openapi", "This description", None, ())},
+    }
+
+
+def _approvals(refused: tuple[Code, ...]) -> dict[str, Any]:
+    by_a_person = (*refused, *_DECIDED, Code.PERSON_NEEDED, Code.APPROVAL_OVER, Code.OUTCOME_UNRECORDED)
+    limit = {"type": "integer", "minimum": 1, "maximum": MOST_TOLD, "default": SHOWN}
+    return {
+        "/v1/approvals": {
+            "get": _operation(
+                "policy-history",
+                "Which bundles were in force, latest first, what was refused, and what waits",
+                "BundleHistory",
+                (*refused, *_DECIDED, Code.PARAMETER_MALFORMED),
+            )
+            | {
+                "parameters": [
+                    _purpose(),
+                    {"name": "limit", "in": "query", "description": "How many at most.", "schema": limit},
+                ]
+            },
+            "post": _operation(
+                "file-approval",
+                "Put a bundle in force, or file it for another person to confirm where it could widen anybody's access",
+                "ActivationDone",
+                (*by_a_person, *_BODY),
+                status=201,
+            )
+            | {
+                "parameters": [_purpose()],
+                "requestBody": {"required": True, "content": _content("ActivationWanted")},
+            },
+        },
+        "/v1/approvals/{approval_id}/confirm": {
+            "post": _operation(
+                "confirm-approval",
+                "Confirm what another person filed, which does it",
+                "ActivationDone",
+                (*by_a_person, Code.NOT_FOUND, Code.APPROVAL_OWN, Code.APPROVAL_GAINS, Code.VALUE_REFUSED),
+            )
+            | {"parameters": [_path("approval_id", "The approval's id, `apr_…`.", _APPROVAL_ID), _purpose()]},
+        },
     }
 
 

@@ -26,9 +26,7 @@ class State(StrEnum):
     OK = "ok"
     DOWN = "down"
     LATE = "late"  # it did not answer in time
-    DEGRADED = (
-        "degraded"  # it serves, and somebody should look: the next start, or the next edit, would be refused
-    )
+    DEGRADED = "degraded"  # it serves, and somebody should look: the next start would be refused, or an edit was, or waits
 
     @property
     def serves(self) -> bool:
@@ -79,7 +77,8 @@ class Readiness:
     def _policy(self) -> State:
         if self._deps.bundle() is None:
             return State.DOWN
-        return State.DEGRADED if self._deps.edit_refused() else State.OK
+        looked_for = self._deps.edit_refused() or self._deps.edit_waits()
+        return State.DEGRADED if looked_for else State.OK
 
     def _keys(self) -> State:
         return State.OK if self._deps.key_file_there() else State.DEGRADED

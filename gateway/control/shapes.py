@@ -281,6 +281,65 @@ class ExplanationGiven(msgspec.Struct, frozen=True):
     text: list[str]
 
 
+class ActivationWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A bundle that is to be put in force, by its digest: one that was in force before, or that waits. Null: what the policy folder
+    offers and a person has to look at."""
+
+    bundle: Annotated[str | None, Meta(examples=["sha256:" + 64 * "0"])] = None
+
+
+class ApprovalShown(msgspec.Struct, frozen=True):
+    """What somebody filed: exactly that bundle in the place of exactly that one. `digest`: of this statement."""
+
+    id: str
+    kind: Literal["bundle:activate"]
+    before: str
+    after: str
+    digest: str
+    filed_by: str
+    filed: Moment
+    until: Moment
+
+
+class ActivationDone(msgspec.Struct, frozen=True):
+    """What became of it. `done`: in force by the entry `entry`; `waits`: another person confirms `approval`. `waived`: the demonstration
+    asked for no second person."""
+
+    state: Literal["done", "waits"]
+    before: str
+    after: str
+    approval: ApprovalShown | None
+    entry: int | None
+    waived: bool
+
+
+class BundleEvent(msgspec.Struct, frozen=True):
+    """An entry about a bundle. `how`: why it could come in force. `reasons`: in how many ways it could widen somebody's access."""
+
+    seq: int
+    time: Moment
+    what: str
+    how: str
+    bundle: str
+    before: str | None
+    reasons: int | None
+    problems: int | None
+    approval: str | None
+    filed_by: str | None
+    confirmed_by: str | None
+    waived: str | None
+
+
+class BundleHistory(msgspec.Struct, frozen=True):
+    """Which bundle is in force, which one of the policy folder a person has to look at, what waits to be confirmed, and what became of
+    bundles, latest first."""
+
+    bundle: str
+    waits: str | None
+    approvals: list[ApprovalShown]
+    items: list[BundleEvent]
+
+
 class Alive(msgspec.Struct, frozen=True):
     """The process answers."""
 

@@ -15,15 +15,12 @@ from audit import AuditEvent, Head, Log, LogBusy, LogUnavailable, Receipt
 from gateway.corridor.walk import Ruled
 from gateway.words.errors import Code, Unavailable
 
-Enter = Callable[[Ruled, AuditEvent], Awaitable[Receipt]]
-"""Puts a bundle in force by that entry."""
-
 
 class Follow(Protocol):
-    """How a process takes what another one put in force for both of them."""
+    """How a process takes what the log says is in force, whoever put it there."""
 
-    async def __call__(self, after: int, upto: int, enter: Enter) -> Ruled | None:
-        """Gives what an entry above `after`, up to `upto`, put in force; None where none did, or where `enter` did it here.
+    async def __call__(self, after: int, upto: int) -> Ruled | None:
+        """Gives what an entry above `after`, up to `upto`, put in force; None where none did, or where that is what this process has.
 
         Raises Unavailable where that cannot be had now: then nothing here may be decided until it can.
         """
@@ -33,8 +30,8 @@ class Follow(Protocol):
 class InForce:
     """The one place where a process keeps what it decides by. `read` reads credentials and keys anew; it may be called often.
 
-    follow: where processes share one policy folder, so that one of them puts an edit in force for all. In log order none of them
-    decides by the older bundle once that entry stands: it raised the fence, and whoever is told so looks for it here first.
+    follow: in log order no process decides by the older bundle once another's entry stands: it raised the fence, and whoever is told so
+    looks for it here first. So it is with an entry of this process whose fate nobody could tell. seen: entries up to there are `first`'s.
     """
 
     def __init__(
@@ -42,20 +39,25 @@ class InForce:
         log: Log,
         read: Callable[[], Awaitable[None]],
         first: Ruled,
-        follow: Follow | None = None,
+        follow: Follow,
+        seen: int = 0,
     ) -> None:
         self._log = log
         self._read = read
         self._now = first
         self._follow = follow
-        self._seen = 0  # entries up to here put nothing in force that is not known here
+        self._seen = seen  # entries up to here put nothing in force that is not known here
         self._turn = asyncio.Lock()
-        self._unsure: tuple[Ruled, AuditEvent] | None = None
 
     @property
     def now(self) -> Ruled:
         """What is in force, as this process knows it."""
         return self._now
+
+    @property
+    def seen(self) -> int:
+        """Up to which entry of the log that is so."""
+        return self._seen
 
     async def refresh(self) -> None:
         """Reads everything cached anew. Requests that found out together share one reading.
@@ -66,9 +68,6 @@ class InForce:
         async with self._turn:
             if self._now is not seen:
                 return
-            if self._unsure is not None:
-                # An activation whose entry may or may not stand: by the time that requests are stale it may well do.
-                await self._enter(*self._unsure)
             await self._reread()
 
     async def catch_up(self) -> None:
@@ -83,32 +82,28 @@ class InForce:
         else:
             self._seen = max(self._seen, head.seq)
 
-    async def activate(self, ruled: Ruled, event: AuditEvent) -> Receipt:
+    async def activate(self, ruled: Ruled, event: AuditEvent, fence: int | None = None) -> Receipt:
         """Puts a bundle in force: its entry raises the fence, and no request is decided by it before that entry stands.
 
-        Requests under the old bundle find out by `Stale` and wait here for their turn. Raises Unavailable where the entry could
-        not be recorded; the old bundle then serves on, and should the entry turn up after all, the new one takes its place.
+        fence: where it may only follow on what was in force at that fence. Raises Stale where another entry raised it since: nothing
+        is written then. Requests under the old bundle find out by `Stale` and wait here for their turn. Raises Unavailable where the
+        entry could not be recorded; the old bundle then serves on, and should the entry turn up after all, it is followed as another's.
         """
         async with self._turn:
-            receipt = await self._enter(ruled, event)
+            try:
+                receipt = await self._log.append(event, fence=fence, raises_fence=True)
+            except (LogUnavailable, LogBusy) as error:
+                raise Unavailable(Code.LOG_UNAVAILABLE) from error
+            # In force from here on, still under the older fence: whoever decides by it is told to read anew.
+            self._now = replace(ruled, fence=self._now.fence)
+            self._seen = max(self._seen, receipt.seq)  # what others entered before it is over
             await self._reread()
-        return receipt
-
-    async def _enter(self, ruled: Ruled, event: AuditEvent) -> Receipt:
-        self._unsure = (ruled, event)
-        try:
-            receipt = await self._log.append(event, raises_fence=True)
-        except (LogUnavailable, LogBusy) as error:
-            raise Unavailable(Code.LOG_UNAVAILABLE) from error
-        # In force from here on, still under the older fence: whoever decides by it is told to read anew.
-        self._unsure, self._now = None, replace(ruled, fence=self._now.fence)
-        self._seen = max(self._seen, receipt.seq)  # what others entered before it is over
         return receipt
 
     async def _reread(self) -> None:
         head = await self._head()
-        if self._follow is not None and head.seq > self._seen:
-            ruled = await self._follow(self._seen, head.seq, self._enter)
+        if head.seq > self._seen:
+            ruled = await self._follow(self._seen, head.seq)
             if ruled is not None:
                 self._now = replace(ruled, fence=self._now.fence)
             self._seen = max(self._seen, head.seq)

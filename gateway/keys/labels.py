@@ -28,6 +28,8 @@ class Label(Enum):
     BINDING_PLACE = b"gatehouse/binding-place/1"
     SUBJECT = b"gatehouse/subject/1"
     FIELD_TOKEN = b"gatehouse/field-token/1"
+    # gateway.policy
+    STANDING = b"gatehouse/standing/1"
     # gateway.idempotency
     IDEMPOTENCY = b"gatehouse/idempotency/1"
     # gateway.identity

@@ -14,12 +14,13 @@ from gateway.policy.compare import (
     comes_out,
     decided,
     effects,
+    gains,
     outermost,
     widened,
 )
 from gateway.policy.decider import COMPILED, Engine, PolicyDecider, PreparedQuestion, Refusal
 from gateway.policy.finding import Finding, Severity
-from gateway.policy.kept import KeptBundles
+from gateway.policy.kept import KeptBundles, Mark, Standing
 from gateway.policy.known import Catalogue
 from gateway.policy.load import examine, load
 from gateway.policy.review import Review, check, review
@@ -35,6 +36,7 @@ __all__ = [
     "Engine",
     "Finding",
     "KeptBundles",
+    "Mark",
     "Moved",
     "PolicyDecider",
     "PreparedQuestion",
@@ -42,6 +44,7 @@ __all__ = [
     "Refusal",
     "Review",
     "Severity",
+    "Standing",
     "Vocabulary",
     "askers_of",
     "check",
@@ -49,6 +52,7 @@ __all__ = [
     "decided",
     "effects",
     "examine",
+    "gains",
     "load",
     "outermost",
     "review",

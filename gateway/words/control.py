@@ -47,7 +47,8 @@ CONTROL_AUDIT = _resource("audit", ("/entry", FieldClass.INTERNAL))
 """The log, read through the control plane. Entries hold no personal value in clear."""
 
 CONTROL_POLICY = _resource("policy", ("/explanation", FieldClass.INTERNAL))
-"""The policy in force, asked what it says. An explanation names rules, roles, persons and facts, and no record's value."""
+"""The policy in force: asked what it says, or put in force. An explanation names rules, roles, persons and facts, and no record's value;
+what was put in force when and by whom names digests and persons."""
 
 CONTROL_RESOURCES: Mapping[str, ResourceSpec] = {
     spec.name: spec for spec in (CONTROL_KEY, CONTROL_AUDIT, CONTROL_POLICY)
@@ -58,10 +59,13 @@ KEY_REVOKE = "key:revoke"
 KEY_LIST = "key:list"
 AUDIT_READ = "audit:read"
 POLICY_EXPLAIN = "policy:explain"
+POLICY_ACTIVATE = "policy:activate"
+POLICY_APPROVE = "policy:approve"
+POLICY_HISTORY = "policy:history"
 
 CONTROL_ACTIONS: Mapping[str, frozenset[str]] = {
     CONTROL_KEY.name: frozenset({KEY_CREATE, KEY_REVOKE, KEY_LIST}),
     CONTROL_AUDIT.name: frozenset({AUDIT_READ}),
-    CONTROL_POLICY.name: frozenset({POLICY_EXPLAIN}),
+    CONTROL_POLICY.name: frozenset({POLICY_EXPLAIN, POLICY_ACTIVATE, POLICY_APPROVE, POLICY_HISTORY}),
 }
 """The actions that exist on each control resource: the lint knows no others."""

@@ -36,12 +36,16 @@ class Code(StrEnum):
     PURPOSE_NOT_HELD = "purpose-not-held"
     FIELD_NOT_WRITABLE = "field-not-writable"
     FIELD_NOT_SEARCHABLE = "field-not-searchable"
+    PERSON_NEEDED = "person-needed"
+    APPROVAL_OWN = "approval-own"
+    APPROVAL_GAINS = "approval-gains"
     # 404, 405: not there, or not his to know; the same answer
     NOT_FOUND = "not-found"
     METHOD_NOT_LISTED = "method-not-listed"
     # 408 to 431
     TOO_SLOW = "too-slow"
     CONFLICT = "conflict"
+    APPROVAL_OVER = "approval-over"
     SUBJECT_CHANGED = "subject-changed"
     SUBJECT_UNBOUND = "subject-unbound"
     RECORD_WITHHELD = "record-withheld"
@@ -87,10 +91,14 @@ STATUS: Mapping[Code, int] = {
     Code.PURPOSE_NOT_HELD: 403,
     Code.FIELD_NOT_WRITABLE: 403,
     Code.FIELD_NOT_SEARCHABLE: 403,
+    Code.PERSON_NEEDED: 403,
+    Code.APPROVAL_OWN: 403,
+    Code.APPROVAL_GAINS: 403,
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_LISTED: 405,
     Code.TOO_SLOW: 408,
     Code.CONFLICT: 409,
+    Code.APPROVAL_OVER: 409,
     Code.SUBJECT_CHANGED: 409,
     Code.SUBJECT_UNBOUND: 409,
     Code.RECORD_WITHHELD: 409,

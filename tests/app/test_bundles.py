@@ -13,7 +13,7 @@ import pytest
 from audit import LogUnavailable
 from gateway import demo
 from gateway.app import House, open_house
-from gateway.bundles import read as read_folder
+from gateway.loading import read as read_folder
 from gateway.settings import read
 from gateway.words.errors import Misconfigured, Unavailable
 
@@ -39,7 +39,7 @@ def change(house: House, text: str) -> None:
 
 
 async def watch(house: House) -> None:
-    await house.bundles.watch(house.held, house.log)
+    await house.bundles.watch(house.held)
 
 
 def in_force(house: House) -> str:

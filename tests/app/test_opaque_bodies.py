@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from audit.store import sqlite
-from gateway.bundles import catalogue_of
+from gateway.loading import catalogue_of
 from gateway.observe import render
 from gateway.policy import check
 from gateway.words.errors import Misconfigured

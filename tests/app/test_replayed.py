@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from gateway.bundles import Loaded, read
+from gateway.loading import Loaded, read
 from gateway.local import ask as over_the_socket
 from gateway.replaying import remade, replay
 from gateway.words.errors import Refused
@@ -187,7 +187,7 @@ async def test_a_bundle_stays_at_hand_after_another_came_in_force(tmp_path: Path
         seq = next(line["seq"] for line in lines if line["entry"]["kind"] == "served" and line["parts"])
         with (policies / "policy.csv").open("a") as file:
             file.write('p, role:agent, *, crm/customer, customer:*, -, *, r.rec.region == "none", deny\n')
-        await opened.house.bundles.watch(opened.house.held, opened.house.log)
+        await opened.house.bundles.watch(opened.house.held)
         digest = next(line["entry"]["decision"]["bundle"] for line in lines if line["seq"] == seq)
         assert opened.house.bundles.digest != digest
         told = await again(opened, seq)

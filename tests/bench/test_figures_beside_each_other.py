@@ -15,7 +15,7 @@ from bench.corridor import handmade_rules
 from bench.prepare import RULES, padded, policies, rules_of
 from bench.proxies import PROXIES, present
 from bench.ratios import HANDMADE, MANY, NGINX, ONE, OURS, PLAIN, Row, rows, waiting
-from gateway.bundles import catalogue_of
+from gateway.loading import catalogue_of
 from gateway.policy import examine
 from gateway.settings import ROOT
 

@@ -10,11 +10,11 @@ from audit.event import FORMAT_VERSION
 from audit.store.base import SCHEMA_VERSION
 from audit.verify import Break, Report
 from gateway import cli, local, pipes, settings, settings_page
-from gateway.bundles import Mistake
 from gateway.commands.explaining import WHAT, WHO
 from gateway.doctor import Check
 from gateway.fields.envelope import PREFIX
 from gateway.keys.keyring import KekStatus, KeyringStatus
+from gateway.loading import Mistake
 from gateway.policy import Finding
 from gateway.store import Tree
 

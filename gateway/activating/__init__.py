@@ -1,0 +1,36 @@
+"""Service: who puts which bundle in force. One files, another who does not gain by it confirms, and the log says so. The public face."""
+
+from gateway.activating.entries import (
+    ACTIVATE,
+    REFUSE,
+    SYSTEM,
+    WAIT,
+    How,
+    Last,
+    last_activation,
+    said_by,
+    standing_at,
+)
+from gateway.activating.history import History, Told, shown
+from gateway.activating.service import Activating, Done, Putting, Wanted
+from gateway.activating.settle import ActivationSettlement
+
+__all__ = [
+    "ACTIVATE",
+    "REFUSE",
+    "SYSTEM",
+    "WAIT",
+    "Activating",
+    "ActivationSettlement",
+    "Done",
+    "History",
+    "How",
+    "Last",
+    "Putting",
+    "Told",
+    "Wanted",
+    "last_activation",
+    "said_by",
+    "shown",
+    "standing_at",
+]
