@@ -26,6 +26,7 @@ from gateway.rooms import Answer
 from gateway.store import Location, Store, open_store
 from gateway.words.access import Access, Call, ResourceRef
 from gateway.words.binding import Pending
+from gateway.words.budget import Budget
 from gateway.words.decision import DecidedBy, Decision, Disclosure, Facts, FieldView, Reason
 from gateway.words.draft import Draft
 from gateway.words.errors import Code, GatehouseError, Refused, Unidentified
@@ -210,6 +211,7 @@ class Policy:
     open_fields: frozenset[str] = frozenset(FIELDS)
     hides_none: bool = False
     explained: list[Access] = field(default_factory=list)
+    budgets: tuple[Budget, ...] = ()
 
     def prepare(self, access: Access, resource: ResourceSpec, fence: int) -> PreparedByHand:
         return PreparedByHand(self, access, fence)
@@ -224,6 +226,10 @@ class PreparedByHand:
     policy: Policy
     access: Access
     fence: int
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        return self.policy.budgets
 
     def early(self) -> Decision | None:
         return self._no(Facts()) if self.access.action in self.policy.closed else None
@@ -527,10 +533,10 @@ class FullWriter:
         self._disk = disk
         self._inner = inner
 
-    def extend(self, link: Any) -> None:
+    def extend(self, link: Any, counting: Any = None) -> None:
         if self._disk.full or self._disk.allowed == 0:
             raise NotWritten("no space left")
-        self._inner.extend(link)
+        self._inner.extend(link, counting)
         if self._disk.allowed is not None:
             self._disk.allowed -= 1
 
