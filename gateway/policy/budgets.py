@@ -48,17 +48,17 @@ class Reading:
         try:
             document = plain(read(text))
         except Unreadable as exc:
-            self._wrong(exc.line, exc.what, exc.do, rule="budgets-unreadable")
+            self._error(exc.line, exc.what, exc.do, rule="budgets-unreadable")
             return ()
         listed = document.get("budgets") if isinstance(document, Table) else None
         if not isinstance(document, Table) or set(document) != {"budgets"} or not isinstance(listed, Table):
             what = "it holds something else than `budgets:`, names with what each allows"
-            self._wrong(
+            self._error(
                 1, what, "Write `budgets:` and below it each budget by its name", rule="budgets-unreadable"
             )
             return ()
         if len(listed) > MOST_BUDGETS:
-            self._wrong(1, f"more than {MOST_BUDGETS} budgets", "Join some", rule="budgets-unreadable")
+            self._error(1, f"more than {MOST_BUDGETS} budgets", "Join some", rule="budgets-unreadable")
             return ()
         found = [self._budget(name, said, line_of(listed, name)) for name, said in listed.items()]
         made = tuple(one for one in found if one is not None)
@@ -69,19 +69,19 @@ class Reading:
         before = len(self.findings)
         if not _NAME.match(name):
             what = f"`{name}` is no name for a budget"
-            self._wrong(line, what, "Use a-z, 0-9 and -: callers are told it", rule="budget-name")
+            self._error(line, what, "Use a-z, 0-9 and -: callers are told it", rule="budget-name")
         if not isinstance(said, Table):
-            self._wrong(
+            self._error(
                 line, f"`{name}` says nothing", f"Give {', '.join(_NEEDED)}", rule="budget-incomplete"
             )
             return None
         for key in said:
             if key not in _MAY:
                 what, do = f"`{key}` is no part of a budget", self._near.suggest(str(key), _MAY, "Remove it")
-                self._wrong(line_of(said, key), what, do, rule="budget-incomplete")
+                self._error(line_of(said, key), what, do, rule="budget-incomplete")
         for key in _NEEDED:
             if key not in said:
-                self._wrong(line, f"`{name}` has no `{key}`", "Say it", rule="budget-incomplete")
+                self._error(line, f"`{name}` has no `{key}`", "Say it", rule="budget-incomplete")
         for key, known in self._names.items():
             self._known(said, key, known)
         counts = self._counts(said)
@@ -99,7 +99,7 @@ class Reading:
         if key not in said or value in known or (value == ANY and key != "role"):
             return
         do = self._near.suggest(str(value), known, "Declare it, or name one that is declared")
-        self._wrong(line_of(said, key), f"`{value}` is no {key}", do, rule="budget-unknown")
+        self._error(line_of(said, key), f"`{value}` is no {key}", do, rule="budget-unknown")
 
     def _counts(self, said: Table) -> Counted | None:
         value = said.get("counts")
@@ -108,7 +108,7 @@ class Reading:
             return Counted(str(value))
         if "counts" in said:
             do = self._near.suggest(str(value), words, "Name one")
-            self._wrong(
+            self._error(
                 line_of(said, "counts"), f"`{value}` is nothing that is counted", do, rule="budget-unknown"
             )
         return None
@@ -119,7 +119,7 @@ class Reading:
             return value
         if "most" in said:
             do = f"Write a whole number from 1 to {MOST}; to show nothing, deny it in policy.csv"
-            self._wrong(line_of(said, "most"), "`most` is no number of a budget", do, rule="budget-number")
+            self._error(line_of(said, "most"), "`most` is no number of a budget", do, rule="budget-number")
         return None
 
     def _window(self, said: Table) -> int | None:
@@ -129,7 +129,7 @@ class Reading:
             return seconds
         if "window" in said:
             what, do = "`window` is no stretch of time", "Write `30m`, `1h` or `1d`; at most 366d"
-            self._wrong(line_of(said, "window"), what, do, rule="budget-number")
+            self._error(line_of(said, "window"), what, do, rule="budget-number")
         return None
 
     def _possible(self, said: Table, counts: Counted) -> None:
@@ -137,16 +137,16 @@ class Reading:
         unit, spec = said.get("unit", ANY), self._ground.resources.get(str(said.get("resource")))
         if counts is Counted.SEARCHES and unit != ANY:
             what, do = "a search is of no unit: it looks through all of them", "Leave `unit` out"
-            self._wrong(line_of(said, "unit"), what, do, rule="budget-idle")
+            self._error(line_of(said, "unit"), what, do, rule="budget-idle")
         elif spec is not None and unit != ANY and "unit" not in facts_of(spec):
             what, do = "a budget for one unit, on a resource whose records belong to none", "Leave `unit` out"
-            self._wrong(line_of(said, "unit"), what, do, rule="budget-idle")
+            self._error(line_of(said, "unit"), what, do, rule="budget-idle")
         elif spec is not None and counts is Counted.SUBJECTS and spec.subject is None:
             what, do = (
                 "the records of that resource are about no data subject",
                 "Count `clear-fields` or `searches`",
             )
-            self._wrong(line_of(said, "resource"), what, do, rule="budget-idle")
+            self._error(line_of(said, "resource"), what, do, rule="budget-idle")
 
     def _twice(self, made: Sequence[Budget]) -> None:
         """Warns of a budget beside which another of the same window already allows no more."""
@@ -166,7 +166,7 @@ class Reading:
                     )
                     break
 
-    def _wrong(self, line: int, what: str, do: str, *, rule: str) -> None:
+    def _error(self, line: int, what: str, do: str, *, rule: str) -> None:
         said = "Somebody would think that reading is bounded, and it is not"
         self.findings.append(error(FILE, line, what, said, do, rule=rule))
 
@@ -185,6 +185,29 @@ def binds_as_well(one: Budget, other: Budget) -> bool:
             )
         )
     )
+
+
+def as_tight(one: Budget, other: Budget) -> bool:
+    """True when whoever is bound by the second is bound as tightly by the first, counted on without a break: of the same name and
+    window, since the log counts by these."""
+    return (
+        one.name == other.name
+        and one.seconds == other.seconds
+        and one.most <= other.most
+        and binds_as_well(one, other)
+    )
+
+
+def in_words(budget: Budget) -> str:
+    """Gives a budget in one line, as its file says it."""
+    where = (("unit", budget.unit), ("resource", budget.resource), ("purpose", budget.purpose))
+    said = [budget.role, f"{budget.counts.value} {budget.most}", f"window {_spelled(budget.seconds)}"]
+    return ", ".join(said + [f"{key} {value}" for key, value in where if value != ANY])
+
+
+def _spelled(seconds: int) -> str:
+    unit = next(unit for unit in ("d", "h", "m") if seconds % _SECONDS[unit] == 0)
+    return f"{seconds // _SECONDS[unit]}{unit}"
 
 
 def binding(

@@ -398,6 +398,9 @@ class LensByHand:
 
     bound: dict[str, str] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
+    whose: dict[str, str | None] = field(
+        default_factory=dict
+    )  # records of another data subject, or of nobody known
 
     async def views(
         self, resource: ResourceSpec, seen: Sequence[tuple[ClosedRecord, Decision]], principal: Principal
@@ -410,7 +413,7 @@ class LensByHand:
                     k: v for k, v in record.fields.items() if decision.read.of(f"/{k}") is Disclosure.CLEAR
                 },
                 shown={f"/{k}": decision.read.of(f"/{k}") for k in record.fields},
-                subject="pseudonym",
+                subject=self.whose.get(record.ref.record or "", "pseudonym"),
                 alarms=(),
             )
             for record, decision in seen
