@@ -96,7 +96,8 @@ class Reading:
 
     def _known(self, said: Table, key: str, known: Collection[str]) -> None:
         value = said.get(key)
-        if key not in said or value in known or (value == ANY and key != "role"):
+        named = isinstance(value, str) and (value in known or (value == ANY and key != "role"))
+        if key not in said or named:
             return
         do = self._near.suggest(str(value), known, "Declare it, or name one that is declared")
         self._error(line_of(said, key), f"`{value}` is no {key}", do, rule="budget-unknown")
