@@ -8,7 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from audit.errors import AuditError, EventRefused, LogBusy, LogRefused, LogUnavailable, Stale
+from audit.claims import Claim, Over
+from audit.errors import AuditError, EventRefused, LogBusy, LogRefused, LogUnavailable, OverBudget, Stale
 from audit.event import AuditEvent, Head, Kind, OpenIntent, Receipt, RecordPart, StoredEntry, StoredPart
 from audit.figures import BATCH_BOUNDS, Figures, OnOutage
 from audit.log import Limits, Log
@@ -19,6 +20,7 @@ __all__ = [
     "BATCH_BOUNDS",
     "AuditError",
     "AuditEvent",
+    "Claim",
     "EventRefused",
     "Figures",
     "Head",
@@ -30,6 +32,8 @@ __all__ = [
     "LogUnavailable",
     "OnOutage",
     "OpenIntent",
+    "Over",
+    "OverBudget",
     "Receipt",
     "RecordPart",
     "Stale",

@@ -130,6 +130,11 @@ def timestamp(microseconds: int) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
+def after(head: Head, microseconds: int) -> str:
+    """The time of what follows a head: the clock's, and never before the head's."""
+    return max(timestamp(microseconds), head.time)
+
+
 def _part(body: Mapping[str, Json], dice: Callable[[int], bytes]) -> StoredPart:
     salt = dice(SALT_BYTES)
     if len(salt) != SALT_BYTES:

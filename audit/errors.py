@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from audit.claims import Over
+
 
 class AuditError(Exception):
     """Root of what goes wrong in the log."""
@@ -25,6 +30,17 @@ class LogBusy(AuditError):
 
 class LogRefused(AuditError):
     """The log will not start on this store. The message says why and what to do."""
+
+
+class OverBudget(Exception):
+    """An allowance would be exceeded. Nothing was written and nothing counted. `over`: each one that was, never empty.
+
+    It is no AuditError on purpose, as `Stale`: it is an answer of the log's, and no failure of it.
+    """
+
+    def __init__(self, over: tuple[Over, ...]) -> None:
+        super().__init__("the entry would exceed an allowance")
+        self.over = over
 
 
 class Stale(Exception):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from audit.errors import EventRefused, LogUnavailable, Stale
+from audit.errors import EventRefused, LogUnavailable, OverBudget, Stale
 from audit.event import Kind
 
 BATCH_BOUNDS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -29,7 +29,8 @@ class Figures:
     """Counts since this process opened the log.
 
     entries: durable ones by kind and reason. batches: commits by size, one class more than BATCH_BOUNDS.
-    stale, refused, unavailable: appends answered so. busy: appends not even queued. waiting: events queued or being written now.
+    stale, over_budget, refused, unavailable: appends answered so. busy: appends not even queued.
+    waiting: events queued or being written now.
     failing_seconds: since the last commit failed, None where the last one was durable or there was none.
     ended: no append is possible in this process any more.
     """
@@ -37,6 +38,7 @@ class Figures:
     entries: Mapping[Told, int]
     batches: tuple[int, ...]
     stale: int
+    over_budget: int
     refused: int
     unavailable: int
     busy: int
@@ -89,6 +91,7 @@ class Tally:
             entries=dict(self._entries),  # in one step of the interpreter: the writer goes on meanwhile
             batches=tuple(self._batches),
             stale=self._errors[Stale],
+            over_budget=self._errors[OverBudget],
             refused=self._errors[EventRefused],
             unavailable=self._errors[LogUnavailable],
             busy=self.busy,

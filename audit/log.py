@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from audit.chain import Entry, Prepared, link, prepare, timestamp
-from audit.errors import AuditError, EventRefused, LogBusy, LogRefused, LogUnavailable, Stale
+from audit.chain import Entry, Prepared, after, link, prepare
+from audit.claims import Claim, Tab, hold
+from audit.errors import AuditError, EventRefused, LogBusy, LogRefused, LogUnavailable, OverBudget, Stale
 from audit.event import AuditEvent, Head, OpenIntent, Receipt, StoredEntry
 from audit.figures import Figures, OnOutage, Tally
 from audit.intents import Intents
@@ -31,6 +32,9 @@ Dice = Callable[[int], bytes]
 
 _SETTLE_PAUSE_SECONDS = 0.05
 _NEAR, _FAR = 256, 5_000
+_SWEPT = 500
+"""Rows that one step of cleaning removes from each table: some milliseconds, after the waiters were told."""
+_SWEEP_SECONDS = 60.0
 
 
 def system_clock() -> int:
@@ -54,6 +58,7 @@ class _Job:
     event: Prepared
     fence: int | None
     raises_fence: bool
+    claims: Sequence[Claim]
     receipt: asyncio.Future[Receipt]
 
 
@@ -85,6 +90,7 @@ class Log:
         self._ended: str | None = None  # why no append is possible any more
         self._seen: Head | None = None  # compared with the store's head, never used in place of it
         self._fence = 0
+        self._sweep_at = 0.0  # monotonic; the first look follows the first batch
         self._tally = Tally(lambda *said: self._post(outage, *said))
         self._thread: threading.Thread | None = None
 
@@ -129,24 +135,33 @@ class Log:
         return self._tally.figures(waiting=self._waiting, ended=self._ended is not None or self._closing)
 
     async def append(
-        self, event: AuditEvent, *, fence: int | None = None, raises_fence: bool = False
+        self,
+        event: AuditEvent,
+        *,
+        fence: int | None = None,
+        raises_fence: bool = False,
+        claims: Sequence[Claim] = (),
     ) -> Receipt:
         """Makes one entry and returns once it is durable.
 
         fence:        the fence the decision behind it was made at.
         raises_fence: the entry changes what processes cache; the log's fence rises by one in the same commit.
-        Raises: Stale (nothing written), EventRefused (nothing written), LogBusy (nothing queued), LogUnavailable (nothing
+        claims:       what it takes of allowances: counted in the same commit, all of them or none, exactly over all who share the log.
+        Raises: Stale (nothing written), OverBudget (nothing written, nothing counted), EventRefused (nothing written), LogBusy
+        (nothing queued), LogUnavailable (nothing
         acknowledged; where even the fate of the commit is unknown the entry may turn up).
         Promises: entries of one caller that awaits each receipt are in that order. A cancelled caller loses its receipt,
         never another's, and its entry may still be written.
         """
         prepared = prepare(event, self._dice)
+        if claims:
+            hold(claims)
         if self._ended is not None or self._closing:
             raise LogUnavailable(self._ended or "the log is closing")
         if self._waiting >= self._limits.max_waiting:
             self._tally.busy += 1
             raise LogBusy(self._limits.retry_after_seconds)
-        job = _Job(prepared, fence, raises_fence, self._loop.create_future())
+        job = _Job(prepared, fence, raises_fence, claims, self._loop.create_future())
         self._waiting += 1
         self._queue.append(job)
         if not self._nudged:
@@ -234,6 +249,7 @@ class Log:
                 # After the waiters are on their way: nobody waits for a count.
                 self._tally.note((job.event.told, _error_of(result)) for job, result in results)
                 self._keep_cursor()
+                self._sweep()
             self._keep_cursor(closing=True)
         finally:
             # Reached on a bug too: then the thread ends with its traceback and every waiter is told, none hangs.
@@ -259,18 +275,20 @@ class Log:
         """One transaction for all of `jobs`; each job's receipt or error."""
         results: list[_Result] = []
         written: list[Batch] = []
+        claims = [claim for job in jobs if job.claims for claim in job.claims]
+        tab = Tab(claims, self._clock) if claims else None
 
         def build(head: Head) -> Batch | None:
             results.clear()
             written.clear()
             self._compare(head)
-            batch = self._link(head, jobs, results)
+            batch = self._link(head, jobs, results, tab)
             if batch is not None:
                 written.append(batch)
             return batch
 
         try:
-            self._writer.extend(build)
+            self._writer.extend(build, tab)
         except CommitUnknown as error:
             if (failure := self._settle(written[0].entries[-1])) is not None:
                 failure.__cause__ = failure.__cause__ or error
@@ -284,21 +302,29 @@ class Log:
             self._compare(written[0].head)
         return results
 
-    def _link(self, head: Head, jobs: Sequence[_Job], results: list[_Result]) -> Batch | None:
-        now = max(timestamp(self._clock()), head.time)
+    def _link(
+        self, head: Head, jobs: Sequence[_Job], results: list[_Result], tab: Tab | None
+    ) -> Batch | None:
+        # Where something is counted, the windows were found by a time, and the entries have the same.
+        now = after(head, self._clock()) if tab is None else tab.now
         entries: list[Entry] = []
         for job in jobs:
             if job.fence is not None and job.fence != head.fence:
                 results.append((job, Stale(head.fence)))
+                continue
+            if tab is not None and job.claims and (over := tab.over(job.claims)):
+                results.append((job, OverBudget(over)))
                 continue
             try:
                 entry, head = link(head, job.event, now, head.fence + job.raises_fence)
             except EventRefused as error:
                 results.append((job, error))
                 continue
+            if tab is not None:
+                tab.take(job.claims)
             entries.append(entry)
             results.append((job, Receipt(entry.seq, head.hash, now, head.fence)))
-        return Batch(entries, head) if entries else None
+        return Batch(entries, head, None if tab is None else tab.counts()) if entries else None
 
     def _compare(self, head: Head) -> None:
         """Notes a head that is in the store. Raises: WentBack where it is behind or beside one that was there before."""
@@ -333,6 +359,16 @@ class Log:
             except (NotWritten, LogRefused):
                 return  # only speed is lost: the next process reads from the older cursor
             self._intents.kept(due[0])
+
+    def _sweep(self) -> None:
+        """Empties what ended, a step now and then: nobody waits for it, and the next batch only as long as a step takes."""
+        if time.monotonic() < self._sweep_at:
+            return
+        try:
+            more = self._writer.sweep(_SWEPT)
+        except (NotWritten, LogRefused):
+            more = False  # only room is lost; asked again later
+        self._sweep_at = time.monotonic() + (0.0 if more else _SWEEP_SECONDS)
 
     def _post(self, call: Callable[..., None], *values: object) -> None:
         if not self._loop.is_closed():

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from asyncio import to_thread
 from dataclasses import dataclass
+from functools import partial
 
 from audit import LogBusy, LogUnavailable, Stale
 from gateway.corridor import entries
 from gateway.corridor.again import Again
+from gateway.corridor.allowances import of_bytes, taken
 from gateway.corridor.becoming import after
 from gateway.corridor.replies import attachment, check, reply
 from gateway.corridor.steps import whole
@@ -115,7 +117,7 @@ class Gate(Again):
         (view,) = await self.lens.views(what.resource, [(record, decision)], walk.principal)  # 8 view
         self._alarm(*view.alarms)
         event = entries.served(what, decision, [view], self.evidence)
-        receipt = await self.log.append(event, fence=walk.ruled.fence)  # 9 record
+        receipt = await self._serve(walk, what, event, self._takes(what, asked, [view]))  # 9 record
         document = walk.ruled.upstream.compose(what, [view], answer, following=None, total=None)
         return reply(answer.status, document, receipt, decision, answer.headers)  # 10 reply
 
@@ -129,7 +131,8 @@ class Gate(Again):
         self._alarm(*(alarm for view in views for alarm in view.alarms))
         decision = walk.decision = asked.collection()
         event = entries.served(what, decision, views, self.evidence)
-        receipt = await self.log.append(event, fence=walk.ruled.fence)  # 9
+        takes = self._takes(what, asked, views, searched=True)
+        receipt = await self._serve(walk, what, event, takes)  # 9
         cursor = walk.ruled.lister.cursor(what, work, found.following)
         answer = found.answer
         document = walk.ruled.upstream.compose(what, views, answer, following=cursor, total=found.total)
@@ -144,7 +147,8 @@ class Gate(Again):
         pseudonym = await self.lens.pseudonym_of(what, None, record)
         # A digest of megabytes, meanwhile others are served.
         event = await to_thread(entries.downloaded, what, decision, content, pseudonym, self.evidence)
-        receipt = await self.log.append(event, fence=walk.ruled.fence)  # 9 record
+        shown = partial(of_bytes, what, pseudonym, decision.facts, self.evidence)
+        receipt = await self._serve(walk, what, event, taken(what, asked.budgets, shown, self.evidence))  # 9
         return attachment(content, receipt, decision)  # 10 reply
 
     # ── changing: decide, record the intent, forward, record the outcome, reply ──────────────────────────────────
@@ -182,7 +186,7 @@ class Gate(Again):
         before, decision = await self._before(walk, what, asked, work.condition)  # 4, 5
         sealed = await self._seal_update(walk, what, work.draft, before, decision)
         if sealed.same:
-            return await self._unchanged(walk, what, before, decision)
+            return await self._unchanged(walk, what, asked, before, decision)
         try:
             becoming = asked.decide(await self._facts(what, after(before, sealed, work.mode)))
             # nobody moves a record out of his own reach

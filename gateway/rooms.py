@@ -11,6 +11,7 @@ from typing import Protocol
 
 from gateway.words.access import Access, Call, ResourceRef
 from gateway.words.answer import Answer, Content
+from gateway.words.budget import Budget
 from gateway.words.claim import Claim, Standing
 from gateway.words.decision import Decision, Facts
 from gateway.words.draft import Draft
@@ -65,7 +66,13 @@ class FactSource(Protocol):
 
 
 class Prepared(Protocol):
-    """One principal's question about one resource, prepared once and asked for many records."""
+    """One principal's question about one resource, prepared once and asked for many records.
+
+    budgets: those that hold for what it is shown; nothing but the log knows how much of them is left.
+    """
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]: ...
 
     def early(self) -> Decision | None:
         """Gives the denial that holds whatever the record's facts turn out to be, else None."""

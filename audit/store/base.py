@@ -5,16 +5,17 @@ Everything here blocks; the log calls a writer only from its writer thread and a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from audit.chain import Entry
+from audit.claims import Asked, Counts, Member, Window
 from audit.errors import AuditError, LogRefused
 from audit.event import Head, StoredEntry
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The newest schema that this program knows; a store with a newer one is refused."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -34,10 +35,21 @@ class StoreDown(AuditError):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Batch:
-    """Entries in order, and the head after the last of them. Never empty."""
+    """Entries in order, the head after the last of them, and what they counted. Never without an entry."""
 
     entries: Sequence[Entry]
     head: Head
+    counts: Counts | None = None
+
+
+class Counting(Protocol):
+    """What a batch must know of the counts before it is linked: asked between the head and the link, in their transaction."""
+
+    def ask(self, head: Head) -> Asked:
+        """Gives what to look up, now that the head is known."""
+
+    def know(self, used: Mapping[Window, int], members: Iterable[Member]) -> None:
+        """Takes what was found."""
 
 
 class Writer(Protocol):
@@ -52,8 +64,10 @@ class Writer(Protocol):
         Raises: LogRefused with what to do.
         """
 
-    def extend(self, link: Callable[[Head], Batch | None]) -> None:
+    def extend(self, link: Callable[[Head], Batch | None], counting: Counting | None = None) -> None:
         """One transaction: locks and reads the head, writes what `link` makes of it, commits. None: writes nothing.
+
+        counting: is asked and told, before `link`, what the counts are; without it none is looked at.
 
         Promises: returns after the commit is durable. Never trusts a head from memory. `link` may be called again, with
         another head, when its first batch was not written.
@@ -69,6 +83,12 @@ class Writer(Protocol):
 
     def save_cursor(self, name: str, seq: int, state: bytes) -> None:
         """Keeps how far the projection `name` has read. An older `seq` than the kept one is ignored. Raises: NotWritten."""
+
+    def sweep(self, limit: int) -> bool:
+        """Empties windows that ended before the log's own time, at most `limit` rows of each table; True: there may be more.
+
+        Raises: NotWritten.
+        """
 
     def close(self) -> None:
         """Lets the store go. Repeatable."""

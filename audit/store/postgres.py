@@ -16,9 +16,18 @@ from typing import Any, TypeAlias, TypeVar
 import asyncpg
 
 from audit.chain import Entry, leaf
+from audit.claims import Asked, Counts, Member, Window
 from audit.errors import LogRefused
 from audit.event import GENESIS, Head, StoredEntry, StoredPart
-from audit.store.base import SCHEMA_VERSION, Batch, CommitUnknown, NotWritten, StoreDown, migrations
+from audit.store.base import (
+    SCHEMA_VERSION,
+    Batch,
+    CommitUnknown,
+    Counting,
+    NotWritten,
+    StoreDown,
+    migrations,
+)
 
 T = TypeVar("T")
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"  # generic in its stubs only
@@ -31,11 +40,27 @@ _GUARDS = {
     "details_change": (2 | 8 | 16 | 32, "refuse_change"),
     "head_change": (2 | 8 | 32, "refuse_change"),
     "head_forward": (1 | 2 | 16, "only_forward"),
+    "counts_change": (2 | 32, "refuse_change"),
+    "counts_up": (1 | 2 | 16, "only_up"),
+    "counts_end": (1 | 2 | 8, "only_ended"),
+    "members_change": (2 | 16 | 32, "refuse_change"),
+    "members_end": (1 | 2 | 8, "only_ended"),
 }
 _FUNCTION = re.compile(
     r"CREATE FUNCTION (\w+)\(\) RETURNS trigger LANGUAGE plpgsql AS \$\$(.*?)\$\$;", re.DOTALL
 )
-_TABLES = ("entries", "parts", "details", "head")
+# What the service's role may not do with each table. A column's own right does not count here: head moves by such, and counts rise.
+_TOO_MUCH = {
+    **dict.fromkeys(("entries", "parts", "details"), "UPDATE, DELETE, TRUNCATE"),
+    "head": "DELETE, TRUNCATE",
+    **dict.fromkeys(("counts", "members"), "UPDATE, TRUNCATE"),
+}
+_SWEEP = (
+    "DELETE FROM members WHERE (ends, counter, member) IN"
+    " (SELECT ends, counter, member FROM members WHERE ends <= (SELECT time FROM head) ORDER BY ends LIMIT $1)",
+    "DELETE FROM counts WHERE (ends, counter) IN"
+    " (SELECT ends, counter FROM counts WHERE ends <= (SELECT time FROM head) ORDER BY ends LIMIT $1)",
+)
 _NOT_OURS = "this login may not make or use the log's schema: let its owner open it once"
 _UNREACHABLE = "the log's PostgreSQL cannot be reached or used: check address, login and server"
 _NO_HEAD = "the log's head row is gone: run `gatehouse audit verify` on it"
@@ -170,15 +195,15 @@ class PostgresWriter(_Session):
         except FAILURES as error:
             raise LogRefused(_UNREACHABLE) from error
 
-    def extend(self, link: Callable[[Head], Batch | None]) -> None:
+    def extend(self, link: Callable[[Head], Batch | None], counting: Counting | None = None) -> None:
         reused = self._connection is not None
         try:
-            self._run(self._extend(link))
+            self._run(self._extend(link, counting))
         except NotWritten:
             if not reused:
                 raise
             # The server may have ended an idle connection long ago, and nothing was written: once more on a new one.
-            self._run(self._extend(link))
+            self._run(self._extend(link, counting))
 
     def is_written(self, last: Entry) -> bool:
         try:
@@ -190,6 +215,13 @@ class PostgresWriter(_Session):
     def save_cursor(self, name: str, seq: int, state: bytes) -> None:
         try:
             self._run(self._save_cursor(name, seq, state))
+        except FAILURES as error:
+            self._drop()
+            raise NotWritten("the log's PostgreSQL does not answer") from error
+
+    def sweep(self, limit: int) -> bool:
+        try:
+            return self._run(self._sweep(limit))
         except FAILURES as error:
             self._drop()
             raise NotWritten("the log's PostgreSQL does not answer") from error
@@ -207,16 +239,22 @@ class PostgresWriter(_Session):
             raise LogRefused(_DISAGREE)
         return head
 
-    async def _extend(self, link: Callable[[Head], Batch | None]) -> None:
+    async def _extend(self, link: Callable[[Head], Batch | None], counting: Counting | None = None) -> None:
         try:
             async with asyncio.timeout(self._store.deadlines.batch):
                 connection = await self._connected()
                 await connection.execute("BEGIN")
-                batch = link(await self._locked_head(connection))
+                head = await self._locked_head(connection)
+                if counting is not None:
+                    # A statement of its own sees what whoever held the head before us counted.
+                    counting.know(*await _counted(connection, counting.ask(head)))
+                batch = link(head)
                 if batch is None:
                     await connection.execute("ROLLBACK")
                     return
                 await self._write(connection, batch)
+                if batch.counts is not None:
+                    await _count(connection, batch.counts)
         except FAILURES as error:
             self._drop()
             raise NotWritten("the log's PostgreSQL does not answer") from error
@@ -277,6 +315,12 @@ class PostgresWriter(_Session):
                 query = "SELECT hash FROM entries WHERE seq = $1"
                 return bool(await connection.fetchval(query, last.seq) == last.hash)
 
+    async def _sweep(self, limit: int) -> bool:
+        async with asyncio.timeout(self._store.deadlines.batch):
+            connection = await self._connected()
+            gone = [await connection.execute(sql, limit) for sql in _SWEEP]
+        return f"DELETE {limit}" in gone
+
     async def _save_cursor(self, name: str, seq: int, state: bytes) -> None:
         async with asyncio.timeout(self._store.deadlines.batch):
             connection = await self._connected()
@@ -285,6 +329,33 @@ class PostgresWriter(_Session):
                 " SET seq = excluded.seq, state = excluded.state WHERE excluded.seq >= c.seq",
                 *(name, seq, state),
             )
+
+
+async def _counted(connection: Connection, asked: Asked) -> tuple[dict[Window, int], list[Member]]:
+    """What the store holds of what a batch asks for, in one question."""
+    rows = await connection.fetch(
+        "SELECT counter, ends, NULL::bytea, used FROM counts"
+        " JOIN unnest($1::bytea[], $2::text[]) AS a(counter, ends) USING (counter, ends)"
+        " UNION ALL SELECT counter, ends, member, 0 FROM members"
+        " JOIN unnest($3::bytea[], $4::text[], $5::bytea[]) AS b(counter, ends, member) USING (counter, ends, member)",
+        *([window[place] for window in asked.windows] for place in range(2)),
+        *([member[place] for member in asked.members] for place in range(3)),
+    )
+    used = {(row[0], row[1]): row[3] for row in rows if row[2] is None}
+    return used, [(row[0], row[1], row[2]) for row in rows if row[2] is not None]
+
+
+async def _count(connection: Connection, counts: Counts) -> None:
+    taken = [*counts.opened, *counts.raised]
+    await connection.execute(
+        "WITH m AS (INSERT INTO members (counter, ends, member)"
+        " SELECT * FROM unnest($1::bytea[], $2::text[], $3::bytea[]))"
+        " INSERT INTO counts (counter, ends, used) SELECT * FROM unnest($4::bytea[], $5::text[], $6::bigint[])"
+        " ON CONFLICT (ends, counter) DO UPDATE SET used = excluded.used",
+        *([member[place] for member in counts.members] for place in range(3)),
+        *([window[place] for window, _ in taken] for place in range(2)),
+        [used for _, used in taken],
+    )
 
 
 class PostgresReader(_Session):
@@ -421,14 +492,14 @@ async def _check_guards(connection: Connection, store: PostgresStore) -> None:
         store.schema,
     )
     there = {row[0]: (row[1], row[2]) for row in rows}
-    meant = dict(found for _, script in migrations("postgres", 0) for found in _FUNCTION.findall(script))
+    scripts = [script.replace("{schema}", store.schema) for _, script in migrations("postgres", 0)]
+    meant = dict(found for script in scripts for found in _FUNCTION.findall(script))
     for name, (when, runs) in sorted(_GUARDS.items()):
         if there.get(name) != (when, meant[runs]):
             how = "another" if name in there else "gone"
             raise LogRefused(
                 f"the log's guard {name} is {how}: somebody changed the store; verify it before you go on"
             )
-    for table in _TABLES:
-        too_much = "DELETE, TRUNCATE" if table == "head" else "UPDATE, DELETE, TRUNCATE"
+    for table, too_much in _TOO_MUCH.items():
         if await connection.fetchval("SELECT has_table_privilege($1, $2)", table, too_much):
             raise LogRefused(f"the role {store.role} may change {table}: it may own nothing and only append")

@@ -13,16 +13,25 @@ from pathlib import Path
 from typing import TypeVar
 
 from audit.chain import Entry, leaf
+from audit.claims import Asked, Counts, Member, Window
 from audit.errors import LogRefused
 from audit.event import GENESIS, Head, StoredEntry, StoredPart
-from audit.store.base import SCHEMA_VERSION, Batch, CommitUnknown, NotWritten, StoreDown, migrations
+from audit.store.base import (
+    SCHEMA_VERSION,
+    Batch,
+    CommitUnknown,
+    Counting,
+    NotWritten,
+    StoreDown,
+    migrations,
+)
 
 T = TypeVar("T")
 
 APPLICATION_ID = 0x47484C47  # "GHLG" in the file's header
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 _UNREADABLE = "the log's file cannot be opened: is it a log, is the disk full or read-only?"
-_TABLES = ("entries", "parts", "details", "head")
+_TABLES = ("entries", "parts", "details", "head", "counts", "members")
 _TRIGGERS = frozenset(f"{table}_{verb}" for table in _TABLES for verb in ("insert", "update", "delete"))
 # What must be in force on the writing connection, and how SQLite says that it is.
 _PRAGMAS = (
@@ -32,6 +41,13 @@ _PRAGMAS = (
     ("checkpoint_fullfsync", "ON", 1),
     ("recursive_triggers", "ON", 1),
     ("trusted_schema", "OFF", 0),
+)
+# What ended at the log's own time or before it, the oldest first.
+_SWEEP = (
+    "DELETE FROM members WHERE (ends, counter, member) IN"
+    " (SELECT ends, counter, member FROM members WHERE ends <= ? ORDER BY ends LIMIT ?)",
+    "DELETE FROM counts WHERE (ends, counter) IN"
+    " (SELECT ends, counter FROM counts WHERE ends <= ? ORDER BY ends LIMIT ?)",
 )
 
 
@@ -93,15 +109,20 @@ class SqliteWriter:
         except sqlite3.Error as error:
             raise LogRefused(_UNREADABLE) from error
 
-    def extend(self, link: Callable[[Head], Batch | None]) -> None:
+    def extend(self, link: Callable[[Head], Batch | None], counting: Counting | None = None) -> None:
         try:
             connection = self._connected()
             connection.execute("BEGIN IMMEDIATE")
-            batch = link(_head(connection))
+            head = _head(connection)
+            if counting is not None:
+                counting.know(*_counted(connection, counting.ask(head)))
+            batch = link(head)
             if batch is None:
                 connection.execute("ROLLBACK")
                 return
             _write(connection, batch)
+            if batch.counts is not None:
+                _count(connection, batch.counts)
             if _identity(self._path) != self._identity:
                 self._drop()
                 raise NotWritten("the log's file was moved or removed")
@@ -143,6 +164,18 @@ class SqliteWriter:
         except (sqlite3.Error, OSError) as error:
             self._drop()
             raise NotWritten("the log's file could not be written") from error
+
+    def sweep(self, limit: int) -> bool:
+        try:
+            connection = self._connected()
+            connection.execute("BEGIN IMMEDIATE")
+            now = _head(connection).time
+            gone = [connection.execute(sql, (now, limit)).rowcount for sql in _SWEEP]
+            connection.execute("COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            self._drop()
+            raise NotWritten("the log's file could not be written") from error
+        return max(gone) == limit
 
     def close(self) -> None:
         self._drop()
@@ -348,6 +381,30 @@ def _write(connection: sqlite3.Connection, batch: Batch) -> None:
     )
     if moved.rowcount != 1:
         raise sqlite3.DatabaseError("no head")
+
+
+def _counted(connection: sqlite3.Connection, asked: Asked) -> tuple[dict[Window, int], list[Member]]:
+    """What the store holds of what a batch asks for."""
+    used: dict[Window, int] = {}
+    for counter, ends in asked.windows:
+        query = "SELECT used FROM counts WHERE ends = ? AND counter = ?"
+        if (row := connection.execute(query, (ends, counter)).fetchone()) is not None:
+            used[counter, ends] = row[0]
+    query = "SELECT 1 FROM members WHERE ends = ? AND counter = ? AND member = ?"
+    return used, [
+        (counter, ends, member)
+        for counter, ends, member in asked.members
+        if connection.execute(query, (ends, counter, member)).fetchone() is not None
+    ]
+
+
+def _count(connection: sqlite3.Connection, counts: Counts) -> None:
+    opened = [(ends, counter, used) for (counter, ends), used in counts.opened]
+    connection.executemany("INSERT INTO counts VALUES (?, ?, ?)", opened)
+    raised = [(used, ends, counter) for (counter, ends), used in counts.raised]
+    connection.executemany("UPDATE counts SET used = ? WHERE ends = ? AND counter = ?", raised)
+    members = [(ends, counter, member) for counter, ends, member in counts.members]
+    connection.executemany("INSERT INTO members VALUES (?, ?, ?)", members)
 
 
 def _entries(connection: sqlite3.Connection, after: int, limit: int) -> list[StoredEntry]:

@@ -59,6 +59,7 @@ _WHY = {
     Why.ENGINE: "cli.plan.why.engine",
     Why.CATALOGUE: "cli.plan.why.catalogue",
     Why.TOO_MUCH: "cli.plan.why.too-much",
+    Why.BUDGET: "cli.plan.why.budget",
 }
 
 
@@ -93,6 +94,15 @@ def _sections(made: Plan, say: Callable[[str], str]) -> Iterator[Section]:
         say("cli.plan.links"),
         ("", *map(say, ("cli.plan.member", "cli.plan.role", "cli.plan.where"))),
         moved,
+    )
+    budgets: list[Row] = [
+        (one.name, one.was or "-", one.now or "-", say("cli.plan.wider") if one.looser else "")
+        for one in made.effects.budgets
+    ]
+    yield (
+        say("cli.plan.budgets"),
+        (*map(say, ("cli.plan.what", "cli.plan.was", "cli.plan.now")), ""),
+        budgets,
     )
     yield (
         say("cli.plan.catalogue"),

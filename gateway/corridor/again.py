@@ -13,10 +13,11 @@ from typing import Any
 
 import orjson
 
-from audit import EventRefused, StoredEntry
+from audit import EventRefused, OverBudget, StoredEntry
 from gateway.corridor import entries
 from gateway.corridor.replies import refusal_of, reply
-from gateway.corridor.steps import NOT_SENT, Steps
+from gateway.corridor.showing import Showing
+from gateway.corridor.steps import NOT_SENT
 from gateway.corridor.walk import Walk
 from gateway.rooms import Answer, Prepared, Reply
 from gateway.words.claim import Claim, Standing
@@ -59,7 +60,7 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
-class Again(Steps):
+class Again(Showing):
     """What is done with keys: `_once` goes around a change, `_intend` writes the key down, `_tell` answers in a change's place."""
 
     @asynccontextmanager
@@ -146,15 +147,15 @@ class Again(Steps):
         views = await self.lens.views(what.resource, seen, walk.principal)  # 8
         self._alarm(*(alarm for view in views for alarm in view.alarms))
         said = earlier.said()
+        takes = self._takes(what, asked, views)
         event = entries.repeated(what, decision, views, earlier.intent, said, self.evidence)
         try:
-            receipt = await self.log.append(event, fence=walk.ruled.fence)  # 9
-        except (
-            EventRefused
-        ):  # the record is more than an entry can hold: it is told that it was done, and not shown
+            receipt = await self.log.append(event, fence=walk.ruled.fence, claims=takes.claims)  # 9
+        except (EventRefused, OverBudget) as why:
+            # The record is more than an entry can hold, or he was shown as much as he may be: it is told that it was done, and not shown.
             record = None
             event = entries.repeated(what, decision, (), earlier.intent, said, self.evidence)
-            receipt = await self.log.append(event, fence=walk.ruled.fence)
+            receipt = await self._unshown(what, event, takes, why, walk.ruled.fence)
         passing = [("gatehouse-replay", earlier.ref)]
         status = earlier.status or (201 if isinstance(what.work, Create) else 204)
         if record is None:

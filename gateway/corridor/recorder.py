@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from audit import (
     AuditEvent,
+    Claim,
     EventRefused,
     Figures,
     Kind,
@@ -14,6 +15,7 @@ from audit import (
     LogBusy,
     LogUnavailable,
     OpenIntent,
+    OverBudget,
     Receipt,
     Stale,
     StoredEntry,
@@ -30,6 +32,7 @@ _REASONS: Final[Mapping[str, Reason | Code]] = {
 }
 _WHY: Final[Mapping[type[Exception], Unwritten]] = {
     Stale: Unwritten.STALE,
+    OverBudget: Unwritten.OVER_BUDGET,
     LogBusy: Unwritten.BUSY,
     LogUnavailable: Unwritten.UNAVAILABLE,
     EventRefused: Unwritten.REFUSED,
@@ -43,7 +46,12 @@ class Appender(Protocol):
     """Makes entries durable, and reads of them what the corridor must know, all as `audit.Log` promises."""
 
     async def append(
-        self, event: AuditEvent, *, fence: int | None = None, raises_fence: bool = False
+        self,
+        event: AuditEvent,
+        *,
+        fence: int | None = None,
+        raises_fence: bool = False,
+        claims: Sequence[Claim] = (),
     ) -> Receipt:
         """Gives the receipt of one durable entry. Raises what the log raises."""
         ...
@@ -69,14 +77,19 @@ class Recorder:
         self._metrics = metrics
 
     async def append(
-        self, event: AuditEvent, *, fence: int | None = None, raises_fence: bool = False
+        self,
+        event: AuditEvent,
+        *,
+        fence: int | None = None,
+        raises_fence: bool = False,
+        claims: Sequence[Claim] = (),
     ) -> Receipt:
         """As the log's. What an entry says of fields is counted once it is durable: only then are they shown."""
         traced, span = here.get(), None
         if traced is not None and traced.root is not None:
             span = traced.child(f"append {event.kind.value}", SpanKind.INTERNAL)
         try:
-            receipt = await self._log.append(event, fence=fence, raises_fence=raises_fence)
+            receipt = await self._log.append(event, fence=fence, raises_fence=raises_fence, claims=claims)
         except _UNWRITTEN as error:
             end(span, error=_WHY.get(type(error)))
             raise
@@ -113,6 +126,7 @@ def tell(figures: Figures, metrics: Metrics) -> None:
         metrics.reached(Count.DECISIONS, n, reason=known)
     for why, n in (
         (Unwritten.STALE, figures.stale),
+        (Unwritten.OVER_BUDGET, figures.over_budget),
         (Unwritten.BUSY, figures.busy),
         (Unwritten.UNAVAILABLE, figures.unavailable),
         (Unwritten.REFUSED, figures.refused),

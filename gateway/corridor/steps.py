@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from audit import EventRefused, LogBusy, LogUnavailable, Receipt, Stale
+from audit import Claim, LogBusy, LogUnavailable, Receipt
 from gateway.corridor import entries
 from gateway.corridor.recorder import Appender
-from gateway.corridor.replies import check, refusal_of, reply
+from gateway.corridor.replies import check, refusal_of
 from gateway.corridor.turns import Turns
 from gateway.corridor.walk import Caches, Walk
 from gateway.rooms import (
@@ -24,7 +24,6 @@ from gateway.rooms import (
     Lens,
     Prepared,
     Repeats,
-    Reply,
 )
 from gateway.words.access import ResourceRef
 from gateway.words.decision import NOTHING_SHOWN, Decision, Disclosure, Facts
@@ -39,7 +38,7 @@ from gateway.words.errors import (
     Unaddressable,
     Unavailable,
 )
-from gateway.words.record import Alarm, AlarmKind, ClosedRecord, SealedChange, View
+from gateway.words.record import Alarm, AlarmKind, ClosedRecord, SealedChange
 from gateway.words.resource import Verb, Versioning
 from gateway.words.work import Addressed
 
@@ -86,21 +85,6 @@ class Steps:
         ):
             raise Refused(Code.CHANGED_MEANWHILE)
         return before, decision
-
-    async def _unchanged(
-        self, walk: Walk, what: Addressed, before: ClosedRecord, decision: Decision
-    ) -> Reply:
-        """Answers a write that would change nothing: nothing is sent, what he may see is shown. Who may not read it is told no version."""
-        if not self._may_read(walk, what, decision):
-            event = entries.unchanged(what, decision, self.evidence)
-            return reply(204, None, await self.log.append(event, fence=walk.ruled.fence), decision)
-        views = await self.lens.views(what.resource, [(before, decision)], walk.principal)
-        self._alarm(*(alarm for view in views for alarm in view.alarms))
-        event = entries.served(what, decision, views, self.evidence)
-        receipt = await self.log.append(event, fence=walk.ruled.fence)
-        versions = walk.ruled.upstream.version_headers(what, before)
-        document = walk.ruled.upstream.compose(what, views, Answer(200, before), following=None, total=None)
-        return reply(200, document, receipt, decision, versions)
 
     async def _seal_update(
         self, walk: Walk, what: Addressed, draft: Draft, before: ClosedRecord, decision: Decision
@@ -174,55 +158,6 @@ class Steps:
             raise NotSent from error
         if now is None or now.fields != before.fields:
             raise Refused(Code.CHANGED_MEANWHILE)
-
-    async def _conclude(
-        self, walk: Walk, what: Addressed, asked: Prepared, decision: Decision, answer: Answer
-    ) -> Reply:
-        """Shows what came of a change, as far as he may see the record as it is now, and records the outcome.
-
-        What the upstream accepted and may do yet (202) is recorded as just that; a create's seal is kept until its record is seen.
-        """
-        view: View | None = None
-        seen = decision
-        if answer.record is not None:
-            now = asked.decide(await self._facts(what, answer.record))
-            if now.allowed and self._may_read(walk, what, now):
-                (view,) = await self.lens.views(what.resource, [(answer.record, now)], walk.principal)
-                seen = now
-                self._alarm(*view.alarms)
-        accepted = answer.status == 202
-        said: dict[str, str | int | bool] = {
-            "result": "accepted" if accepted else "done",
-            "status": answer.status,
-        }
-        if what.resource.versioning is Versioning.NONE and what.route.verb in (Verb.UPDATE, Verb.DELETE):
-            said["unconditional"] = True
-        try:
-            try:
-                event = entries.outcome(
-                    what, seen, walk.intent.seq, said, view, self.evidence, answer.created
-                )
-                receipt = await self.log.append(event, fence=walk.ruled.fence if view else None)  # 9
-                decision = seen
-            except (EventRefused, Stale):
-                # Something was revoked since his intent, or the record is more than an entry can hold. The change is done and is
-                # recorded; of the record he is shown nothing.
-                view = None
-                event = entries.outcome(
-                    what, decision, walk.intent.seq, said, None, self.evidence, answer.created
-                )
-                receipt = await self.log.append(event)
-        except (LogBusy, LogUnavailable) as error:
-            raise self._unrecorded(walk.intent) from error
-        document = (
-            walk.ruled.upstream.compose(what, [view], answer, following=None, total=None) if view else None
-        )
-        status = answer.status if document is not None or answer.status in (201, 202) else 204
-        # Without a view he is told no version either; of what he made himself, where it is.
-        passing = answer.headers
-        if view is None:
-            passing = tuple(h for h in passing if h[0] == "location" and answer.created is not None)
-        return reply(status, document, receipt, decision, passing)  # 10
 
     async def _undone(
         self,
@@ -311,9 +246,16 @@ class Steps:
         (known,) = await self.facts.floors(what.access, subjects)
         return self.facts.of_record(what.resource, record, known)
 
-    async def _refuse(self, walk: Walk, error: GatehouseError, fence: int | None = None) -> Receipt:
+    async def _refuse(
+        self,
+        walk: Walk,
+        error: GatehouseError,
+        fence: int | None = None,
+        claims: tuple[Claim, ...] = (),
+    ) -> Receipt:
         """Records a refusal. One of a change whose outcome nobody knows leaves its intent open and names it.
 
+        Raises OverBudget where a claim does not fit.
         Raises Stale where a fence is given and the log's is newer: what was revoked since would be told what only it might know.
         """
         if walk.open_intent is not None:
@@ -322,7 +264,7 @@ class Steps:
             walk.call, walk.principal, error, walk.what, walk.decision, self.evidence, walk.earlier
         )
         try:
-            return await self.log.append(event, fence=fence)
+            return await self.log.append(event, fence=fence, claims=claims)
         except LogBusy as busy:
             raise Unavailable(Code.LOG_BUSY, retry_after_seconds=busy.retry_after_seconds) from busy
         except LogUnavailable as unavailable:

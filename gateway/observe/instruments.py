@@ -91,6 +91,7 @@ class Unwritten(StrEnum):
     STALE = "stale"  # decided at an older fence: decided anew
     BUSY = "busy"
     UNAVAILABLE = "unavailable"
+    OVER_BUDGET = "over-budget"  # it would have exceeded an allowance: refused, or told without the record
     REFUSED = "refused"  # it would have broken the log's own format: a defect of ours
 
 

@@ -11,6 +11,7 @@ from gateway.policy.model import Model
 from gateway.policy.roles import RoleGraph
 from gateway.policy.source import POLICY_FILE, Row
 from gateway.policy.vocabulary import Vocabulary
+from gateway.words.budget import Budget
 from gateway.words.decision import Rule
 from gateway.words.resource import ResourceSpec
 
@@ -72,6 +73,7 @@ class Bundle:
     """What was loaded together.
 
     digest: `sha256:…` over every file's name and bytes and the catalogue's digest. rows: policy.csv as read, for the reference.
+    budgets: how much of what the rules allow is shown to one person in a while.
     facts:  every fact that a catalogue provides; sets: those that conditions use as sets.
     """
 
@@ -83,6 +85,7 @@ class Bundle:
     roles: RoleGraph = field(repr=False)
     facts: frozenset[str]
     sets: frozenset[str]
+    budgets: tuple[Budget, ...] = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False)
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from gateway.policy.bundle import Bundle
+from gateway.policy.budgets import binding
+from gateway.policy.bundle import Bundle, resource_name
 from gateway.policy.condition import Asked
 from gateway.policy.facts import NOWHERE, environment, plain, unit_of
 from gateway.policy.narrow import askers, within
@@ -19,6 +20,7 @@ from gateway.policy.reference import ENGINE as PYCASBIN
 from gateway.policy.reference import Reference, ReferenceQuestion
 from gateway.policy.told import tell
 from gateway.words.access import Access
+from gateway.words.budget import Budget
 from gateway.words.decision import DecidedBy, Decision, Disclosure, Facts, FieldView, Reason, Rule
 from gateway.words.filter import NOTHING, UNKNOWN, Within
 from gateway.words.json import Pattern
@@ -59,6 +61,7 @@ class Ready:
     resource: ResourceSpec
     asking: Asking
     subjects: Sequence[Mapping[str, str | int | bool | None]]
+    budgets: tuple[Budget, ...] = ()
 
 
 class Engine:
@@ -72,6 +75,7 @@ class Engine:
         self._questions: dict[tuple[object, ...], tuple[ResourceSpec, Asking]] = {}
         self._ready: dict[tuple[int, str, str, int], Ready] = {}
         self._narrowed: dict[tuple[object, ...], Within] = {}
+        self._budgets: dict[tuple[object, ...], tuple[Budget, ...]] = {}
         self._minute: tuple[int, Mapping[str, str | int]] = (-1, {})
 
     def ready(self, principal: Principal, action: str, purpose: str, resource: ResourceSpec) -> Ready:
@@ -86,11 +90,23 @@ class Engine:
                 resource,
                 self.question(principal, action, purpose, resource),
                 [self.subject(party, alone=alone) for party in principal.parties],
+                self.budgets(principal, purpose, resource) if self.bundle.budgets else (),
             )
             if alone:  # an application's own principal is one value; with a person it is another each time
                 if len(self._ready) >= MAX_QUESTIONS:
                     self._ready.clear()
                 self._ready[key] = known
+        return known
+
+    def budgets(self, principal: Principal, purpose: str, resource: ResourceSpec) -> tuple[Budget, ...]:
+        """Gives the budgets that hold for a principal, worked out once for the same roles, purpose and resource."""
+        name = resource_name(resource)
+        key = (purpose, name, *[(self._identity(party), party.roles) for party in principal.parties])
+        if (known := self._budgets.get(key)) is None:
+            if len(self._budgets) >= MAX_QUESTIONS:
+                self._budgets.clear()
+            known = binding(self.bundle.budgets, self.bundle.roles, principal, purpose, name)
+            self._budgets[key] = known
         return known
 
     def environment(self, time: datetime) -> Mapping[str, str | int]:
@@ -175,7 +191,7 @@ def _hold_names(party: Party) -> None:
 class PreparedQuestion:
     """One principal's question about one resource at one time, against one bundle and fence."""
 
-    __slots__ = ("_access", "_asking", "_engine", "_env", "_fence", "_purpose", "_subjects")
+    __slots__ = ("_access", "_asking", "_engine", "_env", "_fence", "_purpose", "_subjects", "budgets")
 
     def __init__(self, engine: Engine, ready: Ready, access: Access, purpose: str, fence: int) -> None:
         self._engine = engine
@@ -184,6 +200,7 @@ class PreparedQuestion:
         self._purpose = purpose
         self._fence = fence
         self._subjects = ready.subjects
+        self.budgets = ready.budgets
         self._env = engine.environment(access.time)
 
     @property
@@ -270,6 +287,7 @@ class Refusal:
     """A question that is denied before it is one: no bundle, a purpose that is not held, an engine error."""
 
     __slots__ = ("_bundle", "_by", "_engine", "_fence", "_reason")
+    budgets: tuple[Budget, ...] = ()
 
     def __init__(self, reason: Reason, by: DecidedBy, bundle: str, engine: str, fence: int) -> None:
         self._reason = reason

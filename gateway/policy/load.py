@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gateway.plainfile import read_plain
+from gateway.policy.budgets import FILE as BUDGETS_FILE
+from gateway.policy.budgets import Reading
 from gateway.policy.bundle import Bundle, Line, Rules, joined, read_line
 from gateway.policy.cases import Watch, run_cases
 from gateway.policy.condition import Condition
@@ -26,6 +28,7 @@ from gateway.policy.vocabulary import parse_vocabulary
 from gateway.words.errors import Misconfigured
 
 REQUIRED = (MODEL_FILE, POLICY_FILE, VOCABULARY_FILE)
+OPTIONAL = (BUDGETS_FILE,)
 CASES = "cases"
 MAX_FILE_BYTES = 64 * 1024 * 1024
 _LABEL = b"gatehouse policy bundle 1\0"
@@ -77,7 +80,9 @@ def read_folder(folder: Path) -> tuple[dict[str, bytes], list[Finding]]:
     files: dict[str, bytes] = {}
     findings: list[Finding] = []
     cases = sorted((folder / CASES).glob("*.yaml")) if (folder / CASES).is_dir() else []
-    for path in [*(folder / name for name in REQUIRED), *cases]:
+    # What may be absent and is there in whatever form is read, or refused: a link to nothing is no folder without budgets.
+    there = [path for name in OPTIONAL if (path := folder / name).exists() or path.is_symlink()]
+    for path in [*(folder / name for name in REQUIRED), *there, *cases]:
         name = path.relative_to(folder).as_posix()
         try:
             files[name] = read_plain(path, MAX_FILE_BYTES)
@@ -153,6 +158,9 @@ def build(files: Mapping[str, bytes], ground: Known) -> tuple[Bundle | None, lis
     if model is not None:
         lint.hold_extra(model.extra, model.line)
     findings += lint.findings + hold_links(found, vocabulary)
+    reading = Reading(vocabulary, ground)
+    budgets = reading.budgets(texts[BUDGETS_FILE]) if BUDGETS_FILE in texts else ()
+    findings += reading.findings
     if model is None or refused(findings):
         return None, findings
     # pycasbin's own reading is the last word on what a row says; whatever it raises here is a refusal, not a crash
@@ -186,6 +194,7 @@ def build(files: Mapping[str, bytes], ground: Known) -> tuple[Bundle | None, lis
         roles=RoleGraph((r.columns[0], r.columns[1], r.columns[2]) for r in found if r.kind == "g"),
         facts=ground.facts,
         sets=frozenset().union(*(line.condition.sets for line in lines)),
+        budgets=budgets,
         files=dict(files),
     )
     return bundle, findings

@@ -45,6 +45,10 @@ class RoleGraph:
         reached = self._walk_all(set(names))
         return frozenset(unit for name in reached for unit in self._units.get(name, ())) - {ANYWHERE}
 
+    def anywhere(self, names: Iterable[str]) -> frozenset[str]:
+        """What chains of links of whatever units reach from these names, themselves included: never less than what holds in one."""
+        return self._walk_all(set(names))
+
     def reached(self, name: str, unit: str) -> frozenset[str]:
         """What a chain of that unit's own links reaches from `name`, itself included."""
         key = (name, unit)

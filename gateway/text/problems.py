@@ -9,6 +9,7 @@ from typing import Final
 import orjson
 
 from gateway.text.catalogue import Language, text
+from gateway.words.budget import Counted
 from gateway.words.decision import Reason
 from gateway.words.errors import STATUS, Code, Denied, GatehouseError, GrantRefused
 from gateway.words.told import Cause, Told
@@ -41,6 +42,11 @@ _RETRY_SECONDS: Final[Mapping[Code, int]] = {
     Code.FENCE_MOVING: 1,
     Code.NOT_READY: 5,
 }
+_OVER: Final[Mapping[Counted, str]] = {
+    Counted.SUBJECTS: "told.over-budget.subjects",
+    Counted.CLEAR_FIELDS: "told.over-budget.clear-fields",
+    Counted.SEARCHES: "told.over-budget.searches",
+}
 _TOLD: Final[Mapping[Cause, str]] = {
     Cause.PURPOSE_NOT_HELD: "told.purpose-not-held",
     Cause.OTHER_PURPOSE: "told.other-purpose",
@@ -69,7 +75,8 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
     """Gives the answer for any error of the tree.
 
     Body: type `urn:gatehouse:problem:<code>`, title, status, next (what to do), request (its id), params (the error's own, when
-    it has any; of a denial its reason and its cause), and of a denial `detail`, the caller's part of its explanation.
+    it has any; of a denial its reason and its cause), and of a denial `detail`, the caller's part of its explanation, or
+    what a budget allows.
     Headers: media type, language, `Cache-Control: no-store`, and where they apply WWW-Authenticate (401), Audit-Ref (the
     refusal's own entry), Retry-After (the parameter `retry_after_seconds` when the error carries it), Allow (the parameter `allow`).
     Promises: nothing of a cause's text; a Misconfigured's problems are for operators and do not appear.
@@ -85,6 +92,8 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
     }
     if (told := _told(error)) is not None:
         document["detail"] = told_text(told, language)
+    elif error.code is Code.OVER_BUDGET and "counts" in params:
+        document["detail"] = _over(params, language)
     if params:
         document["params"] = params
     media, challenge = MEDIA_TYPE, CHALLENGE
@@ -123,6 +132,18 @@ def _params(error: GatehouseError) -> dict[str, str | int]:
             params["cause"] = told.cause.value
             params |= {"purposes": " ".join(told.purposes)} if told.purposes else {}
     return params
+
+
+def _over(params: Mapping[str, str | int], language: Language) -> str:
+    """Gives what a budget allows, as a sentence or two."""
+    return text(
+        _OVER[Counted(str(params["counts"]))],
+        language,
+        budget=params["budget"],
+        most=params["most"],
+        window=int(params["window_seconds"]) // 60,
+        until=params["until"],
+    )
 
 
 def _told(error: GatehouseError) -> Told | None:

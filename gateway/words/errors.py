@@ -62,6 +62,7 @@ class Code(StrEnum):
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
     CONDITION_MISSING = "condition-missing"
     TOO_MANY = "too-many"
+    OVER_BUDGET = "over-budget"
     HEADERS_TOO_LARGE = "headers-too-large"
     # 500, 502, 503, 504
     INTERNAL = "internal"
@@ -115,6 +116,7 @@ STATUS: Mapping[Code, int] = {
     Code.IDEMPOTENCY_KEY_REUSED: 422,
     Code.CONDITION_MISSING: 428,
     Code.TOO_MANY: 429,
+    Code.OVER_BUDGET: 429,
     Code.HEADERS_TOO_LARGE: 431,
     Code.INTERNAL: 500,
     Code.UPSTREAM_REFUSED: 502,

@@ -62,12 +62,15 @@ class AlarmKind(StrEnum):
     CERTIFICATE_REFUSED = "certificate-refused"  # changed files cannot be used; what was in use stays
     ISSUER_SILENT = "issuer-silent"  # a persons' issuer does not answer with its keys
     INTENT_STUCK = "intent-stuck"  # nothing here can tell what became of a change: a person must look
+    BUDGET_EXCEEDED = (
+        "budget-exceeded"  # somebody asked for more than a budget allows; once a person, budget and window
+    )
     WORKER_ENDED = "worker-ended"  # one of several processes ended that nobody asked to; another is started
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One thing that was withheld because it should not be. Names a place by its pattern; never holds a value."""
+    """One thing that was withheld because it should not be. Names a place by its pattern, or a budget by its name; never holds a value."""
 
     kind: AlarmKind
     upstream: str

@@ -339,7 +339,7 @@ async def test_a_guard_that_fires_at_nothing_is_another(postgres: str) -> None:
 def restore_guards(place: Place) -> None:
     """Puts the triggers back, as an attacker who wants to stay unseen would."""
     if hasattr(place, "path"):
-        script = migrations("sqlite", 0)[0][1]
+        script = "".join(text for _, text in migrations("sqlite", 0))
         for statement in script.split("CREATE TRIGGER ")[1:]:
             place.ask("CREATE TRIGGER " + statement[: statement.index("END;") + 4])
         return

@@ -26,6 +26,7 @@ from gateway.rooms import Answer
 from gateway.store import Location, Store, open_store
 from gateway.words.access import Access, Call, ResourceRef
 from gateway.words.binding import Pending
+from gateway.words.budget import Budget
 from gateway.words.decision import DecidedBy, Decision, Disclosure, Facts, FieldView, Reason
 from gateway.words.draft import Draft
 from gateway.words.errors import Code, GatehouseError, Refused, Unidentified
@@ -225,6 +226,7 @@ class Policy:
     open_fields: frozenset[str] = frozenset(FIELDS)
     hides_none: bool = False
     explained: list[Access] = field(default_factory=list)
+    budgets: tuple[Budget, ...] = ()
 
     def prepare(self, access: Access, resource: ResourceSpec, fence: int) -> PreparedByHand:
         return PreparedByHand(self, access, fence)
@@ -239,6 +241,10 @@ class PreparedByHand:
     policy: Policy
     access: Access
     fence: int
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        return self.policy.budgets
 
     def early(self) -> Decision | None:
         return self._no(Facts()) if self.access.action in self.policy.closed else None
@@ -413,6 +419,9 @@ class LensByHand:
 
     bound: dict[str, str] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
+    whose: dict[str, str | None] = field(
+        default_factory=dict
+    )  # records of another data subject, or of nobody known
 
     async def views(
         self, resource: ResourceSpec, seen: Sequence[tuple[ClosedRecord, Decision]], principal: Principal
@@ -425,7 +434,7 @@ class LensByHand:
                     k: v for k, v in record.fields.items() if decision.read.of(f"/{k}") is Disclosure.CLEAR
                 },
                 shown={f"/{k}": decision.read.of(f"/{k}") for k in record.fields},
-                subject="pseudonym",
+                subject=self.whose.get(record.ref.record or "", "pseudonym"),
                 alarms=(),
             )
             for record, decision in seen
@@ -548,10 +557,10 @@ class FullWriter:
         self._disk = disk
         self._inner = inner
 
-    def extend(self, link: Any) -> None:
+    def extend(self, link: Any, counting: Any = None) -> None:
         if self._disk.full or self._disk.allowed == 0:
             raise NotWritten("no space left")
-        self._inner.extend(link)
+        self._inner.extend(link, counting)
         if self._disk.allowed is not None:
             self._disk.allowed -= 1
 

@@ -29,7 +29,7 @@ STATUS = {
     415: "media-type",
     422: "field-unknown member-unknown mask-submitted value-refused idempotency-key-reused",
     428: "condition-missing",
-    429: "too-many",
+    429: "too-many over-budget",
     431: "headers-too-large",
     500: "internal",
     502: "upstream-refused upstream-unreachable upstream-malformed",

@@ -6,13 +6,15 @@ exact about rules; whether all of it together gives anybody more is proven in `w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from gateway.policy.budgets import as_tight, in_words
 from gateway.policy.bundle import Bundle, Line
 from gateway.policy.compare.covering import Covering, denies_as_well, implies
 from gateway.policy.compare.sides import ELSEWHERE, Side
 from gateway.policy.known import Catalogue, known
+from gateway.words.budget import Budget
 from gateway.words.decision import Rule
 from gateway.words.principal import ANYWHERE
 
@@ -52,12 +54,23 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebudgeted:
+    """A budget that came, went or changed. was, now: as its file would say it, None where it is not there. looser: it binds less."""
+
+    name: str
+    was: str | None
+    now: str | None
+    looser: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Effects:
     """What a change does. more: effects beyond those listed."""
 
     effects: tuple[Effect, ...]
     links: tuple[Moved, ...]
     more: int
+    budgets: tuple[Rebudgeted, ...] = ()
 
 
 def effects(old: Bundle, new: Bundle, catalogue: Catalogue) -> Effects:
@@ -80,7 +93,20 @@ def effects(old: Bundle, new: Bundle, catalogue: Catalogue) -> Effects:
         key=lambda one: (one.holder, not one.gains, one.res, one.act, one.field, one.rule.line),
     )
     links.sort(key=lambda one: (one.member, one.role, one.unit))
-    return Effects(tuple(told[:MOST]), tuple(links), max(0, len(told) - MOST))
+    return Effects(
+        tuple(told[:MOST]), tuple(links), max(0, len(told) - MOST), tuple(_budgets(old.budgets, new.budgets))
+    )
+
+
+def _budgets(old: Sequence[Budget], new: Sequence[Budget]) -> Iterator[Rebudgeted]:
+    """Every budget that is not the same on both sides, by its name."""
+    had, has = ({one.name: one for one in budgets} for budgets in (old, new))
+    for name in sorted(had.keys() | has.keys()):
+        was, now = had.get(name), has.get(name)
+        before, after = (None if one is None else in_words(one) for one in (was, now))
+        if before != after:
+            looser = was is not None and not any(as_tight(one, was) for one in new)
+            yield Rebudgeted(name, before, after, looser)
 
 
 def _of(holder: str, unit: str, had: Side, has: Side, cover: Covering) -> Iterator[Effect]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from gateway.policy.bundle import ANY, Bundle, Line
+from gateway.words.budget import Budget
 
 ELSEWHERE = "\0"
 """A unit that no rule and no link names: all such units are alike."""
@@ -18,6 +19,7 @@ class Side:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
+        self.budgets = bundle.budgets
         self.lines = [line for line in bundle.rules.lines if line.condition.parts[:1] != ("False",)]
         self.keys = {key_of(line) for line in self.lines}
         self._by_role = _by_role(self.lines)
@@ -46,6 +48,12 @@ class Side:
         return frozenset(
             name for name in self._bundle.roles.effective(holder, unit) if name.startswith("role:")
         )
+
+    def bound(self, holder: str, budget: Budget) -> bool:
+        """True when a budget of this side binds a holder: by the role wherever it is held, or on the records of the budget's unit."""
+        if budget.unit != ANY:
+            return budget.role in self.held(holder, budget.unit)
+        return holder in self.names and budget.role in self._bundle.roles.anywhere([holder])
 
     @cached_property
     def links(self) -> frozenset[tuple[str, str, str]]:

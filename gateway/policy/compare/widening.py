@@ -5,7 +5,8 @@ new bundle therefore gives nobody more when, for each holder of roles and each u
 
 * whatever a new rule allows, an old one allowed already: about as much or more, on a condition that is implied;
 * whatever an old rule denied, by holding or by failing, a new one denies as well;
-* a mask is not taken from anybody who would then be shown a token: the two do not compare.
+* a mask is not taken from anybody who would then be shown a token: the two do not compare;
+* whatever budget bound him binds him as tightly: of the same name, since a budget under another begins to count anew.
 
 Roles are compared one holder at a time, and parties hold any of them together: the first two points add up over whatever a party holds, the
 third is asked of all rules. The proof is sound and not complete: what it cannot see it calls a widening, and a person looks.
@@ -15,6 +16,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gateway.policy.budgets import FILE as BUDGETS_FILE
+from gateway.policy.budgets import as_tight
 from gateway.policy.bundle import SHOW_MASKED, SHOW_TOKEN, Bundle, Line, wide
 from gateway.policy.compare.covering import Covering, begins, denies_as_well, implies
 from gateway.policy.compare.sides import ELSEWHERE, Side
@@ -55,6 +58,8 @@ class _Comparison:
         if self._changed > MOST_CHANGED:
             return (Widening(Why.TOO_MUCH),)
         holders = sorted(self._old.names | self._new.names)
+        for holder in holders:
+            self._less_bound(holder)
         for unit in (ELSEWHERE, *sorted(self._old.units | self._new.units)):
             for holder in holders:
                 had, has = self._old.held(holder, unit), self._new.held(holder, unit)
@@ -89,6 +94,19 @@ class _Comparison:
                 for n in self._new.lines_of(has, unit)
             ):
                 self._add(Why.NO_LONGER_DENIED, line, holder, unit, was=True)
+
+    def _less_bound(self, holder: str) -> None:
+        """Looks at who is bound by less. A role that is lost may have bound what another still shows, as its denies may have denied it."""
+        for budget in self._old.budgets:
+            if self._old.bound(holder, budget) and not any(
+                as_tight(replace(one, role=budget.role), budget) and self._new.bound(holder, one)
+                for one in self._new.budgets
+            ):
+                rule = Rule(BUDGETS_FILE, budget.line)
+                self._found.setdefault(
+                    (Why.BUDGET, rule, budget.name),
+                    Widening(Why.BUDGET, rule, True, holder, budget.unit, budget.name),
+                )
 
     def _still_fails(self, line: Line, has: frozenset[str], unit: str) -> bool:
         """True where nothing is allowed in its place, or some rule fails or denies wherever this one failed."""
