@@ -1,4 +1,4 @@
-"""Holds a value to a JSON Schema: the part of it that the Compose Specification uses. A keyword that is not known here is an error."""
+"""Holds a value to a JSON Schema: what the Compose Specification and SARIF use of it. A keyword not known here is an error."""
 
 from __future__ import annotations
 
@@ -19,8 +19,14 @@ _TYPES: Mapping[str, Callable[[Any], bool]] = {
 # What is looked at, and what says nothing about a value.
 _KNOWN = re.compile(
     r"\$ref|type|enum|properties|patternProperties|additionalProperties|unevaluatedProperties|required|items|uniqueItems"
-    r"|minimum|maximum|pattern|oneOf|anyOf|allOf|\$schema|\$id|\$defs|title|description|default|deprecated"
+    r"|minimum|maximum|minItems|pattern|format|oneOf|anyOf|allOf|\$schema|\$id|\$defs|definitions|title|description|default"
+    r"|deprecated"
 )
+# RFC 3986: what stands in a URI, and a scheme before one that is no reference.
+_FORMATS = {
+    "uri": re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[!#$&-;=?-Z_a-z~\[\]]|%[0-9A-Fa-f]{2})*"),
+    "uri-reference": re.compile(r"(?:[!#$&-;=?-Z_a-z~\[\]]|%[0-9A-Fa-f]{2})*"),
+}
 
 
 class UnknownKeyword(Exception):
@@ -52,6 +58,11 @@ def problems(value: Any, schema: Schema | bool, root: Schema, at: str = "") -> I
     elif isinstance(value, str):
         if not re.search(schema.get("pattern", ""), value):
             yield f"{at}: not of the form {schema['pattern']}"
+        if "format" in schema:
+            if schema["format"] not in _FORMATS:
+                raise UnknownKeyword(schema["format"])
+            if not _FORMATS[schema["format"]].fullmatch(value):
+                yield f"{at}: no {schema['format']}"
     elif value is not None and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
         yield f"{at}: out of range"
     for inner in schema.get("allOf", []):
@@ -89,6 +100,8 @@ def _parts(schema: Schema, root: Schema) -> Iterator[Schema]:
 
 
 def _array(value: list[Any], schema: Schema, root: Schema, at: str) -> Iterator[str]:
+    if len(value) < schema.get("minItems", 0):
+        yield f"{at}: too few"
     if schema.get("uniqueItems") and any(item in value[:n] for n, item in enumerate(value)):
         yield f"{at}: an item stands twice"
     for n, item in enumerate(value):

@@ -15,6 +15,7 @@ from gateway.policy.finding import error, note, warning
 from gateway.policy.kinds import KINDS
 from gateway.policy.sarif import sarif
 from tests.app.shell import gatehouse
+from tests.docs.json_schema import Schema, problems
 from tests.policy import worlds
 
 
@@ -122,6 +123,51 @@ def test_sarif_names_each_finding_by_rule_file_and_line(tmp_path: Path) -> None:
     assert [result["level"] for result in (first, second, third)] == ["error", "warning", "note"]
     assert (third["ruleId"], "ruleIndex" in third) == ("other", False)
     assert run["properties"]["covered"] == 75.0
+
+
+OASIS: Schema = json.loads((Path(__file__).parent / "sarif-schema" / "sarif-2.1.0.json").read_bytes())
+"""The schema of the standard itself; where it came from says ORIGIN beside it."""
+
+
+def test_sarif_is_what_the_standards_own_schema_says(folder: Path, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.sarif", tmp_path / "bad.sarif"
+    code, told = checked(folder, "--portable", "--sarif", str(good))
+    assert (code, "not portable: True" in told) == (0, True)
+    added(folder, "policy.csv", "p, role:nobody, *, crm/customer, customer:read, -, service, True, allow")
+    (folder / "ä b.txt").write_text("password = hunter2hunter2\n")
+    code, told = checked(folder, "--sarif", str(bad))
+    assert (code, "unknown role `role:nobody`" in told) == (1, True)
+    for report in (good, bad):
+        document = json.loads(report.read_text())
+        assert document["runs"][0]["results"]
+        assert list(problems(document, OASIS, OASIS)) == []
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (("version",), "2.1"),
+        (("runs", 0, "results", 0, "level"), "fatal"),
+        (("runs", 0, "results", 0, "message"), {"words": "x"}),
+        (("runs", 0, "results", 0, "surprise"), 1),
+        (("runs", 0, "results", 0, "locations", 0, "physicalLocation", "region", "startLine"), 0),
+        (("runs", 0, "results", 0, "locations", 0, "physicalLocation", "artifactLocation", "uri"), "a b"),
+        (("runs", 0, "tool"), {}),
+        (("runs", 0, "columnKind"), "bytes"),
+        (("$schema",), "sarif"),
+    ],
+)
+def test_the_schema_refuses_what_is_no_sarif(tmp_path: Path, at: tuple[Any, ...], value: Any) -> None:
+    finding = error("policy.csv", 3, "what", "would", "do", rule="unknown-role")
+    document = json.loads(
+        json.dumps(sarif(Review((finding,), "gatehouse-policy/1", 4, 3), tmp_path, "0.1.0"))
+    )
+    assert list(problems(document, OASIS, OASIS)) == []
+    node = document
+    for step in at[:-1]:
+        node = node[step]
+    node[at[-1]] = value
+    assert list(problems(document, OASIS, OASIS)) != []
 
 
 def checked(folder: Path, *words: str, **more: str) -> tuple[int, str]:

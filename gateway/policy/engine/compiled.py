@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from gateway.policy.engine.conditions import Conditions
@@ -11,15 +12,17 @@ from gateway.policy.engine.definition import Definition
 from gateway.policy.engine.direct import direct
 from gateway.policy.engine.faults import Undecidable
 from gateway.policy.engine.functions import Functions
-from gateway.policy.engine.guards import Needing, guards
+from gateway.policy.engine.guards import Needing, fitting, guards
 from gateway.policy.engine.index import BranchIndex
-from gateway.policy.engine.matcher import Plan
+from gateway.policy.engine.matcher import Held, Plan
 from gateway.policy.engine.parts import Needs, with_needs
 from gateway.policy.engine.rules import ALLOW, Columns
 from gateway.policy.engine.settling import Entry, Found, in_order, settling, walking
 from gateway.policy.engine.verdict import Verdict
 
 NAME = "compiled/1"
+TRODDEN = 10
+"""Decisions until Python has made a function's instructions ready for what they meet."""
 PLACES = 40
 """Bits for a rule's place in the file; what it is sorted by stands above them."""
 
@@ -138,20 +141,46 @@ class CompiledEngine:
     def fill(self, rows: Iterable[Columns]) -> None:
         """Adds the rows of a policy, in the file's order. Their conditions were made ready."""
         eft, order = self._eft, self._order
-        entries = [
-            (order(row, place), Verdict(eft is None or row[eft] == ALLOW, row))
-            for place, row in enumerate(rows, self._next)
-        ]
+        adds = [index.add for index in self._branches]
+        entries: list[Entry] = []
+        for place, row in enumerate(rows, self._next):
+            entry = order(row, place), Verdict(eft is None or row[eft] == ALLOW, row)
+            entries.append(entry)
+            # At once, so that a rule, its verdict and its key lie beside each other: a decision meets all of them.
+            for add in adds:
+                add(entry, row)
         self._next += len(entries)
-        for index in self._branches:
-            add = index.add
-            for entry in entries:
-                add(entry, entry[1][1])  # type: ignore[arg-type] # an entry's verdict has its rule
         if self._needing is not None:
             for entry in entries:
                 self._needing.add(self._needs(entry), entry)
         self._entries += entries
         self._entries.sort()
+
+    def warm(self) -> None:
+        """Decides once what nobody asked, by the way that most requests will take, so that the first who asks finds it trodden.
+
+        Only where a look-up finds the rules; nothing of it stays but the processor's own memory of it.
+        """
+        if self._direct is None or not self._entries or not self._branches[0].columns:
+            return
+        needing = self._needing
+        request = fitting(self._width, [*self._plan.needs, *(needing.needs if needing is not None else ())])
+        if not all(test(request) for test in self._guards):
+            return
+        if needing is not None and needing.asked(request):
+            return  # some rules would be asked one by one
+        row = self._entries[0][1][1] or ()
+        for column, part in self._plan.branches[0].one:
+            if part.path is not None and len(part.path) == 1:
+                request[int(part.path[0])] = row[column]
+        held = [values for _c, values in self._plan.branches[0].many if isinstance(values, Held)]
+        for one in held:
+            one.stand_in(request)
+        for _ in range(TRODDEN):
+            with suppress(Undecidable):
+                self.decide(request)
+            for one in held:
+                one.links.known.clear()
 
     def _needs(self, entry: Entry) -> Needs | None:
         needs: Needs | None = frozenset()

@@ -84,6 +84,23 @@ def _address(value: Any) -> bool:
     return True
 
 
+_FITTING: dict[str, Any] = {ANY: "", NUMBER: 0, TEXT: "", SHORT: "", NAME: "", MANY: [], ADDRESS: "::1"}
+
+
+def fitting(width: int, needs: Iterable[Need]) -> list[Any]:
+    """Gives a request that has what is needed, of the least values; where needs contradict each other, one of them."""
+    root: dict[int | str, Any] = dict.fromkeys(range(width), "")
+    for path, wanted in sorted(needs, key=lambda need: (len(need[0]), need[1] != ANY, repr(need))):
+        node = root
+        for step in path[:-1]:
+            if type(node.get(step)) is not dict:
+                node[step] = {}
+            node = node[step]
+        if type(node.get(path[-1])) is not dict:
+            node[path[-1]] = _FITTING[wanted]
+    return [root[at] for at in range(width)]
+
+
 class Needing:
     """The rules whose conditions could fail, by what keeps them from it."""
 
@@ -114,6 +131,11 @@ class Needing:
                 self._by_need[need] = guard(need, self._functions), set()
             found.append(self._by_need[need][1])
         return found
+
+    @property
+    def needs(self) -> Iterable[Need]:
+        """What any of the rules needs."""
+        return self._by_need
 
     def asked(self, request: Sequence[Any]) -> set[Entry]:
         """Gives the rules that must be asked, since they could fail on this request."""

@@ -234,6 +234,14 @@ class Held:
         if domain is not None and self.domain is None:
             self.who = None
 
+    def stand_in(self, request: list[Any]) -> None:
+        """Writes somebody into the request who holds a role, where somebody does and the request says it plainly."""
+        link = self.links.some()
+        if link is not None and self.who is not None:
+            request[self.who] = link[0]
+            if self.domain is not None:
+                request[self.domain] = link[1]
+
     def __call__(self, request: Sequence[Any]) -> Collection[Any]:
         """Gives them. Raises TypeError where a list or an object stands for a name."""
         domain = "" if self._domain is None else str(self._domain(request, (), ()))

@@ -36,6 +36,11 @@ class Policy:
         self, model: str, policy: str, suffix: str = "", now: Callable[[], datetime] | None = None
     ) -> None:
         """Raises Unfit for what is refused, Beyond for what pycasbin alone can evaluate."""
+        self._read(model, policy, suffix, now)
+        # After all that reading needed was let go, which passes over most of memory once more.
+        self.engine.warm()
+
+    def _read(self, model: str, policy: str, suffix: str, now: Callable[[], datetime] | None) -> None:
         self.model = definition(model, suffix)
         read = rows(policy, self.model)
         self._functions = Functions(now)

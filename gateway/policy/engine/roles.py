@@ -53,6 +53,13 @@ class RoleLinks:
             self.known[key] = known
         return known
 
+    def some(self) -> tuple[str, str] | None:
+        """Gives a name that has a link, and its domain (empty where there are none); None where nobody has one."""
+        key = next(iter(self._links), None)
+        if key is None:
+            return None
+        return (key[0], key[1]) if self.domains else (key, "")
+
     def held(self, one: Any, other: Any, domain: str) -> bool:
         """True where `one` is `other`, or holds it. Raises TypeError where either is a list or an object."""
         hash(other)
