@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.catalogue import of_record
+from gateway.policy import plan
 from gateway.policy.decider import PolicyDecider, PreparedQuestion
 from gateway.policy.known import known
 from gateway.policy.load import build
@@ -177,6 +178,30 @@ async def test_a_page_of_few_among_many_reads_few(
         assert len(found.seen) == 20
         assert found.total == whole.total == (30 if count else None)
         assert place.reads() <= most < (runs, rows)
+
+
+async def test_a_list_of_a_hundred_is_prepared_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    await fill(store, crowd(100, range(100)))
+    one = by_hand(OWN, "role:a@branch:north", person=("role:a",))
+    done: Counter[str] = Counter()
+
+    def counted(owner: object, name: str) -> None:
+        own = getattr(owner, name)
+
+        def counting(*args: object, **more: object) -> object:
+            done[name] += 1
+            return own(*args, **more)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    counted(plan, "party_plan")
+    counted(plan.UnitPlan, "_met")
+    counted(plan.Question, "answer")
+    async with house(store) as place:
+        found, _ = await place.gather(one, Query(limit=100))
+    assert len(found.seen) == 100
+    # Two parties, in the one unit and everywhere else; one outcome for all that are alike; and a hundred answers.
+    assert done == {"party_plan": 4, "_met": 1, "answer": 100}
 
 
 async def test_a_total_is_known_of_more_than_may_be_read(store: Store) -> None:
