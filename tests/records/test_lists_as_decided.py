@@ -133,6 +133,20 @@ async def test_a_cursor_goes_on_under_another_policy_and_loses_nothing(store: St
             assert set(rest) >= {name for name in order[ahead:] if name in may}
 
 
+@pytest.mark.parametrize("limit", [1, 5])
+@pytest.mark.parametrize("held", ["role:a@branch:north", "role:b"])
+async def test_a_cursor_from_before_lists_were_narrowed_goes_on(store: Store, held: str, limit: int) -> None:
+    mine = range(3, 150, 3)
+    await fill(store, crowd(150, mine))
+    one = by_hand(OWN, held)
+    async with house(store, size=20) as place:
+        first, cursor = await place.gather(one, Query(limit=5), narrows=False)
+        assert first.following is not None
+        assert first.following.done > 0
+        rest = await place.walk(one, Query(limit=limit, cursor=cursor))
+        assert ids_of(first) + rest == [f"cus_{number:06}" for number in mine]
+
+
 OWN = """\
 p, role:a, *, crm/customer, customer:list, -, service, True, allow
 p, role:a, *, crm/customer, customer:*, -, *, r.rec.level == "vip" and r.rec.owner != r.sub.id, deny
