@@ -78,7 +78,7 @@ ROUTE = frozenset(
     }
 )
 OPAQUE = frozenset({"media_types", "max_bytes"})
-PARAMETER = frozenset({"use", "field", "op", "type", "values", "names"})
+PARAMETER = frozenset({"use", "field", "op", "type", "values", "names", "narrows"})
 PAGE = frozenset({"limit", "position", "first", "size", "bound"})
 
 SECTIONS = {

@@ -33,7 +33,7 @@ class Op(StrEnum):
 _ORDERS = frozenset({Op.LT, Op.LE, Op.GT, Op.GE})
 _IN_TEXT = frozenset({Op.PREFIX, Op.CONTAINS})
 _KEYS = {
-    ParamUse.FILTER: frozenset({"use", "field", "op", "type", "values"}),
+    ParamUse.FILTER: frozenset({"use", "field", "op", "type", "values", "narrows"}),
     ParamUse.SORT: frozenset({"use", "names"}),
     ParamUse.PASS: frozenset({"use", "values"}),
 }
@@ -81,6 +81,7 @@ def _param(name: str, section: Section, resource: Described | None) -> ParamSpec
         values=section.texts("values"),
         names=_names(section, resource),
         type=section.choice("type", ParamType, ParamType.TEXT),
+        narrows=section.flag("narrows"),
     )
     if section.ok and use is ParamUse.FILTER:
         _check_filter(spec, section, resource)
@@ -104,6 +105,8 @@ def _check_filter(spec: ParamSpec, section: Section, resource: Described | None)
         )
     if spec.op in _ORDERS and spec.type is ParamType.BOOLEAN:
         section.wrong("op", f"'{spec.op}' has no meaning for true and false", "choose 'eq'")
+    if spec.narrows and (spec.op not in (Op.EQ, Op.IN) or spec.type is not ParamType.TEXT):
+        section.wrong("narrows", "is for texts compared by 'eq' or 'in'", "remove it")
     if spec.values and (spec.op not in (Op.EQ, Op.IN) or spec.type is not ParamType.TEXT):
         section.wrong("values", "are for texts compared by 'eq' or 'in'", "remove them")
 

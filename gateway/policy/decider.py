@@ -18,11 +18,12 @@ from gateway.policy.narrow import askers, within
 from gateway.policy.plan import Outcome, Question, denial
 from gateway.policy.reference import ENGINE as PYCASBIN
 from gateway.policy.reference import Reference, ReferenceQuestion
+from gateway.policy.refusal import Refusal
 from gateway.policy.told import tell
 from gateway.words.access import Access
 from gateway.words.budget import Budget
-from gateway.words.decision import DecidedBy, Decision, Disclosure, Facts, FieldView, Reason, Rule
-from gateway.words.filter import NOTHING, UNKNOWN, Within
+from gateway.words.decision import DecidedBy, Decision, Disclosure, Facts, FieldView, Reason
+from gateway.words.filter import UNKNOWN, Within
 from gateway.words.json import Pattern
 from gateway.words.principal import ANYWHERE, Party, Principal
 from gateway.words.resource import PERSONAL, ResourceSpec
@@ -281,63 +282,6 @@ def _floor(facts: Facts, action: str, purpose: str) -> Reason | None:
     if floors.refused and (purpose in floors.refused or action in floors.refused):
         return Reason.REFUSED_BY_CUSTOMER
     return None
-
-
-class Refusal:
-    """A question that is denied before it is one: no bundle, a purpose that is not held, an engine error."""
-
-    __slots__ = ("_bundle", "_by", "_engine", "_fence", "_reason")
-    budgets: tuple[Budget, ...] = ()
-
-    def __init__(self, reason: Reason, by: DecidedBy, bundle: str, engine: str, fence: int) -> None:
-        self._reason = reason
-        self._by = by
-        self._bundle = bundle
-        self._engine = engine
-        self._fence = fence
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        """None was looked at."""
-        return ()
-
-    def early(self) -> Decision:
-        """Gives the denial."""
-        return self.decide(_NO_FACTS)
-
-    def collection(self) -> Decision:
-        """Gives the denial."""
-        return self.decide(_NO_FACTS)
-
-    def decide(self, facts: Facts) -> Decision:
-        """Gives the denial; an erasure is said first, as always."""
-        erased = facts.floors.erased
-        outcome = denial(Reason.ERASED if erased else self._reason)
-        rule: Rule | None = None
-        return Decision(
-            allowed=False,
-            reason=outcome.reason,
-            by=DecidedBy.FLOOR if erased else self._by,
-            rule=rule,
-            read=outcome.read,
-            write=outcome.write,
-            facts=facts,
-            bundle=self._bundle,
-            engine=self._engine,
-            fence=self._fence,
-        )
-
-    def searchable(self) -> frozenset[Pattern]:
-        """Nothing."""
-        return frozenset()
-
-    def sees_all(self) -> bool:
-        """Nothing is seen."""
-        return False
-
-    def within(self, *, named: bool) -> Within:  # noqa: ARG002 # the protocol's
-        """No record."""
-        return Within(NOTHING, exact=True)
 
 
 class PolicyDecider:

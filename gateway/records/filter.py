@@ -17,7 +17,25 @@ from gateway.records.tables import element
 from gateway.store import Exact
 from gateway.words.decision import MAX_FACT_TEXT
 from gateway.words.errors import Code, Refused
-from gateway.words.filter import Absent, And, Compare, Contains, Eq, Filter, In, Not, Or, Prefix, Scalar, Text
+from gateway.words.filter import (
+    EVERYTHING,
+    NOTHING,
+    Absent,
+    And,
+    Compare,
+    Contains,
+    Eq,
+    Filter,
+    In,
+    Not,
+    Or,
+    Prefix,
+    Scalar,
+    Text,
+    both,
+    either,
+    negated,
+)
 
 Sql = ColumnElement[bool]
 
@@ -68,6 +86,20 @@ def render(what: Filter, kind: Kind) -> Sql:
             return _Place(name, kind).contains(value)
         case Text(name):
             return _Place(name, kind).text()
+
+
+def settled(what: Filter, kind: Kind) -> Filter:
+    """Gives the filter over the kind's own fields: one that it has not is absent from every record, and no value of it matches."""
+    match what:
+        case And(parts):
+            return both([settled(part, kind) for part in parts])
+        case Or(parts):
+            return either([settled(part, kind) for part in parts])
+        case Not(part):
+            return negated(settled(part, kind))
+    if what.field[:1] == "/" and what.field[1:] in kind.fields:
+        return what
+    return EVERYTHING if isinstance(what, Absent) else NOTHING
 
 
 class _Place:

@@ -15,9 +15,10 @@ import orjson
 from sqlalchemy import ColumnElement, UnaryExpression, and_, false, null, or_
 
 from gateway.records.document import moment_of
+from gateway.records.filter import settled
 from gateway.records.kinds import Field, Form, Kind
 from gateway.records.problem import Problem
-from gateway.words.filter import EVERYTHING, And, Compare, Contains, Eq, Filter, In, Prefix, fields_of
+from gateway.words.filter import EVERYTHING, And, Compare, Contains, Eq, Filter, In, Prefix
 from gateway.words.filtertext import Unwritten, read
 
 DEFAULT_LIMIT, MAX_LIMIT, MAX_SORTS = 50, 500, 3
@@ -91,9 +92,7 @@ def _within(text: str | None, kind: Kind) -> Filter:
         what = read(text)
     except Unwritten:
         raise Problem("parameter-value", field="within") from None
-    if not all(field[:1] == "/" and field[1:] in kind.fields for field in fields_of(what)):
-        raise Problem("parameter-value", field="within")
-    return what
+    return settled(what, kind)
 
 
 def pairs(raw: bytes) -> dict[str, str]:

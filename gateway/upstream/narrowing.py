@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import quote
 
-from gateway.words.filter import EVERYTHING, And, Filter, In, Leaf, Within, relaxed
+from gateway.words.filter import EVERYTHING, And, Filter, In, Within
 from gateway.words.filtertext import Unwritten, written
 from gateway.words.resource import ParamSpec, ParamType
 from gateway.words.work import NOT_NARROWED, Addressed, List, Narrowing
@@ -18,27 +18,20 @@ from gateway.words.work import NOT_NARROWED, Addressed, List, Narrowing
 Known = Callable[[bool], Within]
 """Gives which records are possible; True: it may name who asks."""
 _OURS = ("within", "places", "count")
-_DEEPER = frozenset("~*")
 
 
 def whole(what: Addressed, work: List, known: Known) -> Narrowing:
-    """Gives how the embedded store's list is narrowed. It knows only fields of one name: what is deeper is left to the decision."""
+    """Gives how the embedded store's list is narrowed."""
     rule = what.route.page
     taken = {name for name, _ in (*work.query.passing, *what.route.fixed)}
     if rule is None or rule.first is not None or not taken.isdisjoint(_OURS):
         return NOT_NARROWED
     within = known(True)
-    said = relaxed(within.filter, _plain)
-    exact = within.exact and said == within.filter
-    if said == EVERYTHING:
-        return Narrowing(exact=True, keyed=True) if exact else NOT_NARROWED
+    if within.filter == EVERYTHING:
+        return Narrowing(exact=True, keyed=True) if within.exact else NOT_NARROWED
     with suppress(Unwritten):
-        return Narrowing((("within", written(said)),), exact=exact, keyed=True)
+        return Narrowing((("within", written(within.filter)),), exact=within.exact, keyed=True)
     return NOT_NARROWED
-
-
-def _plain(leaf: Leaf) -> bool:
-    return leaf.field.count("/") == 1 and _DEEPER.isdisjoint(leaf.field)
 
 
 def by_parameters(what: Addressed, work: List, known: Known) -> Narrowing:
@@ -54,8 +47,9 @@ def by_parameters(what: Addressed, work: List, known: Known) -> Narrowing:
         return NOT_NARROWED
     filter_ = known(False).filter
     said = filter_.parts if isinstance(filter_, And) else (filter_,)
-    pairs = {pair[0]: pair for part in said for param in free if (pair := _pair(part, param)) is not None}
-    return Narrowing(tuple(sorted(pairs.values()))) if pairs else NOT_NARROWED
+    found = (next(filter(None, (_pair(part, param) for param in free)), None) for part in said)
+    pairs = dict(pair for pair in found if pair is not None)
+    return Narrowing(tuple(pairs.items())) if pairs else NOT_NARROWED
 
 
 def _pair(part: Filter, param: ParamSpec) -> tuple[str, str] | None:

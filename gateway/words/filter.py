@@ -1,7 +1,7 @@
 """The word `Filter`: which records, said over fields; each upstream adapter renders it in its own language.
 
 Compares strings by code point, numbers by value; a field that is absent or null matches nothing but `Absent`.
-The policy room makes one of a decision (`Within`); what an adapter cannot say of it, it leaves out (`relaxed`).
+The policy room makes one of a decision (`Within`).
 """
 
 from __future__ import annotations
@@ -169,23 +169,6 @@ def negated(part: Filter) -> Filter:
     if part in (EVERYTHING, NOTHING):
         return NOTHING if part == EVERYTHING else EVERYTHING
     return Not(part)
-
-
-def relaxed(what: Filter, says: Callable[[Leaf], bool], *, wider: bool = True) -> Filter:
-    """Gives the filter without the leaves that cannot be said, true wherever the whole one is; with `wider` False, only there.
-
-    Below a `Not` it is the other way round: what is taken from too many must be taken from too few.
-    """
-    match what:
-        case And(parts):
-            return both([relaxed(part, says, wider=wider) for part in parts])
-        case Or(parts):
-            return either([relaxed(part, says, wider=wider) for part in parts])
-        case Not(part):
-            return negated(relaxed(part, says, wider=not wider))
-    if says(what):
-        return what
-    return EVERYTHING if wider else NOTHING
 
 
 def weight(what: Filter) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -39,6 +40,20 @@ def test_a_flood_asks_as_often_as_it_was_told_whatever_the_answers_take() -> Non
 def test_appends_are_measured_and_all_of_them_stand_in_the_log(tmp_path: Path) -> None:
     found = asked("bench.appends", {"place": str(tmp_path / "log.sqlite"), "waiters": 8, "events": 100})
     assert found["per_second"] > 0
+
+
+def test_lists_are_measured_narrowed_and_whole() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "bench.lists", "400"], check=True, capture_output=True, text=True
+    ).stdout
+    cells = [[cell.strip() for cell in line.split("|")] for line in said.splitlines()]
+    pages = [row for row in cells if len(row) == 8 and row[2].isdecimal()]
+    assert {row[1]: (row[2], row[3], *row[5:7]) for row in pages} == {
+        "whole": ("1", "200", "20", ""),
+        "narrowed": ("1", "20", "20", ""),
+        "whole, counted": ("2", "400", "20", "100"),
+        "narrowed, counted": ("1", "20", "20", "100"),
+    }
 
 
 def test_figures_say_where_they_were_taken() -> None:

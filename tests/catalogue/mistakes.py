@@ -231,6 +231,10 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
         "active: {use: filter, field: /active, type: boolean}",
         "active: {use: filter, field: /active, type: boolean, op: ge}",
         "active: {use", "has no meaning for true and false"),
+    "an order that narrows": (
+        "op: ge, type: integer", "op: ge, type: integer, narrows: true", "score[ge]", "is for texts compared by 'eq' or 'in'"),
+    "a sort that narrows": (
+        "names: {at: /at, unit: /unit}", "names: {at: /at, unit: /unit}, narrows: true", "sort:", "does not go with use 'sort'"),
     "a flag without values": (
         "parameters: {lang: {use: pass, values: [zh, en]}}",
         "parameters: {lang: {use: pass}}",

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.catalogue import of_record
+from gateway.policy import plan
 from gateway.policy.decider import PolicyDecider, PreparedQuestion
 from gateway.policy.known import known
 from gateway.policy.load import build
@@ -132,6 +133,20 @@ async def test_a_cursor_goes_on_under_another_policy_and_loses_nothing(store: St
             assert set(rest) >= {name for name in order[ahead:] if name in may}
 
 
+@pytest.mark.parametrize("limit", [1, 5])
+@pytest.mark.parametrize("held", ["role:a@branch:north", "role:b"])
+async def test_a_cursor_from_before_lists_were_narrowed_goes_on(store: Store, held: str, limit: int) -> None:
+    mine = range(3, 150, 3)
+    await fill(store, crowd(150, mine))
+    one = by_hand(OWN, held)
+    async with house(store, size=20) as place:
+        first, cursor = await place.gather(one, Query(limit=5), narrows=False)
+        assert first.following is not None
+        assert first.following.done > 0
+        rest = await place.walk(one, Query(limit=limit, cursor=cursor))
+        assert ids_of(first) + rest == [f"cus_{number:06}" for number in mine]
+
+
 OWN = """\
 p, role:a, *, crm/customer, customer:list, -, service, True, allow
 p, role:a, *, crm/customer, customer:*, -, *, r.rec.level == "vip" and r.rec.owner != r.sub.id, deny
@@ -177,6 +192,30 @@ async def test_a_page_of_few_among_many_reads_few(
         assert len(found.seen) == 20
         assert found.total == whole.total == (30 if count else None)
         assert place.reads() <= most < (runs, rows)
+
+
+async def test_a_list_of_a_hundred_is_prepared_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    await fill(store, crowd(100, range(100)))
+    one = by_hand(OWN, "role:a@branch:north", person=("role:a",))
+    done: Counter[str] = Counter()
+
+    def counted(owner: object, name: str) -> None:
+        own = getattr(owner, name)
+
+        def counting(*args: object, **more: object) -> object:
+            done[name] += 1
+            return own(*args, **more)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    counted(plan, "party_plan")
+    counted(plan.UnitPlan, "_met")
+    counted(plan.Question, "answer")
+    async with house(store) as place:
+        found, _ = await place.gather(one, Query(limit=100))
+    assert len(found.seen) == 100
+    # Two parties, in the one unit and everywhere else; one outcome for all that are alike; and a hundred answers.
+    assert done == {"party_plan": 4, "_met": 1, "answer": 100}
 
 
 async def test_a_total_is_known_of_more_than_may_be_read(store: Store) -> None:

@@ -11,6 +11,8 @@ import pytest
 from gateway.records import CUSTOMER, sample, seed
 from gateway.records.work import insert_all
 from gateway.store import Store
+from gateway.words.filter import Absent, And, Contains, Eq, Not, Or, Text
+from gateway.words.filtertext import written
 from tests.records.client import Client
 
 STAMP = "2026-01-01T00:00:00.000000Z"
@@ -161,6 +163,8 @@ SECRET = "13812345678"
         ("version=9999999999999999999", "parameter-value"),
         ("version[in]=1,", "parameter-value"),
         ("count=yes", "parameter-value"),
+        ("places=1", "parameter-value"),
+        *((f"within={text}", "parameter-value") for text in ("", "x", "WyJhbmQiXQ%3D%3D", "W10", "A" * 7000)),
         *(
             (f"created_at[ge]={m}", "parameter-value")
             for m in ("today", "2026", "2026-02-30T00:00:00Z", "2026-01-01T00:00:00")
@@ -190,6 +194,32 @@ async def test_a_cursor_belongs_to_its_list(store: Store, client: Client) -> Non
     for query in ("unit=a", "unit=a&sort=-level", "unit=b&sort=level", "unit[in]=a&sort=level", "sort=level"):
         assert (await client.get(f"/customers?limit=1&{query}&cursor={cursor}")).problem == "cursor"
     assert (await client.get(f"/threads?limit=1&unit=a&cursor={cursor}")).problem == "cursor"
+
+
+async def test_a_list_goes_on_after_any_item_whatever_it_is_narrowed_to(store: Store, client: Client) -> None:
+    await fill(store, [customer(n, unit="ab"[n % 2], level="x") for n in range(8)])
+    half = written(Eq("/unit", "a"))
+    page = (await client.get(f"/customers?sort=level&limit=3&count=true&places=true&within={half}")).json
+    assert [row["id"] for row in page["items"]] == ["cus_000", "cus_002", "cus_004"]
+    assert (page["total"], page["places"][-1]) == (4, page["next"])
+    for place, row in zip(page["places"], page["items"], strict=True):
+        rest = (await client.get(f"/customers?sort=level&cursor={place}")).json["items"]
+        assert [row["id"] for row in rest] == [f"cus_{n:03}" for n in range(int(row["id"][4:]) + 1, 8)]
+        narrowed = (await client.get(f"/customers?sort=level&cursor={place}&within={half}")).json["items"]
+        assert [one["id"] for one in narrowed] == [one["id"] for one in rest if one["unit"] == "a"]
+
+
+async def test_a_field_that_the_store_has_not_is_absent_from_every_record(
+    store: Store, client: Client
+) -> None:
+    await fill(store, [customer(1)])
+    for what, count in (
+        (Absent("/vip"), 1),
+        (Eq("/vip", "x"), 0),
+        (Not(Or((Text("/a/b"), Contains("/tags/0", "x")))), 1),
+        (And((Absent("vip"), Not(Absent("/unit")))), 0),
+    ):
+        assert len((await client.get(f"/customers?within={written(what)}")).json["items"]) == count, what
 
 
 async def test_messages_are_listed_within_their_thread_only(store: Store, client: Client) -> None:

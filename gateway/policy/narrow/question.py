@@ -12,7 +12,7 @@ from gateway.policy.narrow.reading import Asker, Reader, fields_of_facts
 from gateway.policy.plan import Query, Question, UnitPlan
 from gateway.words.filter import UNKNOWN, Absent, Filter, In, Not, Text, Within, both, either, weight
 from gateway.words.principal import ANYWHERE
-from gateway.words.resource import FieldSpec, Holds
+from gateway.words.resource import FieldSpec
 
 MAX_WEIGHT = 400
 """Comparisons in one filter; a longer one is cut to the units alone, and then to nothing."""
@@ -65,7 +65,7 @@ def _of(query: Query, reader: Reader, unit: str | None) -> Over:
 def _elsewhere(unit: FieldSpec, apart: Sequence[str], *, said: bool) -> Over:
     """Gives the records of any unit but these, or of none. A unit that is no text, empty or `*` is nobody's."""
     others: list[Filter] = [Not(In(unit.pattern, tuple(apart)))] if apart else []
-    if not said or unit.holds is not Holds.TEXT:
+    if not said:
         return Over(both(others), False)
     named = both((Text(unit.pattern), Not(In(unit.pattern, ("", ANYWHERE, *apart)))))
     return Over(either((Absent(unit.pattern), named)), True)
