@@ -29,7 +29,7 @@ from gateway.corridor.late import Latecomers
 from gateway.corridor.recorder import Recorder, tell
 from gateway.corridor.settle import Settler
 from gateway.corridor.turns import Turns
-from gateway.credentials import Declared, Keys, KeySettlement
+from gateway.credentials import Declared, Freezes, Keys, KeySettlement, Trapping
 from gateway.edge import (
     RECORD_SECONDS,
     Admin,
@@ -115,6 +115,7 @@ class House:
     bundles: Bundles
     gate: Gate
     keys: Keys
+    freezes: Freezes
     settler: Settler
     latecomers: Latecomers
     alarms: Alarms
@@ -144,6 +145,7 @@ class House:
         deps = ControlDeps(
             identity=self.identity,
             keys=self.keys,
+            freezes=self.freezes,
             log=self.log,
             stores={"state": self.stores.state, "records": self.stores.records},
             bundle=lambda: self.bundles.digest or None,
@@ -291,6 +293,10 @@ async def open_house(
         await reload()
         await identity.update_issuers()
         held = InForce(stores.log, reload, first, None if siblings is None else bundles.follow)
+        desk = Desk(recorder, held, stores.state, clock)
+        freezes = Freezes(desk, reload)
+        trapping = Trapping(freezes, alarms, partial(_report, "decoys"))
+        stack.push_async_callback(trapping.close)
         gate = Gate(
             identifier=identity,
             facts=facts,
@@ -300,9 +306,9 @@ async def open_house(
             caches=held,
             alarms=alarms,
             repeats=repeats,
+            traps=trapping,
             turns=Turns(stores.state.alone if settings.database_url else None),
         )
-        desk = Desk(recorder, held, stores.state, clock)
         sight = Sight(lambda: held)
         # On SQLite nobody else can have a request under way; on PostgreSQL another replica may.
         patience = sight.patience if settings.database_url else lambda _: timedelta(0)
@@ -310,7 +316,7 @@ async def open_house(
             stores.log,
             sight,
             fields,
-            (KeySettlement(desk, reload),),
+            (KeySettlement(desk, reload), freezes),
             evidence,
             alarms,
             under_way=gate.under_way,
@@ -338,6 +344,7 @@ async def open_house(
             bundles,
             gate,
             keys,
+            freezes,
             settler,
             latecomers,
             alarms,
@@ -441,7 +448,8 @@ async def serve(
                     local.listening(
                         settings.home,
                         local.operations(reading, lambda: server.addresses, partial(replayed, house.bundles))
-                        | local.explanations(house.explaining),
+                        | local.explanations(house.explaining)
+                        | local.freezes_of(house.freezes),
                     )
                 )
             await server.serve(started=begun)

@@ -315,7 +315,12 @@ class Bundles:
         upstream = Adapter(places)
         facts, lens, seals = self._rooms
         return Ruled(
-            0, loaded.catalogue, PolicyDecider(loaded.bundle), upstream, Lister(upstream, facts, lens, seals)
+            0,
+            loaded.catalogue,
+            PolicyDecider(loaded.bundle),
+            upstream,
+            Lister(upstream, facts, lens, seals),
+            loaded.bundle.decoys,
         )
 
 

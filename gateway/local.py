@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from gateway.corridor.desk import Asker
+from gateway.credentials import Freezes
 from gateway.explaining import Explaining, People, asked_of
 from gateway.observe import event, place_of
 from gateway.text import Language
@@ -107,6 +108,21 @@ def explanations(explaining: Explaining) -> dict[str, Operation]:
         return (await People(explaining).what_can(operator(), lambda: asked_of(asked))).document
 
     return {EXPLAIN: explain, WHO_CAN: who_can, WHAT_CAN: what_can}
+
+
+def freezes_of(freezes: Freezes) -> dict[str, Operation]:
+    """Gives what may be asked for about freezes, by name."""
+
+    async def listed(_given: Mapping[str, Any]) -> Any:
+        return list((await freezes.list(operator())).items)
+
+    async def lift(given: Mapping[str, Any]) -> Any:
+        who = given.get("who")
+        if not isinstance(who, str):
+            raise Refused(Code.VALUE_REFUSED, field="/who")
+        return (await freezes.lift(operator(), lambda: who)).ref
+
+    return {"freezes.list": listed, "freezes.lift": lift}
 
 
 def _language(given: Mapping[str, Any]) -> Language:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from audit import Log
-from gateway.credentials import Clients, Keys, Tokens
+from gateway.credentials import Clients, Freezes, Keys, Tokens
 from gateway.explaining import Explaining
 from gateway.rooms import Identifier
 from gateway.store import Store
@@ -33,6 +33,7 @@ class ControlDeps:
 
     identity: Identifier
     keys: Keys
+    freezes: Freezes
     log: Log
     stores: Mapping[str, Store]
     bundle: Callable[[], str | None]
