@@ -30,7 +30,7 @@ from gateway.corridor.late import Latecomers
 from gateway.corridor.recorder import Recorder, tell
 from gateway.corridor.settle import Settler
 from gateway.corridor.turns import Turns
-from gateway.credentials import Declared, Keys, KeySettlement
+from gateway.credentials import Declared, Freezes, Keys, KeySettlement, Trapping
 from gateway.edge import (
     RECORD_SECONDS,
     Admin,
@@ -116,6 +116,7 @@ class House:
     bundles: Bundles
     gate: Gate
     keys: Keys
+    freezes: Freezes
     settler: Settler
     latecomers: Latecomers
     alarms: Alarms
@@ -155,6 +156,7 @@ class House:
         deps = ControlDeps(
             identity=self.identity,
             keys=self.keys,
+            freezes=self.freezes,
             log=self.log,
             stores={"state": self.stores.state, "records": self.stores.records},
             bundle=lambda: self.bundles.digest or None,
@@ -310,6 +312,10 @@ async def open_house(
         await reload()
         await identity.update_issuers()
         held = InForce(stores.log, reload, first, bundles.follow, seen)
+        desk = Desk(recorder, held, stores.state, clock)
+        freezes = Freezes(desk, reload)
+        trapping = Trapping(freezes, alarms, partial(_report, "decoys"))
+        stack.push_async_callback(trapping.close)
         gate = Gate(
             identifier=identity,
             facts=facts,
@@ -319,9 +325,9 @@ async def open_house(
             caches=held,
             alarms=alarms,
             repeats=repeats,
+            traps=trapping,
             turns=Turns(stores.state.alone if settings.database_url else None),
         )
-        desk = Desk(recorder, held, stores.state, clock)
         sight = Sight(lambda: held)
         # On SQLite nobody else can have a request under way; on PostgreSQL another replica may.
         patience = sight.patience if settings.database_url else lambda _: timedelta(0)
@@ -329,7 +335,7 @@ async def open_house(
             stores.log,
             sight,
             fields,
-            (KeySettlement(desk, reload), ActivationSettlement(desk, stores.log)),
+            (KeySettlement(desk, reload), freezes, ActivationSettlement(desk, stores.log)),
             evidence,
             alarms,
             under_way=gate.under_way,
@@ -357,6 +363,7 @@ async def open_house(
             bundles,
             gate,
             keys,
+            freezes,
             settler,
             latecomers,
             alarms,
@@ -461,7 +468,8 @@ async def serve(
                         settings.home,
                         local.operations(reading, lambda: server.addresses, partial(replayed, house.bundles))
                         | local.explanations(house.explaining)
-                        | local.activations(house.activating, house.history, house.identity),
+                        | local.activations(house.activating, house.history, house.identity)
+                        | local.freezes_of(house.freezes),
                     )
                 )
             await server.serve(started=begun)

@@ -21,6 +21,7 @@ from audit import AuditError
 from gateway import __version__, settings_page
 from gateway.commands.activating import approve
 from gateway.commands.audit import audit
+from gateway.commands.freezes import freezes
 from gateway.commands.keys import keys, stores
 from gateway.commands.policy import catalogue, policy
 from gateway.commands.saying import FOUND_WANTING, NOT_DONE, as_json, environment, language, say, settings
@@ -241,5 +242,5 @@ def show_settings(explain: bool, json_: bool) -> None:
         click.echo(settings_page.line(one))
 
 
-for commands in (audit, stores, keys, policy, catalogue, approve):
+for commands in (audit, stores, keys, policy, catalogue, approve, freezes):
     group.add_command(commands)

@@ -72,6 +72,7 @@ class Gate(Again):
                 error.tick_seconds = walk.what.upstream.alike_seconds
             raise
         except Stale:
+            walk.touched = False  # he was told nothing, and asks again
             raise
         except Exception as defect:  # a defect of ours is an answer too, and has its entry
             internal = GatehouseError(Code.INTERNAL)
@@ -82,9 +83,12 @@ class Gate(Again):
         finally:
             if walk.open_intent is not None:
                 self.under_way.discard(walk.open_intent.seq)
+            if walk.touched and walk.what is not None:
+                self.traps.sprung(walk.principal, walk.call.id, walk.what.ref)
 
     async def _walk(self, walk: Walk) -> Reply:
         what = walk.what = walk.ruled.addresser.address(walk.call, walk.principal)  # 3 address
+        walk.touch(what.ref)
         if (traced := here.get()) is not None:
             traced.about(what.access.action, (what.ref.upstream, what.ref.resource))
         asked = walk.ruled.decider.prepare(what.access, what.resource, walk.ruled.fence)
@@ -127,6 +131,7 @@ class Gate(Again):
         await self._above(walk, what)
         found = await walk.ruled.lister.gather(what, work, asked)  # 4, 5, 7: item by item
         self._alarm(*found.alarms)
+        walk.touch(*(record.ref for record, _ in found.seen))
         views = await self.lens.views(what.resource, found.seen, walk.principal)  # 8
         self._alarm(*(alarm for view in views for alarm in view.alarms))
         decision = walk.decision = asked.collection()

@@ -19,6 +19,7 @@ import orjson
 from gateway.activating import Activating, History, Wanted
 from gateway.activating import shown as shown_done
 from gateway.corridor.desk import Asker
+from gateway.credentials import Freezes
 from gateway.explaining import Explaining, People, asked_of
 from gateway.identity import PERSON_HEADER
 from gateway.observe import event, place_of
@@ -162,6 +163,21 @@ def _shown(given: Mapping[str, Any]) -> Call:
         peer="unix-socket",
         received=datetime.now(UTC),
     )
+
+
+def freezes_of(freezes: Freezes) -> dict[str, Operation]:
+    """Gives what may be asked for about freezes, by name."""
+
+    async def listed(_given: Mapping[str, Any]) -> Any:
+        return list((await freezes.list(operator())).items)
+
+    async def lift(given: Mapping[str, Any]) -> Any:
+        who = given.get("who")
+        if not isinstance(who, str):
+            raise Refused(Code.VALUE_REFUSED, field="/who")
+        return (await freezes.lift(operator(), lambda: who)).ref
+
+    return {"freezes.list": listed, "freezes.lift": lift}
 
 
 def _language(given: Mapping[str, Any]) -> Language:

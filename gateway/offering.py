@@ -63,6 +63,6 @@ class Making:
         places.load(loaded.catalogue.upstreams.values())
         upstream = Adapter(places)
         lister = Lister(upstream, self.facts, self.lens, self.seals)
-        return Offer(
-            loaded, Ruled(0, loaded.catalogue, PolicyDecider(loaded.bundle), upstream, lister), places
-        )
+        decider = PolicyDecider(loaded.bundle)
+        decoys = loaded.bundle.decoys
+        return Offer(loaded, Ruled(0, loaded.catalogue, decider, upstream, lister, decoys), places)

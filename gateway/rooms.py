@@ -279,6 +279,14 @@ class Alarms(Protocol):
         ...
 
 
+class Traps(Protocol):
+    """What is done about somebody who touched a decoy, once he has his answer: an alarm, and a freeze of what he came with."""
+
+    def sprung(self, principal: Principal, request: str, ref: ResourceRef) -> None:
+        """Begins it; never blocks, never raises: nothing of the answer may tell that it was begun."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """Step 10: what leaves. body holds clear values of exactly one View; repr shows nothing of it.
@@ -305,5 +313,6 @@ __all__ = [
     "Repeats",
     "Reply",
     "Seals",
+    "Traps",
     "Upstream",
 ]

@@ -59,6 +59,7 @@ _WHY = {
     Why.ENGINE: "cli.plan.why.engine",
     Why.CATALOGUE: "cli.plan.why.catalogue",
     Why.TOO_MUCH: "cli.plan.why.too-much",
+    Why.DECOY: "cli.plan.why.decoy",
     Why.BUDGET: "cli.plan.why.budget",
 }
 

@@ -14,6 +14,7 @@ from gateway.control.assertions import assertion_keys
 from gateway.control.clients import ClientController
 from gateway.control.deps import AnyRequest, call_of
 from gateway.control.explaining import explain
+from gateway.control.freezes import FreezeController
 from gateway.control.given import ControlDeps
 from gateway.control.health import alive, ready
 from gateway.control.keys import CallerController, KeyController
@@ -38,6 +39,7 @@ def application(deps: ControlDeps, readiness: Readiness) -> Litestar:
             KeyController,
             ClientController,
             ApprovalController,
+            FreezeController,
             explain,
             token,
             token_keys,

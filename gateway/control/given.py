@@ -8,7 +8,7 @@ from typing import Any
 
 from audit import Log
 from gateway.activating import Activating, History
-from gateway.credentials import Clients, Keys, Tokens
+from gateway.credentials import Clients, Freezes, Keys, Tokens
 from gateway.explaining import Explaining
 from gateway.rooms import Identifier
 from gateway.store import Store
@@ -36,6 +36,7 @@ class ControlDeps:
 
     identity: Identifier
     keys: Keys
+    freezes: Freezes
     log: Log
     stores: Mapping[str, Store]
     bundle: Callable[[], str | None]

@@ -71,7 +71,7 @@ class KeyController(Controller):
         call = call_of(request)
         # The edge's segment, not Litestar's path parameter: decoded once, and the one that everything else looks at.
         receipt = await deps.keys.revoke(asker_of(call, deps.identity), call.segments[2])
-        return Response(None, status_code=204, headers=_headers(call, receipt))
+        return Response(None, status_code=204, headers=headers_of(call, receipt))
 
 
 def answer(
@@ -83,11 +83,12 @@ def answer(
     location: str | None = None,
 ) -> Response[bytes]:
     """Gives the response: the document, the request's id and where its entry stands."""
-    headers = _headers(call, receipt) | ({} if location is None else {"location": location})
+    headers = headers_of(call, receipt) | ({} if location is None else {"location": location})
     return Response(msgspec.json.encode(document), status_code=status, headers=headers, media_type=JSON)
 
 
-def _headers(call: Call, receipt: Receipt | None) -> dict[str, str]:
+def headers_of(call: Call, receipt: Receipt | None) -> dict[str, str]:
+    """Gives what every answer of this door carries."""
     return {"gatehouse-request": call.id} | ({} if receipt is None else {"audit-ref": receipt.ref})
 
 

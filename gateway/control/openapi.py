@@ -28,10 +28,12 @@ SHAPES = (
     shapes.Discovered,
     shapes.ExplanationGiven,
     shapes.ExplanationWanted,
+    shapes.FreezeList,
     shapes.GrantProblem,
     shapes.KeyIssued,
     shapes.KeyPage,
     shapes.KeyWanted,
+    shapes.LiftWanted,
     shapes.Problem,
     shapes.Ready,
     shapes.SecretIssued,
@@ -185,6 +187,28 @@ def _paths() -> dict[str, Any]:
             | {
                 "parameters": [_path("client_id", "The client's id, `key_…`.", _KEY_ID), _purpose()],
                 "requestBody": {"required": True, "content": _content("SecretWanted")},
+            },
+        },
+        "/v1/freezes": {
+            "get": _operation(
+                "list-freezes",
+                "List who is frozen because a decoy was touched",
+                "FreezeList",
+                refused + _DECIDED,
+            )
+            | {"parameters": [_purpose()]},
+        },
+        "/v1/freezes/lift": {
+            "post": _operation(
+                "lift-freeze",
+                "Give somebody free who was frozen because a decoy was touched",
+                None,
+                (*refused, *_DECIDED, *_BODY, Code.NOT_FOUND, no_change),
+                status=204,
+            )
+            | {
+                "parameters": [_purpose()],
+                "requestBody": {"required": True, "content": _content("LiftWanted")},
             },
         },
         "/v1/explain": {

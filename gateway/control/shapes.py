@@ -69,6 +69,25 @@ class KeyIssued(msgspec.Struct, frozen=True):
     expires: Moment
 
 
+class FreezeShown(msgspec.Struct, frozen=True):
+    """Who is frozen: a key's id, a client's, or a person's. Members that the policy withholds from the caller are absent."""
+
+    who: str | UnsetType = UNSET
+    since: Moment | UnsetType = UNSET
+
+
+class FreezeList(msgspec.Struct, frozen=True):
+    """Everybody who is frozen, oldest first."""
+
+    items: list[FreezeShown]
+
+
+class LiftWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is to be given free."""
+
+    who: Annotated[str, Meta(examples=["person:https://id.example#li.wei"])]
+
+
 class ClientIssued(msgspec.Struct, frozen=True):
     """A new client of the token endpoint. `client_secret` is shown this once and kept nowhere; revoke it as the key `client_id`."""
 

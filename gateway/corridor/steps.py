@@ -24,6 +24,7 @@ from gateway.rooms import (
     Lens,
     Prepared,
     Repeats,
+    Traps,
 )
 from gateway.words.access import ResourceRef
 from gateway.words.decision import NOTHING_SHOWN, Decision, Disclosure, Facts
@@ -62,6 +63,7 @@ class Steps:
     caches: Caches
     alarms: Alarms
     repeats: Repeats
+    traps: Traps
     turns: Turns = field(default_factory=Turns)
     under_way: set[int] = field(default_factory=set)
     claimed: set[bytes] = field(default_factory=set)
@@ -220,6 +222,7 @@ class Steps:
 
         A body may name it by any text: what is no id of its resource, or fits no path, is not there, as in a path.
         """
+        walk.touch(ref)
         resource = what.upstream.resources[ref.resource]
         if not resource.id_form.fits(ref.record or ""):
             return False

@@ -12,7 +12,7 @@ from gateway.rooms import (
     Decider,
     Upstream,
 )
-from gateway.words.access import Call
+from gateway.words.access import Call, ResourceRef
 from gateway.words.claim import Claim
 from gateway.words.decision import Decision
 from gateway.words.principal import Principal
@@ -26,6 +26,7 @@ ATTEMPTS = 3
 class Ruled:
     """What one bundle says, read at one fence. A new bundle is a new value, taken at the same moment as its fence.
 
+    decoys: records that nobody has business with: upstream, resource, id.
     fence: the log's fence before everything that this process caches (credentials, bundle, keys) was read.
     """
 
@@ -34,6 +35,7 @@ class Ruled:
     decider: Decider
     upstream: Upstream
     lister: Lister
+    decoys: frozenset[tuple[str, str, str]] = frozenset()
 
 
 class Caches(Protocol):
@@ -53,6 +55,7 @@ class Caches(Protocol):
 class Walk:
     """One request on its way. Grows with each step, so that a refusal's entry says all that was known.
 
+    touched: whether it was about a decoy, whatever it is answered.
     claim: what its idempotency key stands for, if it named one. earlier: the intent of the first request with that key, if there is one.
     """
 
@@ -64,6 +67,19 @@ class Walk:
     open_intent: Receipt | None = None
     claim: Claim | None = None
     earlier: int | None = None
+    touched: bool = False
+
+    def touch(self, *places: ResourceRef) -> None:
+        """Notes what the request is about, is led to or is about to be shown: each place, and those that it is below."""
+        if self.ruled.decoys:
+            self.touched = self.touched or any(self._decoy(place) for place in places)
+
+    def _decoy(self, place: ResourceRef | None) -> bool:
+        while place is not None:
+            if (place.upstream, place.resource, place.record) in self.ruled.decoys:
+                return True
+            place = place.parent
+        return False
 
     @property
     def intent(self) -> Receipt:

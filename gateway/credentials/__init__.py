@@ -4,9 +4,11 @@ Decided and recorded like any request.
 """
 
 from gateway.credentials.clients import MAX_OVERLAP, Clients, Renewed
+from gateway.credentials.freezes import Freezes, Frozen
 from gateway.credentials.keys import MAX_LISTED, Issued, Keys, Listed, Page, bound_to
 from gateway.credentials.settle import KeySettlement
 from gateway.credentials.tokens import Granted, Tokens, Wanted
+from gateway.credentials.trapping import Trapping
 from gateway.credentials.who import Who, whoami
 from gateway.credentials.wish import Declared, Wish
 
@@ -15,6 +17,8 @@ __all__ = [
     "MAX_OVERLAP",
     "Clients",
     "Declared",
+    "Freezes",
+    "Frozen",
     "Granted",
     "Issued",
     "KeySettlement",
@@ -23,6 +27,7 @@ __all__ = [
     "Page",
     "Renewed",
     "Tokens",
+    "Trapping",
     "Wanted",
     "Who",
     "Wish",

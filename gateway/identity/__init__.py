@@ -4,6 +4,13 @@ from gateway.identity.access import AccessTokens, Minted, Terms
 from gateway.identity.apikeys import KeyedHash, fault, keyed_hash
 from gateway.identity.certificates import Holders, read_holders
 from gateway.identity.clients import Clients, secret_tag
+from gateway.identity.freezes import (
+    Freeze,
+    freezes_that_hold,
+    insert_freeze,
+    is_lifted_by,
+    lift_freezes,
+)
 from gateway.identity.identity import PERSON_HEADER, ClientProof, ClientShown, Identity
 from gateway.identity.issuers import Issuer, read_issuers
 from gateway.identity.jwks import Silence
@@ -43,6 +50,7 @@ __all__ = [
     "ClientSecret",
     "ClientShown",
     "Clients",
+    "Freeze",
     "Holders",
     "Identity",
     "Issuer",
@@ -61,11 +69,15 @@ __all__ = [
     "end_secret_of",
     "end_unconfirmed",
     "fault",
+    "freezes_that_hold",
+    "insert_freeze",
     "insert_key",
     "insert_secret",
     "is_key_id",
+    "is_lifted_by",
     "key_of_intent",
     "keyed_hash",
+    "lift_freezes",
     "look_at_issuers",
     "read_holders",
     "read_issuers",

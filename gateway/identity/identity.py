@@ -18,6 +18,7 @@ from gateway.identity.access import AccessTokens, Minted, Said
 from gateway.identity.apikeys import ApiKeys, Checked, KeyedHash, fault
 from gateway.identity.certificates import NOBODY, Holders, read_holders
 from gateway.identity.clients import Clients
+from gateway.identity.freezes import freezes_that_hold
 from gateway.identity.issuers import Issuer
 from gateway.identity.jwks import Fetch
 from gateway.identity.persons import Persons, Proven, Told, untold
@@ -87,6 +88,7 @@ class Identity:
         self._barred = barred
         self._holders_file = holders
         self._holders = NOBODY
+        self._frozen: frozenset[str] = frozenset()
         self._alone: dict[tuple[str, frozenset[str]], tuple[ApiKey, Principal]] = {}
         self._clients = clients
         self._tokens = tokens
@@ -99,8 +101,11 @@ class Identity:
         one never takes the place of a newer.
         """
         async with self._turn:
+            frozen = frozenset(one.who for one in await self._store.scan(freezes_that_hold))
             keys = await self._store.scan(all_keys)
             secrets = [] if self._clients is None else await self._store.scan(all_secrets)
+            self._frozen = frozen
+            # A frozen key is not there: whatever is looked at of an unknown one is looked at of it, and nothing else.
             self._keys.replace(key for key in keys if not self._bars(key))
             if self._clients is not None:
                 self._clients.replace(secrets)
@@ -212,11 +217,13 @@ class Identity:
         """Gives what a token of ours says, verified; one that carries a person only while his issuer's key is believed."""
         now, generation = self._clock(), self._persons.generation
         said = tokens.known(text, now, generation)
-        if said is not None:
+        if said is not None and not self._person_frozen(said):
             return said
         try:
             said = tokens.verify(text, now)
             person = said.person
+            if self._person_frozen(said):
+                raise Unproven(Stranger.PERSON_FROZEN)
             if person is not None and not await self._persons.believes(person.issuer, person.kid, now):
                 raise Unproven(Stranger.ACCESS_ENDED)
         except Unproven as error:
@@ -224,6 +231,9 @@ class Identity:
             raise Unidentified from None
         tokens.remember(text, said, generation)
         return said
+
+    def _person_frozen(self, said: Said) -> bool:
+        return said.person is not None and said.person.party.id in self._frozen
 
     async def _application(self, authorization: Sequence[str], certified: str | None) -> ApiKey:
         """Gives the key. A certificate stands in for its key's text; beside a text it must be that of the same key."""
@@ -269,13 +279,18 @@ class Identity:
             return self._holders
 
     def _bars(self, key: ApiKey) -> bool:
+        if key.id in self._frozen:
+            return True
         return self._barred is not None and key.application.startswith(self._barred)
 
     async def _person(self, tokens: Sequence[str], application: str) -> Proven:
         try:
             if len(tokens) > 1:
                 raise Unproven(Stranger.SEVERAL_TOKENS)
-            return await self._persons.prove(tokens[0], application, self._clock())
+            person = await self._persons.prove(tokens[0], application, self._clock())
+            if person.party.id in self._frozen:
+                raise Unproven(Stranger.PERSON_FROZEN)
+            return person
         except Unproven as error:
             self.strangers.count(error.reason)
             raise

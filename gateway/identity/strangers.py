@@ -47,6 +47,7 @@ class Stranger(StrEnum):
     APPLICATION_OTHER = "application-other"
     TOKEN_TIMES = "token-times"  # noqa: S105  # a reason's name
     TOKEN_OLD = "token-old"  # noqa: S105  # a reason's name
+    PERSON_FROZEN = "person-frozen"
     SUBJECT_REFUSED = "subject-refused"
 
 

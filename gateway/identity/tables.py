@@ -38,3 +38,14 @@ CLIENT_SECRETS = Table(
 )
 """One row a secret. client: the id of the API key's row that says what it is for. overlap_seconds: how long the secrets before it
 go on beside it. intent, end_intent, and what both triggers hold: as above."""
+
+FREEZES = Table(
+    "freezes",
+    metadata,
+    Column("intent", BigInteger, primary_key=True, autoincrement=False),
+    Column("who", Exact, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("lifted_at", Instant),
+    Column("lift_intent", BigInteger),
+)
+"""One row a freeze. who: a key's id or a person's, frozen while one of its rows is not lifted. Both triggers hold as above."""

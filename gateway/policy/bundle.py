@@ -74,6 +74,7 @@ class Bundle:
 
     digest: `sha256:…` over every file's name and bytes and the catalogue's digest. rows: policy.csv as read, for the reference.
     budgets: how much of what the rules allow is shown to one person in a while.
+    decoys: records that nobody has business with: upstream, resource, id.
     facts:  every fact that a catalogue provides; sets: those that conditions use as sets.
     """
 
@@ -86,6 +87,7 @@ class Bundle:
     facts: frozenset[str]
     sets: frozenset[str]
     budgets: tuple[Budget, ...] = field(repr=False)
+    decoys: frozenset[tuple[str, str, str]] = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False)
 
 

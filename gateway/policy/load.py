@@ -15,6 +15,8 @@ from gateway.policy.budgets import Reading
 from gateway.policy.bundle import Bundle, Line, Rules, joined, read_line
 from gateway.policy.cases import Watch, run_cases
 from gateway.policy.condition import Condition
+from gateway.policy.decoys import FILE as DECOYS_FILE
+from gateway.policy.decoys import DecoyReading
 from gateway.policy.finding import Finding, Severity, error
 from gateway.policy.known import Catalogue, Known, known
 from gateway.policy.links import hold_links
@@ -28,7 +30,7 @@ from gateway.policy.vocabulary import parse_vocabulary
 from gateway.words.errors import Misconfigured
 
 REQUIRED = (MODEL_FILE, POLICY_FILE, VOCABULARY_FILE)
-OPTIONAL = (BUDGETS_FILE,)
+OPTIONAL = (BUDGETS_FILE, DECOYS_FILE)
 CASES = "cases"
 MAX_FILE_BYTES = 64 * 1024 * 1024
 _LABEL = b"gatehouse policy bundle 1\0"
@@ -160,7 +162,9 @@ def build(files: Mapping[str, bytes], ground: Known) -> tuple[Bundle | None, lis
     findings += lint.findings + hold_links(found, vocabulary)
     reading = Reading(vocabulary, ground)
     budgets = reading.budgets(texts[BUDGETS_FILE]) if BUDGETS_FILE in texts else ()
-    findings += reading.findings
+    baits = DecoyReading(ground)
+    decoys = baits.decoys(texts[DECOYS_FILE]) if DECOYS_FILE in texts else frozenset()
+    findings += reading.findings + baits.findings
     if model is None or refused(findings):
         return None, findings
     # pycasbin's own reading is the last word on what a row says; whatever it raises here is a refusal, not a crash
@@ -195,6 +199,7 @@ def build(files: Mapping[str, bytes], ground: Known) -> tuple[Bundle | None, lis
         facts=ground.facts,
         sets=frozenset().union(*(line.condition.sets for line in lines)),
         budgets=budgets,
+        decoys=decoys,
         files=dict(files),
     )
     return bundle, findings

@@ -50,8 +50,11 @@ CONTROL_POLICY = _resource("policy", ("/explanation", FieldClass.INTERNAL))
 """The policy in force: asked what it says, or put in force. An explanation names rules, roles, persons and facts, and no record's value;
 what was put in force when and by whom names digests and persons."""
 
+CONTROL_FREEZE = _resource("freeze", ("/who", FieldClass.INTERNAL), ("/since", FieldClass.INTERNAL))
+"""A credential or a person that is frozen because a decoy was touched with it."""
+
 CONTROL_RESOURCES: Mapping[str, ResourceSpec] = {
-    spec.name: spec for spec in (CONTROL_KEY, CONTROL_AUDIT, CONTROL_POLICY)
+    spec.name: spec for spec in (CONTROL_KEY, CONTROL_AUDIT, CONTROL_POLICY, CONTROL_FREEZE)
 }
 
 KEY_CREATE = "key:create"
@@ -62,10 +65,15 @@ POLICY_EXPLAIN = "policy:explain"
 POLICY_ACTIVATE = "policy:activate"
 POLICY_APPROVE = "policy:approve"
 POLICY_HISTORY = "policy:history"
+FREEZE_LIST = "freeze:list"
+FREEZE_LIFT = "freeze:lift"
+FREEZE_MAKE = "freeze:make"
+"""What the gateway does by itself: nobody can be given the right to it."""
 
 CONTROL_ACTIONS: Mapping[str, frozenset[str]] = {
     CONTROL_KEY.name: frozenset({KEY_CREATE, KEY_REVOKE, KEY_LIST}),
     CONTROL_AUDIT.name: frozenset({AUDIT_READ}),
     CONTROL_POLICY.name: frozenset({POLICY_EXPLAIN, POLICY_ACTIVATE, POLICY_APPROVE, POLICY_HISTORY}),
+    CONTROL_FREEZE.name: frozenset({FREEZE_LIST, FREEZE_LIFT}),
 }
 """The actions that exist on each control resource: the lint knows no others."""

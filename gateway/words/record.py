@@ -65,6 +65,9 @@ class AlarmKind(StrEnum):
     BUDGET_EXCEEDED = (
         "budget-exceeded"  # somebody asked for more than a budget allows; once a person, budget and window
     )
+    DECOY_TOUCHED = (
+        "decoy-touched"  # somebody read, changed or asked for a record that nobody has business with
+    )
     WORKER_ENDED = "worker-ended"  # one of several processes ended that nobody asked to; another is started
 
 

@@ -23,6 +23,7 @@ class Why(StrEnum):
     ENGINE = "engine"  # one of both runs on stock Casbin's own evaluation: nothing can be proven about it
     CATALOGUE = "catalogue"  # what there is, or what a name means, is another
     TOO_MUCH = "too-much"  # more changed than is looked through
+    DECOY = "decoy"  # a record that gave whoever touched it away is a decoy no more
     BUDGET = "budget"  # somebody is bound by a budget no more, or less tightly
 
 

@@ -50,6 +50,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
         keys = dict(await demo.credentials(house))
         await demo.load_sample(house, lambda done, total: None, FEW)
         deps = ControlDeps(
+            freezes=house.freezes,
             identity=house.identity,
             keys=house.keys,
             log=house.log,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.control import ControlDeps, TokenDoor, create_control
+from gateway.credentials import Freezes
 from gateway.explaining import Explaining
 from gateway.wire.json import dump
 from tests.control.client import Client
@@ -31,6 +32,7 @@ async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
             assertion_keys=b'{"keys":[{"kid":"one"}]}',
             identity=desks.identity,
             keys=desks.keys,
+            freezes=Freezes(desks.keys.desk, desks.keys.reload),
             log=desks.log,
             stores={"state": desks.store},
             bundle=lambda: bundle[0],

@@ -529,8 +529,13 @@ class SealsByHand:
 class Bell:
     rung: list[Alarm] = field(default_factory=list)
 
+    caught: list[str] = field(default_factory=list)  # who touched a decoy
+
     def raise_(self, alarms: Sequence[Alarm]) -> None:
         self.rung += alarms
+
+    def sprung(self, principal: Principal, request: str, ref: ResourceRef) -> None:
+        self.caught.append((principal.person or principal.application).id)
 
 
 @dataclass
@@ -620,5 +625,6 @@ async def build(folder: Path) -> House:
         caches=keys,
         alarms=bell,
         repeats=repeats,
+        traps=bell,
     )
     return House(gate, log, disk, keys, policy, shelf, lens, bell, state, repeats)

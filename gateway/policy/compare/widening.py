@@ -39,6 +39,8 @@ def widened(old: Bundle, new: Bundle, catalogue: Catalogue) -> tuple[Widening, .
         return (Widening(Why.ENGINE),)
     purposes = sorted(set(new.vocabulary.purposes) - set(old.vocabulary.purposes))
     found = [Widening(Why.PURPOSE, about=purpose) for purpose in purposes]
+    fewer = {f"{upstream}/{resource}" for upstream, resource, _ in old.decoys - new.decoys}
+    found += [Widening(Why.DECOY, about=name) for name in sorted(fewer)]
     if old.vocabulary.zone != new.vocabulary.zone:
         asking = (line for line in new.rules.lines if "r.env." in line.condition.text)
         found += [Widening(Why.CLOCK, line.rule) for line in list(asking)[:1]]
