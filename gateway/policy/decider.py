@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from gateway.policy.budgets import binding
 from gateway.policy.bundle import Bundle, resource_name
@@ -32,6 +33,7 @@ COMPILED = "gatehouse-policy/1"
 MAX_QUESTIONS = 10_000
 MAX_NARROWED = 1_000
 _NO_FACTS = Facts()
+NO_RECORD: Mapping[str, Any] = MappingProxyType({})
 _PLAIN = (str, int, bool)
 
 
@@ -40,12 +42,17 @@ class Asking(Protocol):
 
     facts: frozenset[str]
     early: Outcome | None
+    open: bool
     searchable: frozenset[Pattern]
     sees_all: bool
 
     @property
     def roles(self) -> tuple[str, ...]:
         """Every role that could be looked at."""
+        ...
+
+    def early_for(self, asked: Sequence[Asked]) -> Outcome | None:
+        """Gives the denial that holds on every record for these parties, now. Only asked where `open`."""
         ...
 
     def answer(self, asked: Sequence[Asked]) -> tuple[Outcome, tuple[str, ...]]:
@@ -209,9 +216,18 @@ class PreparedQuestion:
         return self._asking.roles
 
     def early(self) -> Decision | None:
-        """Gives the denial that holds whatever the record's facts turn out to be, else None."""
+        """Gives the denial that holds whatever the record's facts turn out to be, else None: by roles, by who asks, by the time."""
         outcome = self._asking.early
+        if outcome is None and self._asking.open:
+            try:
+                outcome = self._asking.early_for(self._asked_of(NO_RECORD, NOWHERE))
+            except Exception:  # noqa: BLE001 - an error is a denial, whatever it is
+                outcome = denial(Reason.ENGINE_ERROR)
         return None if outcome is None else self._made(outcome, _NO_FACTS, self._asking.roles)
+
+    def ruled_out(self) -> bool:
+        """True where the roles alone deny every record, whoever acts by them and when."""
+        return self._asking.early is not None
 
     def collection(self) -> Decision:
         """Gives the decision on the collection as a whole: allowed where nothing denies whatever the records are. Each record has
@@ -251,8 +267,9 @@ class PreparedQuestion:
             return UNKNOWN
 
     def _asked(self, facts: Facts) -> list[Asked]:
-        rec = plain(facts, self._asking.facts, self._engine.bundle.sets)
-        unit = unit_of(facts)
+        return self._asked_of(plain(facts, self._asking.facts, self._engine.bundle.sets), unit_of(facts))
+
+    def _asked_of(self, rec: Mapping[str, Any], unit: str) -> list[Asked]:
         return [Asked(rec, sub, self._env, self._purpose, unit) for sub in self._subjects]
 
     def _made(
@@ -304,6 +321,10 @@ class Refusal:
     def early(self) -> Decision:
         """Gives the denial."""
         return self.decide(_NO_FACTS)
+
+    def ruled_out(self) -> bool:
+        """Every record is denied."""
+        return True
 
     def collection(self) -> Decision:
         """Gives the denial."""
