@@ -94,7 +94,7 @@ def _upstream(was: UpstreamSpec, now: UpstreamSpec) -> Iterator[Change]:
 
 
 def _resource(place: str, was: ResourceSpec, now: ResourceSpec) -> Iterator[Change]:
-    yield from _properties(place, was, now, {}, apart={"upstream", "name", "fields"})
+    yield from _properties(place, was, now, {}, apart={"upstream", "name", "fields", "destroyed_by"})
     for name, before, after in _both(
         {field.pattern: field for field in was.fields}, {field.pattern: field for field in now.fields}
     ):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -24,8 +26,10 @@ from gateway.words.resource import (
     Credential,
     PersonSaid,
     ResourceSpec,
+    RouteSpec,
     UpstreamSpec,
     UpstreamTls,
+    Verb,
 )
 
 EMBEDDED = "embedded:"
@@ -141,6 +145,7 @@ def _upstream(section: Section, allowed_hosts: frozenset[str], max_opaque_bytes:
         for key, inner in section.sections("resources", "resource", keys.RESOURCE)
     }
     _check_resources(resources)
+    routes = read_routes(name, section, resources, max_opaque_bytes=max_opaque_bytes)
     return UpstreamSpec(
         name=name,
         prefix=prefix,
@@ -150,12 +155,17 @@ def _upstream(section: Section, allowed_hosts: frozenset[str], max_opaque_bytes:
         connect_seconds=section.seconds("connect_seconds", 2.0),
         answer_seconds=section.seconds("answer_seconds", 15.0),
         max_answer_bytes=section.integer("max_answer_bytes", 8_388_608, 1024, 268_435_456),
-        routes=read_routes(name, section, resources, max_opaque_bytes=max_opaque_bytes),
-        resources={key: described.spec for key, described in resources.items()},
+        routes=routes,
+        resources={key: _with_its_end(described.spec, routes) for key, described in resources.items()},
         tls=_tls(section),
         assertion=_assertion(section),
         alike_seconds=_alike(section),
     )
+
+
+def _with_its_end(spec: ResourceSpec, routes: Iterable[RouteSpec]) -> ResourceSpec:
+    ends = (route.action for route in routes if route.verb is Verb.DELETE and route.resource == spec.name)
+    return replace(spec, destroyed_by=frozenset(ends))
 
 
 def _alike(section: Section) -> float:

@@ -169,11 +169,13 @@ def refused(
     error: GatehouseError,
     what: Addressed | None,
     decision: Decision | None,
+    pseudonym: str | None,
     evidence: Evidence,
     replay: int | None = None,
 ) -> AuditEvent:
     """Gives the entry of a refusal, as complete as that of a grant: whatever was known when it was refused.
 
+    pseudonym: of the data subject whose record was looked at.
     replay: the intent of the first request with the same idempotency key.
     Facts that an entry cannot hold are left out: there is an entry whatever an upstream sent.
     """
@@ -196,7 +198,7 @@ def refused(
     if what is not None and what.ref.record is not None:
         body = {
             "reference": evidence.reference(what.ref, what.resource.id_public),
-            "subject": None,
+            "subject": pseudonym,
             "facts": _plain(decision.facts) if decision else {},
         }
         parts = (RecordPart(body | _alarmed(error.alarms)),)

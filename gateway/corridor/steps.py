@@ -194,6 +194,7 @@ class Steps:
 
     async def _decide(self, walk: Walk, what: Addressed, asked: Prepared, record: ClosedRecord) -> Decision:
         """Decides on a record that was fetched. Where even its existence is not his to know, it is not there."""
+        walk.record = record
         decision = walk.decision = asked.decide(await self._facts(what, record))
         if decision.allowed:
             return decision
@@ -263,8 +264,9 @@ class Steps:
         """
         if walk.open_intent is not None:
             return walk.open_intent
+        whose = await self._whose(walk)
         event = entries.refused(
-            walk.call, walk.principal, error, walk.what, walk.decision, self.evidence, walk.earlier
+            walk.call, walk.principal, error, walk.what, walk.decision, whose, self.evidence, walk.earlier
         )
         try:
             return await self.log.append(event, fence=fence, claims=claims)
@@ -272,6 +274,15 @@ class Steps:
             raise Unavailable(Code.LOG_BUSY, retry_after_seconds=busy.retry_after_seconds) from busy
         except LogUnavailable as unavailable:
             raise Unavailable(Code.LOG_UNAVAILABLE) from unavailable
+
+    async def _whose(self, walk: Walk) -> str | None:
+        """Gives the pseudonym of the data subject whose record was looked at and refused; None where nobody can say who it is."""
+        if walk.what is None or walk.record is None:
+            return None
+        try:
+            return await self.lens.pseudonym_of(walk.what, None, walk.record)
+        except Exception:  # noqa: BLE001 - a refusal has its entry, whatever else breaks
+            return None
 
     async def _renew(self, walk: Walk) -> None:
         """Reads everything cached anew, for a request that was told that it is stale. What cannot be read is refused, and recorded."""

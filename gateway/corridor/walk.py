@@ -16,6 +16,7 @@ from gateway.words.access import Call, ResourceRef
 from gateway.words.claim import Claim
 from gateway.words.decision import Decision
 from gateway.words.principal import Principal
+from gateway.words.record import ClosedRecord
 from gateway.words.work import Addressed
 
 ATTEMPTS = 3
@@ -56,6 +57,7 @@ class Walk:
     """One request on its way. Grows with each step, so that a refusal's entry says all that was known.
 
     touched: whether it was about a decoy, whatever it is answered.
+    record: the one that it is about, once that was looked at.
     claim: what its idempotency key stands for, if it named one. earlier: the intent of the first request with that key, if there is one.
     """
 
@@ -63,6 +65,7 @@ class Walk:
     ruled: Ruled
     principal: Principal
     what: Addressed | None = None
+    record: ClosedRecord | None = None
     decision: Decision | None = None
     open_intent: Receipt | None = None
     claim: Claim | None = None

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.fields.bindings import new_seal
 from gateway.fields.change import Change, Sealing, Silence
-from gateway.fields.envelope import about_record
+from gateway.fields.envelope import about_record, holds_envelope
 from gateway.fields.fetch import (
     Fetcher,
     Found,
@@ -42,7 +42,7 @@ from gateway.keys import Keyring
 from gateway.store import Conflict, Store, conflict_of
 from gateway.words.access import ResourceRef
 from gateway.words.binding import Pending
-from gateway.words.decision import Decision
+from gateway.words.decision import NOTHING_SHOWN, Decision
 from gateway.words.draft import Draft
 from gateway.words.errors import Code, Refused
 from gateway.words.json import Json, JsonObject, Pattern
@@ -139,7 +139,11 @@ class FieldLens:
         self, asking: Asking, found: Found, record: ClosedRecord, decision: Decision
     ) -> tuple[View, Look]:
         resource = asking.resource
-        look = asking.look(place_of(resource, found, record), decision, record.links)
+        place = place_of(resource, found, record)
+        if place.shut is AlarmKind.RECORD_UNBOUND and holds_envelope(record.fields):
+            # It holds a ciphertext, and nobody knows whose: a copy, or a create that is not settled yet. One in clear may be adopted.
+            decision = replace(decision, read=NOTHING_SHOWN)
+        look = asking.look(place, decision, record.links)
         show = Show(look)
         document = show.record(shape_of(resource), record.fields)
         subject = subject_of(resource, found, record)

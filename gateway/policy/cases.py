@@ -128,7 +128,7 @@ class _Book:
         return failures
 
     def _record(self, value: object, line: int) -> _Record:
-        node = _mapping(value, line, {"resource", "facts"}, {"erased", "refused"})
+        node = _mapping(value, line, {"resource", "facts"}, {"erased", "held", "refused"})
         resource = self._ground.resources.get(str(node["resource"]))
         if resource is None:
             raise _Unreadable(line_of(node, "resource"), f"unknown resource `{node['resource']}`")
@@ -137,7 +137,8 @@ class _Book:
         for name, fact in given.items():
             values[str(name)] = _fact(fact, line_of(given, name))
         refused = frozenset(_names(node, "refused") if "refused" in node else ())
-        return _Record(resource, Facts(values, Floors(erased=node.get("erased") is True, refused=refused)))
+        floors = Floors(node.get("erased") is True, node.get("held") is True, refused)
+        return _Record(resource, Facts(values, floors))
 
     def _case(self, value: object, line: int) -> list[CaseFailure]:
         node = _mapping(value, line, {"principal", "record", "allow"}, {"at", "why"})

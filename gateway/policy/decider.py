@@ -6,14 +6,16 @@ Whatever goes wrong in here is a denial (ENGINE_ERROR); nothing is raised and no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from gateway.policy.budgets import binding
 from gateway.policy.bundle import Bundle, resource_name
 from gateway.policy.condition import Asked
 from gateway.policy.facts import NOWHERE, environment, plain, unit_of
+from gateway.policy.layers import Granted, Grants, floored, granted
 from gateway.policy.narrow import askers, within
 from gateway.policy.plan import Outcome, Question, denial
 from gateway.policy.reference import ENGINE as PYCASBIN
@@ -33,6 +35,7 @@ COMPILED = "gatehouse-policy/1"
 MAX_QUESTIONS = 10_000
 MAX_NARROWED = 1_000
 _NO_FACTS = Facts()
+NO_RECORD: Mapping[str, Any] = MappingProxyType({})
 _PLAIN = (str, int, bool)
 
 
@@ -41,12 +44,17 @@ class Asking(Protocol):
 
     facts: frozenset[str]
     early: Outcome | None
+    open: bool
     searchable: frozenset[Pattern]
     sees_all: bool
 
     @property
     def roles(self) -> tuple[str, ...]:
         """Every role that could be looked at."""
+        ...
+
+    def early_for(self, asked: Sequence[Asked]) -> Outcome | None:
+        """Gives the denial that holds on every record for these parties, now. Only asked where `open`."""
         ...
 
     def answer(self, asked: Sequence[Asked]) -> tuple[Outcome, tuple[str, ...]]:
@@ -192,9 +200,30 @@ def _hold_names(party: Party) -> None:
 class PreparedQuestion:
     """One principal's question about one resource at one time, against one bundle and fence."""
 
-    __slots__ = ("_access", "_asking", "_engine", "_env", "_fence", "_purpose", "_subjects", "budgets")
+    __slots__ = (
+        "_access",
+        "_asking",
+        "_engine",
+        "_env",
+        "_fence",
+        "_grants",
+        "_purpose",
+        "_resource",
+        "_subjects",
+        "budgets",
+    )
 
-    def __init__(self, engine: Engine, ready: Ready, access: Access, purpose: str, fence: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        ready: Ready,
+        access: Access,
+        purpose: str,
+        fence: int,
+        grants: Sequence[Grants] = (),
+    ) -> None:
+        self._grants = [source for source in grants if source.may(access, ready.resource)] if grants else ()
+        self._resource = ready.resource
         self._engine = engine
         self._asking = ready.asking
         self._access = access
@@ -210,9 +239,20 @@ class PreparedQuestion:
         return self._asking.roles
 
     def early(self) -> Decision | None:
-        """Gives the denial that holds whatever the record's facts turn out to be, else None."""
+        """Gives the denial that holds whatever the record's facts turn out to be, else None: by roles, by who asks, by the time."""
         outcome = self._asking.early
-        return None if outcome is None else self._made(outcome, _NO_FACTS, self._asking.roles)
+        if outcome is None and self._asking.open:
+            try:
+                outcome = self._asking.early_for(self._asked_of(NO_RECORD, NOWHERE))
+            except Exception:  # noqa: BLE001 - an error is a denial, whatever it is
+                outcome = denial(Reason.ENGINE_ERROR)
+        if outcome is None or (outcome.reason is Reason.NO_RULE and self._grants):
+            return None
+        return self._made(outcome, _NO_FACTS, self._asking.roles)
+
+    def ruled_out(self) -> bool:
+        """True where the roles alone deny every record, whoever acts by them and when."""
+        return self._asking.early is not None
 
     def collection(self) -> Decision:
         """Gives the decision on the collection as a whole: allowed where nothing denies whatever the records are. Each record has
@@ -220,25 +260,29 @@ class PreparedQuestion:
         early = self.early()
         if early is not None:
             return early
-        shown = FieldView(dict.fromkeys(self._asking.searchable, Disclosure.CLEAR))
+        shown = FieldView(dict.fromkeys(self.searchable(), Disclosure.CLEAR))
         return self._made(
             Outcome(Reason.RULE_ALLOWED, None, shown, frozenset()), _NO_FACTS, self._asking.roles
         )
 
     def decide(self, facts: Facts) -> Decision:
         """Gives the decision for a record of these facts. Never raises."""
-        floor = _floor(facts, self._access.action, self._purpose)
+        floor = floored(facts, self._access.action, self._purpose, self._resource)
         if floor is not None:
             return self._made(denial(floor), facts, self._asking.roles, DecidedBy.FLOOR)
         try:
             outcome, roles = self._asking.answer(self._asked(facts))
+            if self._grants and outcome.reason is Reason.NO_RULE:
+                lifted = granted(self._grants, self._access, self._resource, facts)
+                if lifted is not None:
+                    return self._lifted(lifted, facts, roles)
         except Exception:  # noqa: BLE001 - the promise of this method: an error is a denial, whatever it is
             outcome, roles = denial(Reason.ENGINE_ERROR), self._asking.roles
         return self._made(outcome, facts, roles)
 
     def searchable(self) -> frozenset[Pattern]:
         """Gives the fields that are CLEAR on every record that this question could be allowed on."""
-        return self._asking.searchable
+        return frozenset() if self._grants else self._asking.searchable
 
     def sees_all(self) -> bool:
         """True where every record is allowed, whatever its facts."""
@@ -246,15 +290,29 @@ class PreparedQuestion:
 
     def within(self, *, named: bool) -> Within:
         """Gives which records this question could be allowed on, now. named: it may name who asks."""
+        if self._grants:
+            return UNKNOWN  # what they lift, no rule says
         try:
             return self._engine.within(self._asking, self._subjects, self._env, self._purpose, named=named)
         except Exception:  # noqa: BLE001 - every record is decided on anyway: without a filter all of them are read
             return UNKNOWN
 
     def _asked(self, facts: Facts) -> list[Asked]:
-        rec = plain(facts, self._asking.facts, self._engine.bundle.sets)
-        unit = unit_of(facts)
+        return self._asked_of(plain(facts, self._asking.facts, self._engine.bundle.sets), unit_of(facts))
+
+    def _asked_of(self, rec: Mapping[str, Any], unit: str) -> list[Asked]:
         return [Asked(rec, sub, self._env, self._purpose, unit) for sub in self._subjects]
+
+    def _lifted(self, by: Granted, facts: Facts, roles: tuple[str, ...]) -> Decision:
+        decision = self._made(denial(Reason.NO_RULE), facts, roles, DecidedBy.GRANT)
+        return replace(
+            decision,
+            allowed=True,
+            reason=Reason.GRANT_ALLOWED,
+            read=by.read,
+            write=by.write,
+            grant=by.grant,
+        )
 
     def _made(
         self, outcome: Outcome, facts: Facts, roles: tuple[str, ...], by: DecidedBy = DecidedBy.BUNDLE
@@ -274,24 +332,16 @@ class PreparedQuestion:
         )
 
 
-def _floor(facts: Facts, action: str, purpose: str) -> Reason | None:
-    """What no rule lifts. A refusal names the purpose or the action that the customer refused."""
-    floors = facts.floors
-    if floors.erased:
-        return Reason.ERASED
-    if floors.refused and (purpose in floors.refused or action in floors.refused):
-        return Reason.REFUSED_BY_CUSTOMER
-    return None
-
-
 class PolicyDecider:
     """The room's `Decider`. Holds the active engine; `swap` puts another in its place with one assignment.
 
+    grants: whoever keeps grants; none yet.
     Promises: a prepared question keeps the bundle it was prepared against; a bundle that was refused never gets here.
     """
 
-    def __init__(self, bundle: Bundle | None = None) -> None:
+    def __init__(self, bundle: Bundle | None = None, grants: Sequence[Grants] = ()) -> None:
         self._engine = None if bundle is None else Engine(bundle)
+        self._grants = grants
 
     @property
     def bundle(self) -> Bundle | None:
@@ -308,7 +358,7 @@ class PolicyDecider:
         engine = self._engine
         if engine is None:
             return Refusal(Reason.NO_BUNDLE, DecidedBy.BUNDLE, "", COMPILED, fence)
-        return prepare(engine, access, resource, fence)
+        return prepare(engine, access, resource, fence, self._grants)
 
     @property
     def engine(self) -> Engine | None:
@@ -328,7 +378,9 @@ def told(engine: Engine, access: Access, resource: ResourceSpec) -> Told:
     return tell(access, engine.bundle.vocabulary.purposes, lambda asked: prepare(engine, asked, resource, 0))
 
 
-def prepare(engine: Engine, access: Access, resource: ResourceSpec, fence: int) -> PreparedQuestion | Refusal:
+def prepare(
+    engine: Engine, access: Access, resource: ResourceSpec, fence: int, grants: Sequence[Grants] = ()
+) -> PreparedQuestion | Refusal:
     """Gives the question made ready for one engine. Never raises."""
     try:
         if access.time.utcoffset() is None:
@@ -338,7 +390,7 @@ def prepare(engine: Engine, access: Access, resource: ResourceSpec, fence: int) 
             floor = DecidedBy.FLOOR
             return Refusal(Reason.PURPOSE_NOT_HELD, floor, engine.bundle.digest, engine.name, fence)
         ready = engine.ready(access.principal, access.action, purpose, resource)
-        return PreparedQuestion(engine, ready, access, purpose, fence)
+        return PreparedQuestion(engine, ready, access, purpose, fence, grants)
     except Exception:  # noqa: BLE001 - the promise of this function: an error is a denial, whatever it is
         return Refusal(Reason.ENGINE_ERROR, DecidedBy.BUNDLE, engine.bundle.digest, engine.name, fence)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from gateway.policy.beforehand import beforehand
 from gateway.policy.bundle import ANY, SET, SHOW_CLEAR, SHOW_MASKED, SHOW_TOKEN, Bundle, Line, resource_name
 from gateway.policy.condition import Asked, Condition, Test
 from gateway.words.decision import NOTHING_SHOWN, Disclosure, FieldView, Reason, Rule, narrower
@@ -188,6 +189,10 @@ class UnitPlan:
     def __init__(self, parties: tuple[PartyPlan, ...]) -> None:
         self.parties = parties
         self.roles = tuple(sorted(frozenset().union(*(party.roles for party in parties))))
+        self._beforehand = tuple(
+            beforehand((line for _, line in party.record.denies), (line for _, line in party.record.allows))
+            for party in parties
+        )
         self._outcomes: dict[tuple[tuple[int, ...], ...], Outcome] = {}
 
     def decide(self, asked: Sequence[Asked]) -> Outcome:
@@ -232,6 +237,21 @@ class UnitPlan:
             return denial(Reason.NO_RULE)
         return None
 
+    @property
+    def open(self) -> bool:
+        """True where who asks, when or what for could deny every record of the unit."""
+        return any(each.open for each in self._beforehand)
+
+    def settled_for(self, asked: Sequence[Asked]) -> Outcome | None:
+        """Gives the denial that holds on every record of the unit for these parties, now. `asked` holds no record."""
+        known = self.settled()
+        if known is not None:
+            return known
+        for each, question in zip(self._beforehand, asked, strict=True):
+            if (found := each.settled(question)) is not None:
+                return denial(*found)
+        return None
+
     def sees_all(self) -> bool:
         """True where every record of the unit is allowed, whatever its facts."""
         return all(
@@ -265,6 +285,11 @@ def _always_clear(party: PartyPlan, field: FieldPlan) -> bool:
     return True
 
 
+def _told(found: Sequence[Outcome]) -> Outcome:
+    """Of several denials the one that is told: a rule's word before the absence of any."""
+    return next((outcome for outcome in found if outcome.reason is Reason.RULE_DENIED), found[0])
+
+
 class Question:
     """One principal's question about one resource under one bundle. Promises: pure; kept and asked again for other records and times."""
 
@@ -283,6 +308,9 @@ class Question:
         ]
         self.facts: frozenset[str] = frozenset().union(*(c.facts for c in conditions))
         self.early = self._early()
+        self.open = self.early is None and all(
+            plan.open or plan.settled() is not None for plan in self._all_plans()
+        )
         self.searchable = self._searchable()
         self.sees_all = all(plan.sees_all() for plan in self._all_plans())
 
@@ -315,7 +343,17 @@ class Question:
         found = [outcome for outcome in settled if outcome is not None]
         if len(found) < len(settled):
             return None
-        return next((o for o in found if o.reason is Reason.RULE_DENIED), found[0])
+        return _told(found)
+
+    def early_for(self, asked: Sequence[Asked]) -> Outcome | None:
+        """Gives the denial that holds on every record for these parties, now; `asked` holds no record. Only asked where `open`."""
+        found = []
+        for plan in self._all_plans():
+            outcome = plan.settled_for(asked)
+            if outcome is None:
+                return None
+            found.append(outcome)
+        return _told(found)
 
     def _searchable(self) -> frozenset[Pattern]:
         if self.early is not None:

@@ -189,9 +189,14 @@ class ReferenceQuestion:
         self._res = resource_name(resource)
         self.facts = bundle.facts
         self.early: Outcome | None = None
+        self.open = False
         self.searchable: frozenset[Pattern] = frozenset()
         self.sees_all = False
         self.roles: tuple[str, ...] = tuple(sorted({held.role for party in parties for held in party.roles}))
+
+    def early_for(self, asked: Sequence[Asked]) -> Outcome | None:  # noqa: ARG002 # the protocol's
+        """Nothing is known before the record."""
+        return None
 
     def answer(self, asked: Sequence[Asked]) -> tuple[Outcome, tuple[str, ...]]:
         """Gives the outcome for a record, and the roles that the credentials hold."""

@@ -33,6 +33,10 @@ class Refusal:
         """Gives the denial."""
         return self.decide(_NO_FACTS)
 
+    def ruled_out(self) -> bool:
+        """Every record is denied."""
+        return True
+
     def collection(self) -> Decision:
         """Gives the denial."""
         return self.decide(_NO_FACTS)

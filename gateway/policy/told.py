@@ -30,6 +30,10 @@ class Question(Protocol):
         """Gives the denial that holds whatever the record's facts turn out to be, else None."""
         ...
 
+    def ruled_out(self) -> bool:
+        """True where the roles alone deny every record, whoever acts by them and when."""
+        ...
+
 
 def tell(access: Access, purposes: Collection[str], ask: Callable[[Access], Question]) -> Told:
     """Gives the caller's part, made from the question, his credential and his roles. purposes: those that the policy knows.
@@ -43,15 +47,17 @@ def tell(access: Access, purposes: Collection[str], ask: Callable[[Access], Ques
     early = asked.early()
     reason = Reason.NO_RULE if early is None else early.reason
     cause = Cause.DEPENDS if early is None else _CAUSES.get(reason, Cause.UNDECIDED)
+    if cause in (Cause.ROLES, Cause.FORBIDDEN) and not asked.ruled_out():
+        cause = Cause.WHO_OR_WHEN
     application = access.principal.application.id
     told = Told(reason, cause, access.action, access.purpose, application, roles=asked.roles)
-    if cause not in (Cause.ROLES, Cause.FORBIDDEN):
+    if cause not in (Cause.ROLES, Cause.FORBIDDEN, Cause.WHO_OR_WHEN):
         return told
     held = access.principal.purposes.intersection(purposes)
     others = tuple(p for p in sorted(held - {access.purpose}) if _may(ask, replace(access, purpose=p)))
     if others:
         return replace(told, cause=Cause.OTHER_PURPOSE, purposes=others)
-    if access.principal.person is not None and not _may(ask, _alone(access)):
+    if access.principal.person is not None and ask(_alone(access)).ruled_out():
         return replace(told, cause=Cause.APPLICATION)
     return told
 
@@ -61,7 +67,8 @@ def _may(ask: Callable[[Access], Question], access: Access) -> bool:
 
 
 def _alone(access: Access) -> Access:
-    """The same question of the application's own rules: its ceiling, for whomever it asks."""
+    """The same question of the application's own rules: its ceiling, for whomever it asks. Only its roles are looked at: a rule may forbid
+    it to ask for nobody."""
     principal = access.principal
     alone = Principal(principal.application, None, principal.purposes, principal.proven)
     return replace(access, principal=alone)

@@ -53,6 +53,7 @@ _TOLD: Final[Mapping[Cause, str]] = {
     Cause.APPLICATION: "told.application",
     Cause.ROLES: "told.roles",
     Cause.FORBIDDEN: "told.forbidden",
+    Cause.WHO_OR_WHEN: "told.who-or-when",
     Cause.DEPENDS: "told.depends",
     Cause.UNDECIDED: "told.undecided",
 }

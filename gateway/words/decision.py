@@ -126,6 +126,7 @@ class Reason(StrEnum):
     PURPOSE_NOT_HELD = "purpose-not-held"
     ERASED = "erased"
     REFUSED_BY_CUSTOMER = "refused-by-customer"
+    ON_HOLD = "on-hold"
     GRANT_ALLOWED = "grant-allowed"
     ENGINE_ERROR = "engine-error"
     NO_BUNDLE = "no-bundle"

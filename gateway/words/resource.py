@@ -181,6 +181,7 @@ class ResourceSpec:
     read_route, version_at: how the gateway reads a record itself; where the version stands in the frame when BODY.
     present_target: target template with `{id}`, answered as a list that holds the record as long as it was not deleted: for an
                 upstream that goes on answering with a deleted record at its own address. None: its own address tells.
+    destroyed_by: actions of routes after which a record is not there any more.
     """
 
     upstream: str
@@ -198,6 +199,7 @@ class ResourceSpec:
     id_form: IdForm = IdForm.ANY
     present_target: str | None = None
     removal: Removal = Removal.NULL
+    destroyed_by: frozenset[str] = frozenset()
 
     def spec(self, pattern: Pattern) -> FieldSpec | None:
         """Gives the field of exactly that pattern."""

@@ -16,6 +16,7 @@ class Cause(StrEnum):
     APPLICATION = "application"  # the application may not, whoever it acts for
     ROLES = "roles"  # no role of his allows it
     FORBIDDEN = "forbidden"  # a rule forbids it to a role of his
+    WHO_OR_WHEN = "who-or-when"  # his roles may allow it, to somebody else, for somebody, or at another time, whatever the record is
     DEPENDS = "depends"  # his roles may allow it; it hangs on the record or the moment, and which of both is not said
     UNDECIDED = "undecided"  # there is no policy, or it cannot answer
 

@@ -401,3 +401,53 @@ def test_a_question_prepared_before_a_swap_keeps_its_bundle() -> None:
     decider.swap(bundle(READ.replace("role:a", "role:b")))
     assert before.decide(facts()).allowed
     assert not decider.prepare(question, CUSTOMER, 2).decide(facts()).allowed
+
+
+ALONE = READ + "p, role:a, *, *, customer:*, -, *, r.sub.alone == True, deny\n"
+
+
+def test_early_weighs_who_asks() -> None:
+    decider = PolicyDecider(bundle(ALONE))
+    desk = party("app:desk", "role:a")
+    alone = decider.prepare(access(principal(desk)), CUSTOMER, 1)
+    assert (alone.early().reason, alone.early().rule.line) == (Reason.RULE_DENIED, 2)
+    assert alone.collection() == alone.early()
+    with_kim = decider.prepare(access(principal(desk, party(KIM, "role:a"))), CUSTOMER, 1)
+    assert with_kim.early() is None
+    assert with_kim.decide(facts()).allowed
+
+
+@pytest.mark.parametrize(
+    ("condition", "settled"),
+    [
+        ("r.env.hour >= 0", True),
+        ("r.env.hour < 0", False),
+        ('r.pur == "service" and r.env.hour >= 0', True),
+        ('r.pur == "service" and r.rec.level == "vip"', False),
+        ('r.pur == "service" or r.rec.level == "vip"', False),  # one part, and it asks for the record
+        ('r.dom == "-"', False),  # a record has another unit than none
+        ("r.sub.grade < 1", False),  # cannot be answered: met with the record, and denies it there
+    ],
+)
+def test_early_weighs_a_deny_that_asks_nothing_of_the_record(condition: str, settled: bool) -> None:
+    rules = READ + f"p, role:a, *, *, customer:*, -, *, {condition}, deny\n"
+    prepared = PolicyDecider(bundle(rules)).prepare(access(principal(party(KIM, "role:a"))), CUSTOMER, 1)
+    assert (prepared.early() is not None) == settled
+
+
+def test_early_weighs_allows_that_ask_something_besides_the_record() -> None:
+    rules = "".join(
+        f"p, role:{role}, *, crm/customer, customer:read, -, service, {condition}, allow\n"
+        for role, condition in (
+            ("a", "r.rec.level == 1 and r.env.hour < 0"),
+            ("a", "r.sub.grade < 1"),
+            ("b", "r.rec.level == 1 and r.env.hour >= 0"),
+        )
+    )
+    decider = PolicyDecider(bundle(rules))
+    never = decider.prepare(access(principal(party(KIM, "role:a"))), CUSTOMER, 1)
+    assert (never.early().reason, never.early().rule) == (Reason.NO_RULE, None)
+    sometimes = decider.prepare(access(principal(party(KIM, "role:a", "role:b"))), CUSTOMER, 1)
+    assert sometimes.early() is None
+    in_one_unit = decider.prepare(access(principal(party(KIM, "role:a", "role:b@branch:north"))), CUSTOMER, 1)
+    assert in_one_unit.early() is None

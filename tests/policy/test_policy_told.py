@@ -105,3 +105,34 @@ def test_without_a_bundle_nothing_is_told_but_that() -> None:
     who = worlds.principal(worlds.party("app:desk"))
     said = PolicyDecider().told(worlds.access(who), worlds.CUSTOMER)
     assert (said.reason, said.cause) == (Reason.NO_BUNDLE, Cause.UNDECIDED)
+
+
+WHO_OR_WHEN = """\
+p, role:a, *, crm/customer, customer:read, -, *, True, allow
+p, role:a, *, crm/customer, customer:*, -, *, r.sub.alone == True, deny
+p, role:b, *, crm/customer, customer:read, -, *, r.env.hour < 0, allow
+"""
+
+
+@pytest.mark.parametrize(
+    ("parties", "cause", "reason"),
+    [
+        ([("app:desk", "role:a")], Cause.WHO_OR_WHEN, Reason.RULE_DENIED),
+        ([("app:desk", "role:b")], Cause.WHO_OR_WHEN, Reason.NO_RULE),
+        # The application may, for whoever may: a rule that it asks for somebody is no ceiling of it.
+        ([("app:desk", "role:a"), (worlds.PERSON, "role:d")], Cause.ROLES, Reason.NO_RULE),
+        ([("app:desk", "role:a"), (worlds.PERSON, "role:b")], Cause.WHO_OR_WHEN, Reason.NO_RULE),
+    ],
+)
+def test_what_hangs_on_who_asks_and_when_is_told_as_that(
+    parties: list[tuple[str, str]], cause: Cause, reason: Reason
+) -> None:
+    who = worlds.principal(*(worlds.party(*one) for one in parties))
+    said = told(Engine(worlds.bundle(WHO_OR_WHEN)), worlds.access(who), worlds.CUSTOMER)
+    assert (said.cause, said.reason) == (cause, reason)
+    error = Denied(
+        prepare(Engine(worlds.bundle(WHO_OR_WHEN)), worlds.access(who), worlds.CUSTOMER, 1).early(), told=said
+    )
+    assert (b"Gatehouse-Person" in problem(error, Language.ENGLISH, "req_1").body) == (
+        cause is Cause.WHO_OR_WHEN
+    )
