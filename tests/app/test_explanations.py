@@ -57,6 +57,8 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
             bundle=lambda: None,
             assertion_keys=b"{}",
             explaining=house.explaining,
+            activating=house.activating,
+            history=house.history,
         )
         http = Client.of(create_control(deps))
         listed = await ask(house, "GET", "/crm/customers?limit=10", keys["auditor"])
