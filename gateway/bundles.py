@@ -168,7 +168,15 @@ class Bundles:
                 # Another came after it, or it waits: that a process begins says nothing new about it.
                 self._waits(found.digest)
             else:
-                await self._offer(held, self._making.offer(found))
+                await self._look_at(held, found)
+
+    async def _look_at(self, held: InForce, loaded: Loaded) -> None:
+        try:
+            offer = self._making.offer(loaded)
+        except Misconfigured as error:
+            await self._refuse(error)
+        else:
+            await self._offer(held, offer)
 
     async def _put_first(self, held: InForce, start: _Start, how: How) -> None:
         said = await asyncio.to_thread(differences, None, start.offer.loaded, ())
@@ -229,15 +237,14 @@ class Bundles:
         self._seen = now
         try:
             loaded = await self._read()
-            # One that could not be entered may yet come in force by itself: the one before it must then be entered again.
-            if loaded.digest == self.digest and self._unentered is None:
-                self.refused, self.waits = (), None
-                return
-            offer = self._making.offer(loaded)
         except Misconfigured as error:
             await self._refuse(error)
             return
-        await self._offer(held, offer)
+        # One that could not be entered may yet come in force by itself: the one before it must then be entered again.
+        if loaded.digest == self.digest and self._unentered is None:
+            self.refused, self.waits = (), None
+        else:
+            await self._look_at(held, loaded)
 
     async def _offer(self, held: InForce, offer: Offer) -> None:
         """Puts it in force where it is proven to widen nobody's access, else says that it waits; one entry says it for all processes."""
