@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from audit import AuditEvent, Kind
+import audit
+from audit import AuditEvent, Kind, Log
 from gateway.activating import SYSTEM
 from gateway.settings import Settings
 from gateway.words.errors import Misconfigured
@@ -231,3 +232,24 @@ async def test_what_an_older_program_put_in_force_and_did_not_keep_is_replaced_b
         assert (entry["decision"]["reason"], entry["part"]["before"]) == ("upgrade", "sha256:" + "9" * 64)
     async with world(settings) as it:
         assert await how(it) == ["first", "bundle:activate", "upgrade"]
+
+
+@pytest.mark.parametrize("notes", [0, 40])
+async def test_a_mark_of_a_log_that_went_another_way_is_not_believed(settings: Settings, notes: int) -> None:
+    """The log alone is an older copy: what the state store says of the longer one is not true of it, however long it is by then."""
+    async with world(settings) as it:
+        first = it.in_force
+    older = settings.home.parent / "older.sqlite"
+    shutil.copy(settings.home / "audit.sqlite", older)
+    _, narrow = await narrowed(settings)
+    async with world(settings) as it:  # the mark is set anew at a start
+        assert it.in_force == narrow
+    shutil.copy(older, settings.home / "audit.sqlite")
+    edit(settings.policies, "")
+    log = await Log.open(audit.sqlite(settings.home / "audit.sqlite"))
+    for _ in range(notes):
+        await log.append(AuditEvent(Kind.NOTE, "req_x", SYSTEM, "test:note"))
+    await log.close()
+    async with world(settings) as it:
+        assert it.in_force == first
+        assert await how(it) == ["first"]
