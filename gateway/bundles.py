@@ -7,20 +7,20 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from audit import AuditEvent, Log, LogBusy, LogUnavailable, Receipt, Stale
-from gateway.activating import ACTIVATE, REFUSE, WAIT, How, Last, last_activation, said_by, standing_at
+from gateway.activating import ACTIVATE, REFUSE, WAIT, How, last_activation, said_by, standing_at
 from gateway.corridor.desk import log_errors
 from gateway.corridor.inforce import InForce
 from gateway.corridor.walk import ATTEMPTS, Ruled
-from gateway.loading import PROBLEM, Loaded
+from gateway.loading import PROBLEM, Loaded, state_of
 from gateway.observe import event
 from gateway.offering import Making, Offer
 from gateway.policy import KeptBundles, Standing
+from gateway.starting import Found, chosen_of
 from gateway.upstream import Look, Places
-from gateway.weighing import differences, weigh
+from gateway.weighing import differences, weighed_with
 from gateway.words.errors import Code, Misconfigured, Refused, Unavailable
 from gateway.words.json import JsonObject
 from gateway.words.widening import Widening
@@ -36,17 +36,6 @@ CHECK = "gatehouse policy check"
 """What says more than a log line may: the mistakes' own words."""
 WAITS = "gatehouse policy history"
 """What says which bundle waits for a second person."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """What a start found. how, before: of the entry that is still to be made, None where the log says already what is in force."""
-
-    folder: Loaded | Misconfigured
-    offer: Offer
-    fence: int
-    how: How | None
-    before: str | None
 
 
 class Bundles:
@@ -80,7 +69,7 @@ class Bundles:
         self._places: list[Places] = []
         self._unentered: Offer | None = None
         self._unsure = False
-        self._start: _Start | None = None
+        self._start: Found | None = None
         self._noted = 0
         self._now: Loaded | None = None
         self.mounts: tuple[tuple[str, ...], ...] = ()
@@ -110,41 +99,21 @@ class Bundles:
         head = await self._log.head()
         last = await standing_at(self._log, self._standing, head)
         self._noted = head.seq
-        self._seen = await asyncio.to_thread(_look, self._folder)
+        self._seen = await asyncio.to_thread(state_of, self._folder)
         folder: Loaded | Misconfigured
         try:
             folder = await self._read()
         except Misconfigured as error:
             folder = error
-        chosen = await self._chosen(last, folder)
+        chosen = await chosen_of(last, folder, self.once, self._folder.name)
         offer = self._making.offer(chosen)
         if last is not None and last.digest == chosen.digest:
             await self._kept.keep(chosen.digest, chosen.files)
-            self._start = _Start(folder, offer, head.fence, None, None)
+            self._start = Found(folder, offer, head.fence, None, None)
         else:
             how, before = (How.FIRST, None) if last is None else (How.UPGRADE, last.digest)
-            self._start = _Start(folder, offer, head.fence, how, before)
+            self._start = Found(folder, offer, head.fence, how, before)
         return offer.ruled, head.seq
-
-    async def _chosen(self, last: Last | None, folder: Loaded | Misconfigured) -> Loaded:
-        if last is None:
-            if isinstance(folder, Misconfigured):
-                raise folder
-            return folder
-        if isinstance(folder, Loaded) and folder.digest == last.digest:
-            return folder
-        kept = await self.once(last.digest)
-        if kept is not None:
-            return kept
-        if not last.bound:
-            if isinstance(folder, Misconfigured):
-                raise folder
-            return folder
-        raise Misconfigured(
-            f"the bundle in force is {last.digest} (entry {last.seq} of the log), and the state store does not have it as it was: "
-            f"put the policy folder of exactly that digest in the place of {self._folder.name}, or restore the state store. "
-            "Nothing else is served by: whoever may widen the policy would only have to take that bundle away"
-        )
 
     async def begin(self, held: InForce) -> None:
         """Puts in force what `first` gave, where the log does not say so yet; then looks at the folder as at an edit.
@@ -168,9 +137,17 @@ class Bundles:
                 # Another came after it, or it waits: that a process begins says nothing new about it.
                 self._waits(found.digest)
             else:
-                await self._offer(held, self._making.offer(found))
+                await self._look_at(held, found)
 
-    async def _put_first(self, held: InForce, start: _Start, how: How) -> None:
+    async def _look_at(self, held: InForce, loaded: Loaded) -> None:
+        try:
+            offer = self._making.offer(loaded)
+        except Misconfigured as error:
+            await self._refuse(error)
+        else:
+            await self._offer(held, offer)
+
+    async def _put_first(self, held: InForce, start: Found, how: How) -> None:
         said = await asyncio.to_thread(differences, None, start.offer.loaded, ())
         fence = start.fence
         for _ in range(ATTEMPTS):
@@ -220,7 +197,7 @@ class Bundles:
 
     async def watch(self, held: InForce) -> None:
         """Looks at the folder once; loads it when it changed. A refusal is an entry, and the running bundle goes on."""
-        now = await asyncio.to_thread(_look, self._folder)
+        now = await asyncio.to_thread(state_of, self._folder)
         if now == self._seen:
             if self._unentered is not None:
                 await self._offer(held, self._unentered)
@@ -229,15 +206,14 @@ class Bundles:
         self._seen = now
         try:
             loaded = await self._read()
-            # One that could not be entered may yet come in force by itself: the one before it must then be entered again.
-            if loaded.digest == self.digest and self._unentered is None:
-                self.refused, self.waits = (), None
-                return
-            offer = self._making.offer(loaded)
         except Misconfigured as error:
             await self._refuse(error)
             return
-        await self._offer(held, offer)
+        # One that could not be entered may yet come in force by itself: the one before it must then be entered again.
+        if loaded.digest == self.digest and self._unentered is None:
+            self.refused, self.waits = (), None
+        else:
+            await self._look_at(held, loaded)
 
     async def _offer(self, held: InForce, offer: Offer) -> None:
         """Puts it in force where it is proven to widen nobody's access, else says that it waits; one entry says it for all processes."""
@@ -252,7 +228,7 @@ class Bundles:
                 self._unentered, self.refused, self.waits = None, (), None
                 return
             before = self.now
-            widenings, said = await asyncio.to_thread(_weighed, before, offer.loaded)
+            widenings, said = await asyncio.to_thread(weighed_with, before, offer.loaded)
             with suppress(Stale):  # the next round looks again
                 if widenings and not self.waives:
                     await self._wait(held, offer, before.digest, said)
@@ -302,7 +278,7 @@ class Bundles:
 
     async def weighed(self, offer: Offer) -> tuple[tuple[Widening, ...], JsonObject]:
         """Gives how it could widen anybody's access beside what is in force, and what an entry says of the difference."""
-        return await asyncio.to_thread(_weighed, self.now, offer.loaded)
+        return await asyncio.to_thread(weighed_with, self.now, offer.loaded)
 
     async def put(self, offer: Offer, before: str, how: How, said: JsonObject) -> Receipt | None:
         """Puts it in force where `before` still is, and gives the entry; None where another is in force by now.
@@ -398,11 +374,6 @@ class Bundles:
         await asyncio.gather(*(places.close() for places in self._places))
 
 
-def _weighed(old: Loaded, new: Loaded) -> tuple[tuple[Widening, ...], JsonObject]:
-    widenings = weigh(old, new)
-    return widenings, differences(old, new, widenings)
-
-
 def _waived(how: How) -> JsonObject:
     return {"waived": "demo"} if how is How.WAIVED else {}
 
@@ -415,12 +386,3 @@ def _tell(problems: tuple[str, ...], kept: str) -> None:
         place = PROBLEM.fullmatch(problem)
         event("bundle-problem", logging.ERROR, at=f"{place[1]}:{place[2]}" if place else None)
     event("bundle-kept", logging.WARNING, bundle=kept)
-
-
-def _look(folder: Path) -> object:
-    """Gives what tells one state of the folder from another: every file's name, size and time of change."""
-    return sorted(
-        (str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns)
-        for path in folder.rglob("*")
-        if path.is_file() and (stat := path.stat())
-    )

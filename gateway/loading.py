@@ -124,3 +124,12 @@ def reread(
         except (Misconfigured, OSError):
             return None
     return found if found.digest == digest else None
+
+
+def state_of(folder: Path) -> object:
+    """Gives what tells one state of the folder from another: every file's name, size and time of change."""
+    return sorted(
+        (str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file() and (stat := path.stat())
+    )

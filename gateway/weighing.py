@@ -30,6 +30,12 @@ def weigh(old: Loaded, new: Loaded) -> tuple[Widening, ...]:
     return (*policy.widened(old.bundle, new.bundle, new.catalogue), *wider)
 
 
+def weighed_with(old: Loaded, new: Loaded) -> tuple[tuple[Widening, ...], JsonObject]:
+    """Gives both: how the new one could widen anybody's access, and what an entry says of the difference."""
+    widenings = weigh(old, new)
+    return widenings, differences(old, new, widenings)
+
+
 def differences(old: Loaded | None, new: Loaded, widenings: Iterable[Widening]) -> JsonObject:
     """Gives what an entry says of the way from one to the other: files, rules and links by number, why it could widen anything, with
     the first rule lines and a digest of all reasons. Bounded, and of names of policy and catalogue only."""

@@ -42,7 +42,8 @@ class ApprovalController(Controller):
         """Confirms what another filed, and does it."""
         call = call_of(request)
         # The edge's segment, decoded once, as with keys.
-        done = await deps.activating.confirm(asker_of(call, deps.identity), call.segments[2])
+        asker = asker_of(call, deps.identity, bodiless=True)
+        done = await deps.activating.confirm(asker, call.segments[2])
         return answer(call, 200, document(done), done.receipt)
 
 

@@ -42,14 +42,17 @@ def token_door(deps: ControlDeps) -> TokenDoor:
     return deps.tokens
 
 
-def asker_of(call: Call, identity: Identifier, *params: str) -> Asker:
-    """Gives who asks; query parameters other than `params`, and a body where none belongs, are refused once he is known."""
+def asker_of(call: Call, identity: Identifier, *params: str, bodiless: bool = False) -> Asker:
+    """Gives who asks; query parameters other than `params`, and a body where none belongs, are refused once he is known.
+
+    bodiless: of a POST that takes none.
+    """
 
     def check() -> None:
         for name, _ in call.query:
             if name not in params:
                 raise Refused(Code.PARAMETER_UNKNOWN)
-        if call.body and call.method != "POST":  # nothing would look at it
+        if call.body and (bodiless or call.method != "POST"):  # nothing would look at it
             raise Refused(Code.BODY_MALFORMED)
 
     return Asker(call.id, lambda: identity.identify(call), call.header(PURPOSE_HEADER), check, call.trace)

@@ -289,7 +289,14 @@ def _approvals(refused: tuple[Code, ...]) -> dict[str, Any]:
                 "confirm-approval",
                 "Confirm what another person filed, which does it",
                 "ActivationDone",
-                (*by_a_person, Code.NOT_FOUND, Code.APPROVAL_OWN, Code.APPROVAL_GAINS, Code.VALUE_REFUSED),
+                (
+                    *by_a_person,
+                    Code.NOT_FOUND,
+                    Code.APPROVAL_OWN,
+                    Code.APPROVAL_GAINS,
+                    Code.VALUE_REFUSED,
+                    Code.BODY_MALFORMED,
+                ),
             )
             | {"parameters": [_path("approval_id", "The approval's id, `apr_…`.", _APPROVAL_ID), _purpose()]},
         },

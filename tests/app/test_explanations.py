@@ -58,6 +58,8 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
             bundle=lambda: None,
             assertion_keys=b"{}",
             explaining=house.explaining,
+            activating=house.activating,
+            history=house.history,
         )
         http = Client.of(create_control(deps))
         listed = await ask(house, "GET", "/crm/customers?limit=10", keys["auditor"])
@@ -236,7 +238,11 @@ async def test_what_somebody_can_is_asked_by_the_socket_and_recorded(opened: Ope
     assert "/name" in reads["clear"]
     assert "/phone" in reads["masked"]
     assert {(row["action"], row["unit"], row["holds"]) for row in app["rows"]} == {
-        (action, "*", "always") for action in ("key:create", "key:revoke", "key:list", "policy:explain")
+        (action, "*", "always")
+        for action in (
+            *("key:create", "key:revoke", "key:list"),
+            *("policy:explain", "policy:activate", "policy:approve", "policy:history"),
+        )
     }
     assert nobody["rows"] == []
     asked = [orjson.loads(e.bytes) for e in await house.log.entries(0, 1000) if b"policy:explain" in e.bytes]

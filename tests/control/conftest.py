@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.activating import Activating, History
 from gateway.control import ControlDeps, TokenDoor, create_control
 from gateway.credentials import Freezes
 from gateway.explaining import Explaining
@@ -37,6 +38,8 @@ async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
             stores={"state": desks.store},
             bundle=lambda: bundle[0],
             explaining=Explaining(desks.keys.desk, None, None, None),  # nothing here is explained
+            activating=Activating(desks.keys.desk, desks.log, None),  # and no bundle comes in force
+            history=History(desks.keys.desk, desks.log, None),
             tokens=TokenDoor(
                 desks.tokens, desks.clients, GATEWAY, "gatehouse", jwks=lambda: dump(desks.access.jwks(NOW))
             ),

@@ -172,7 +172,7 @@ async def test_answers_are_of_the_shape_that_the_description_gives_for_their_sta
 @pytest.mark.parametrize("path", sorted(document()["paths"]))
 async def test_what_an_address_answers_to_what_it_does_not_take_is_described(plane: Plane, path: str) -> None:
     admin = await plane.desks.admin()
-    here = path.replace("{key_id}", "key_1").replace("{client_id}", "key_1")
+    here = path.replace("{key_id}", "key_1").replace("{client_id}", "key_1").replace("{approval_id}", "apr_1")
     offered = {method for at, method in operations() if at == path}
     for method in offered:
         described = operations()[path, method]["responses"]

@@ -234,7 +234,11 @@ async def open_desks(folder: Path, *, log: Any = None, store: Any = None) -> Asy
 
     nowhere: Any = None
     first = Ruled(fence=-1, addresser=nowhere, decider=rules, upstream=nowhere, lister=nowhere)
-    inforce = InForce(written, identity.load, first)
+
+    async def nobodys(_after: int, _upto: int) -> None:
+        """No bundle comes in force here."""
+
+    inforce = InForce(written, identity.load, first, nobodys)
     await inforce.refresh()
     desk = Desk(written, inforce, state, lambda: NOW)
     keys = Keys(desk, hashing, identity.load, lambda: DECLARED)

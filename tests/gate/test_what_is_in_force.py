@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from audit import AuditEvent, Kind
-from gateway.corridor.inforce import Enter, InForce
+from audit import AuditEvent, Kind, Stale
+from gateway.corridor.inforce import InForce
 from gateway.corridor.walk import Ruled
 from gateway.words.errors import Code, Unavailable
 from tests.gate.house import House, build
@@ -29,8 +29,23 @@ async def house(tmp_path: Path) -> House:
     return await build(tmp_path)
 
 
-def in_force(house: House, reading: Reading) -> InForce:
-    return InForce(house.log, reading, house.keys.now)
+class Following:
+    """What another process puts in force, and what was asked for it."""
+
+    def __init__(self, ruled: Ruled | None = None) -> None:
+        self.ruled = ruled
+        self.asked: list[tuple[int, int]] = []
+        self.away = False
+
+    async def __call__(self, after: int, upto: int) -> Ruled | None:
+        self.asked.append((after, upto))
+        if self.away:
+            raise Unavailable(Code.NOT_READY)
+        return self.ruled
+
+
+def in_force(house: House, reading: Reading, following: Following | None = None) -> InForce:
+    return InForce(house.log, reading, house.keys.now, following or Following())
 
 
 async def test_requests_that_find_out_together_share_one_reading(house: House) -> None:
@@ -70,11 +85,12 @@ async def test_a_bundle_is_not_in_force_before_its_entry(house: House) -> None:
 async def test_an_activation_whose_entry_turns_up_late_is_completed_before_anybody_is_served(
     house: House,
 ) -> None:
-    held = in_force(house, Reading())
     new = Ruled(0, *[object()] * 4)  # type: ignore[arg-type]  # which rooms is not looked at
+    held = in_force(house, Reading(), Following(new))
     house.disk.full = True
     with pytest.raises(Unavailable):
         await held.activate(new, CHANGE)
+    assert held.now.decider is house.keys.now.decider
     house.disk.full = False
     await house.log.append(CHANGE, raises_fence=True)  # as if the lost commit had been there after all
     await held.refresh()
@@ -89,21 +105,6 @@ async def test_a_bundle_and_its_fence_come_together(house: House) -> None:
     assert held.now.fence == receipt.fence == 1
     assert held.now.decider is new.decider
     await house.close()
-
-
-class Following:
-    """What another process puts in force, and what was asked for it."""
-
-    def __init__(self, ruled: Ruled | None = None) -> None:
-        self.ruled = ruled
-        self.asked: list[tuple[int, int]] = []
-        self.away = False
-
-    async def __call__(self, after: int, upto: int, enter: Enter) -> Ruled | None:
-        self.asked.append((after, upto))
-        if self.away:
-            raise Unavailable(Code.NOT_READY)
-        return self.ruled
 
 
 async def test_what_another_puts_in_force_is_taken_before_the_fence_that_it_raised(house: House) -> None:
@@ -139,4 +140,16 @@ async def test_each_entry_is_looked_at_once_and_none_while_the_fence_stands(hous
     await held.catch_up()
     assert following.asked == [(last.seq, raised.seq)]
     assert first.seq < last.seq
+    await house.close()
+
+
+async def test_an_activation_that_something_came_before_is_not_made(house: House) -> None:
+    held = in_force(house, Reading())
+    await held.catch_up()
+    fence = held.now.fence
+    await house.log.append(CHANGE, raises_fence=True)
+    with pytest.raises(Stale):
+        await held.activate(Ruled(0, *ROOMS), CHANGE, fence)  # type: ignore[arg-type]  # as above
+    assert held.now.decider is house.keys.now.decider
+    assert (await house.log.head()).seq == 1
     await house.close()

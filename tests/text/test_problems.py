@@ -18,11 +18,11 @@ STATUS = {
     400: "target-ambiguous header-malformed body-malformed parameter-unknown parameter-malformed purpose-missing cursor-invalid "
     "grant-refused",
     401: "unidentified person-unproven",
-    403: "denied purpose-not-held field-not-writable field-not-searchable",
+    403: "denied purpose-not-held field-not-writable field-not-searchable person-needed approval-own approval-gains",
     404: "not-found",
     405: "method-not-listed",
     408: "too-slow",
-    409: "conflict subject-changed subject-unbound record-withheld idempotency-key-in-use idempotency-unanswered",
+    409: "conflict approval-over subject-changed subject-unbound record-withheld idempotency-key-in-use idempotency-unanswered",
     412: "changed-meanwhile",
     413: "body-too-large",
     414: "target-too-long",

@@ -72,7 +72,9 @@ async def serving(
     restore = configure(stream=stream)
     issuer = demo.prepare(chosen)
     try:
-        async with open_house(chosen, issuers=(issuer.terms(),), environment=environment) as house:
+        async with open_house(
+            chosen, issuers=(issuer.terms(),), environment=environment, demonstration=True
+        ) as house:
             keys = await _keys(house, {**ROLES, "desk": DESK, "all": EVERYTHING, **holders})
             started: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
             task = asyncio.ensure_future(serve(house, started=started.set_result))
