@@ -167,6 +167,11 @@ CONTROL: Mapping[str, str] = {
     "key:list": "Reads keys as far as `show:clear` opens their fields; never a secret.",
     "audit:read": "Reads the log.",
     "policy:explain": "Asks why a decision comes out as it does, and who may do something.",
+    "policy:activate": "Puts a bundle in force where it widens nobody's access, and files it for another person where it could.",
+    "policy:approve": "Confirms what another person filed.",
+    "policy:history": "Reads which bundles came in force when and by whom, and what waits.",
+    "freeze:list": "Reads who is frozen because a decoy was touched.",
+    "freeze:lift": "Gives somebody free who is frozen.",
 }
 
 RIGHTS: Mapping[str, Right] = {
