@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import orjson
-from sqlalchemy.exc import IntegrityError
 
 from audit import Kind, Log, LogBusy, LogUnavailable, Receipt
 from gateway.activating.entries import How
@@ -235,10 +234,7 @@ class Activating(Generic[R]):
             raise Refused(Code.APPROVAL_GAINS)
         intent = await self.desk.intend(visit, _part("confirm", name, statement))
         now = self.desk.clock()
-        try:
-            mine = await self.desk.write(visit, lambda c: confirm_approval(c, name, person.id, now, intent))
-        except IntegrityError:
-            mine = False  # the store itself refuses that who filed it confirms it
+        mine = await self.desk.write(visit, lambda c: confirm_approval(c, name, person.id, now, intent))
         if not mine:
             await self.desk.conclude(visit, "not-done")
             raise Refused(Code.APPROVAL_OVER)

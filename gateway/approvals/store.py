@@ -37,11 +37,9 @@ def insert_approval(connection: Connection, filed: Approval) -> None:
 
 
 def confirm_approval(connection: Connection, name: str, by: str, when: datetime, intent: int) -> bool:
-    """Confirms it; False where somebody did, or it lapsed or ended. Of several that try at once one succeeds.
-
-    Raises IntegrityError where `by` filed it: the store itself refuses that.
-    """
+    """Confirms it; False where somebody did, it lapsed or ended, or `by` filed it. Of several that try at once one succeeds."""
     free = _COLUMN.confirmed_by.is_(None) & _COLUMN.lapsed_at.is_(None) & (_COLUMN.until > when)
+    free &= _COLUMN.filed_by != by  # the constraint refuses it too, whoever writes
     done = connection.execute(
         update(APPROVALS)
         .where(_COLUMN.id == name, free)

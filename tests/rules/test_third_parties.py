@@ -21,6 +21,7 @@ ROOMS = {
         "gateway/fields/",
         "gateway/idempotency/",
         "gateway/policy/kept/",
+        "gateway/approvals/",
     ),
     "alembic": ("gateway/store/upgrade.py",),
     "cryptography": ("gateway/keys/", "gateway/fields/", "gateway/identity/", "audit/"),
