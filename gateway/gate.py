@@ -36,20 +36,26 @@ class Gate(Again):
         intent is; after a revocation that stands before it in the log, nobody is served (`Stale` → decided anew).
         """
         walk: Walk | None = None
-        for _ in range(ATTEMPTS):
-            ruled = (
-                self.caches.now
-            )  # before the credential is looked up: what is read later can only be newer
-            principal = await self.identifier.identify(call)  # 2 identify
-            walk = Walk(call, ruled, principal)
-            try:
-                return await self._recorded(walk)
-            except Stale:
-                await self._renew(walk)
-        error = Unavailable(Code.FENCE_MOVING)
-        if walk is not None:
-            error.entry = (await self._refuse(walk, error)).ref
-        raise error
+        touched: Walk | None = None
+        try:
+            for _ in range(ATTEMPTS):
+                # Before the credential is looked up: what is read later can only be newer.
+                ruled = self.caches.now
+                walk = Walk(call, ruled, await self.identifier.identify(call))  # 2 identify
+                try:
+                    return await self._recorded(walk)
+                except Stale:
+                    await self._renew(walk)
+                finally:
+                    touched = walk if walk.touched else touched
+            error = Unavailable(Code.FENCE_MOVING)
+            if walk is not None:
+                error.entry = (await self._refuse(walk, error)).ref
+            raise error
+        finally:
+            # Once, and when nothing of the answer can hang on it any more, whatever it came to.
+            if touched is not None and touched.what is not None:
+                self.traps.sprung(touched.principal, call.id, touched.what.ref)
 
     async def _recorded(self, walk: Walk) -> Reply:
         try:
@@ -72,7 +78,6 @@ class Gate(Again):
                 error.tick_seconds = walk.what.upstream.alike_seconds
             raise
         except Stale:
-            walk.touched = False  # he was told nothing, and asks again
             raise
         except Exception as defect:  # a defect of ours is an answer too, and has its entry
             internal = GatehouseError(Code.INTERNAL)
@@ -83,8 +88,6 @@ class Gate(Again):
         finally:
             if walk.open_intent is not None:
                 self.under_way.discard(walk.open_intent.seq)
-            if walk.touched and walk.what is not None:
-                self.traps.sprung(walk.principal, walk.call.id, walk.what.ref)
 
     async def _walk(self, walk: Walk) -> Reply:
         what = walk.what = walk.ruled.addresser.address(walk.call, walk.principal)  # 3 address

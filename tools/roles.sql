@@ -3,7 +3,7 @@
 --
 --   gatehouse_owner  owns the three schemas; migrates them and does nothing else (tools/prepare.py)
 --   gatehouse        serves: owns nothing, changes rows of state and records, becomes audit_writer to append to the log
---   audit_writer     nobody logs in as it; may read and insert entries, and move the log's head row forward
+--   audit_writer     nobody logs in as it; may read and insert entries, move the log's head row forward, and count beside it
 --
 -- tests/docs/test_deploy_on_postgres.py starts a gateway on what this file makes.
 

@@ -355,7 +355,7 @@ def test_the_plan_says_which_budgets_change(folder: Path, tmp_path: Path) -> Non
     draft = tmp_path / "draft"
     shutil.copytree(folder, draft)
     file = draft / "budgets.yaml"
-    text = file.read_text().replace("most: 1000, window: 1h", "most: 3000, window: 1h")
+    text = file.read_text().replace("most: 3000, window: 1h", "most: 4000, window: 1h")
     file.write_text("\n".join(line for line in text.splitlines() if "marketer" not in line) + "\n")
     plan = planning.plan(folder, draft, frozenset(), 1_000_000)
     assert {(one.why, one.about) for one in plan.widenings} == {
@@ -373,7 +373,7 @@ def test_the_plan_says_which_budgets_change(folder: Path, tmp_path: Path) -> Non
         said = page(plan, language, markdown=False)
         assert title in said
         assert reason in said
-        assert "role:agent, subjects 3000, window 1h" in said
+        assert "role:agent, subjects 4000, window 1h" in said
         assert "budgets.yaml:" in said
     back = planning.plan(draft, folder, frozenset(), 1_000_000)
     assert back.widenings == ()
