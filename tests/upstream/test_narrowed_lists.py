@@ -91,6 +91,9 @@ async def test_a_list_says_the_unit_where_a_parameter_is_for_it(upstream: Upstre
         ((replace(UNIT, narrows=False),), (HELD,), {}),
         ((replace(UNIT, values=("branch:south",)),), (HELD,), {}),
         ((OWNER,), (HELD,), {}),
+        ((UNIT,), ("role:a@branch:a,b",), {}),
+        ((UNIT,), ("role:a@branch:\0",), {}),
+        ((UNITS,), tuple(f"role:a@branch:{n:030}" for n in range(60)), {}),
         ((UNIT,), ("role:a",), {}),
         ((), (HELD,), {}),
     ):
