@@ -17,6 +17,7 @@ from gateway.words.work import NOT_NARROWED, Addressed, List, Narrowing
 
 Known = Callable[[bool], Within]
 """Gives which records are possible; True: it may name who asks."""
+_MAX_SAID = 1_000  # characters of one parameter's value: a target has an end, and other things stand in it
 _OURS = ("within", "places", "count")
 
 
@@ -56,10 +57,11 @@ def _pair(part: Filter, param: ParamSpec) -> tuple[str, str] | None:
     """Gives what the parameter says of a part of the filter, None where it cannot say it."""
     if not isinstance(part, In) or part.field != param.field or param.type is not ParamType.TEXT:
         return None
-    texts = [value for value in part.values if isinstance(value, str) and value]
+    texts = [value for value in part.values if isinstance(value, str)]
     listed = not param.values or set(texts) <= set(param.values)
-    if len(texts) != len(part.values) or not listed or any("," in text for text in texts):
+    plain = all(text and text.isprintable() and "," not in text for text in texts)
+    if len(texts) != len(part.values) or not listed or not plain:
         return None
-    if param.op == "in" or (param.op == "eq" and len(texts) == 1):
-        return param.name, ",".join(quote(text, safe="") for text in texts)
-    return None
+    said = ",".join(quote(text, safe="") for text in texts)
+    fits = param.op == "in" or (param.op == "eq" and len(texts) == 1)
+    return (param.name, said) if fits and len(said) <= _MAX_SAID else None
