@@ -47,7 +47,11 @@ def policy_check(folder: Path | None, json_: bool, strict: bool, report: Path | 
     place = folder or chosen.policies
     try:
         known = catalogue_of(place, chosen.upstream_hosts, chosen.max_opaque_bytes)
-        found = review(place, known, portable=portable)
+        found = review(place, known)
+        if portable:
+            from gateway.policy.portable.bundle import with_remarks  # noqa: PLC0415 - only where it is asked for
+
+            found = with_remarks(found, place)
     except Misconfigured as error:
         mistakes = map(mistake, error.problems)
         could = "Nothing could be decided"

@@ -7,18 +7,15 @@ from pathlib import Path
 
 from gateway.policy.bundle import Bundle
 from gateway.policy.decider import COMPILED
-from gateway.policy.engine.faults import MODEL
-from gateway.policy.finding import Finding, Severity, note, warning
-from gateway.policy.kinds import KINDS
+from gateway.policy.finding import Finding, Severity, note
 from gateway.policy.known import Catalogue, known
 from gateway.policy.lint.broad import broad, unheld
 from gateway.policy.lint.coverage import Coverage
 from gateway.policy.lint.dead import Dead
 from gateway.policy.lint.secrets import secrets
 from gateway.policy.load import judge
-from gateway.policy.portable import Remark, remarks
 from gateway.policy.reference import ENGINE as PYCASBIN
-from gateway.policy.source import MODEL_FILE, POLICY_FILE
+from gateway.policy.source import MODEL_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +40,8 @@ class Review:
         return sum(finding.severity is severity for finding in self.findings)
 
 
-def review(folder: Path, catalogue: Catalogue, *, portable: bool = False) -> Review:
-    """Looks at the folder as a load would, then at what a load has no need of: dead and broad rules, secrets, coverage, the engine.
-
-    portable: also at what Go's Casbin or node-casbin would read otherwise.
-    """
+def review(folder: Path, catalogue: Catalogue) -> Review:
+    """Looks at the folder as a load would, then at what a load has no need of: dead and broad rules, secrets, coverage, the engine."""
     coverage = Coverage()
     bundle, findings = judge(folder, catalogue, coverage.watch)
     findings += secrets(folder)
@@ -59,9 +53,6 @@ def review(folder: Path, catalogue: Catalogue, *, portable: bool = False) -> Rev
     findings += unheld(bundle, coverage.roles)
     findings += coverage.uncovered(bundle)
     findings += _on_pycasbin(bundle)
-    if portable:
-        files = (bundle.files[name].decode() for name in (MODEL_FILE, POLICY_FILE))
-        findings += map(_elsewhere, remarks(*files))
     rules = bundle.rules.lines
     decided = sum(line.rule.line in coverage.lines for line in rules)
     engine = COMPILED if bundle.model.compiled else PYCASBIN
@@ -71,15 +62,6 @@ def review(folder: Path, catalogue: Catalogue, *, portable: bool = False) -> Rev
 def check(folder: Path, catalogue: Catalogue) -> list[Finding]:
     """Gives everything there is to say about that folder, by file and line."""
     return list(review(folder, catalogue).findings)
-
-
-def _elsewhere(remark: Remark) -> Finding:
-    kind = KINDS[remark.kind]
-    file = MODEL_FILE if remark.file == MODEL else POLICY_FILE
-    would_have, suggestion = (f"{text[:1].upper()}{text[1:]}" for text in (kind.would_have, kind.do))
-    return warning(
-        file, remark.line, f"not portable: {remark.part}", would_have, suggestion, rule=remark.kind
-    )
 
 
 def _on_pycasbin(bundle: Bundle) -> list[Finding]:
