@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from gateway import local
+from gateway import cli, local
 from tests.activating.world import HE, LU, TOOL, WIDER, World, chosen, world
-from tests.app.shell import gatehouse
 
 
 @dataclass
@@ -29,7 +33,19 @@ class Desk:
             key.write_text(self.it.keys[TOOL] + "\n")
             person.write_text(self.it.token(who) + "\n")
             shown = ["--key-file", str(key), "--person-file", str(person)]
-        return await asyncio.to_thread(gatehouse, self.it.settings.home, *words, *shown)
+        return await asyncio.to_thread(_ran, self.it.settings.home, *words, *shown)
+
+
+def _ran(home: Path, *words: str) -> tuple[int, str]:
+    """Runs a command in a thread of its own, beside the gateway; tests/app/shell.py sets signals, which only the first thread may."""
+    printed = io.StringIO()
+    with (
+        patch.dict(os.environ, {"GATEHOUSE_HOME": str(home)}),
+        patch.object(sys, "argv", ["gatehouse", *words]),
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(printed),
+    ):
+        return cli._done(), printed.getvalue()
 
 
 @pytest.fixture
