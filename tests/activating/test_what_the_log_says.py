@@ -159,7 +159,12 @@ async def test_an_older_copy_of_an_approval_does_not_do_it_again(settings: Setti
 async def test_a_mark_that_points_elsewhere_is_not_believed(settings: Settings) -> None:
     """Whoever writes to the state store points back at the first activation, and puts the wider folder back."""
     _, narrow = await narrowed(settings)
-    state(settings, "UPDATE standing SET seq = 2, upto = upto + 1")
+    with closing(sqlite3.connect(settings.home / "audit.sqlite")) as log:
+        (first,) = log.execute(
+            "SELECT min(seq) FROM entries WHERE instr(body, CAST('bundle:activate' AS BLOB)) > 0"
+        ).fetchone()
+        seq, last = log.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+    state(settings, f"UPDATE standing SET seq = {first}, upto = {seq}, hash = '{last.hex()}'")
     edit(settings.policies, "")
     async with world(settings) as it:
         assert it.in_force == narrow

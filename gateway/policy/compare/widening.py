@@ -63,8 +63,15 @@ class _Comparison:
         for holder in holders:
             self._less_bound(holder)
         for unit in (ELSEWHERE, *sorted(self._old.units | self._new.units)):
+            alike: set[tuple[frozenset[str], frozenset[str]]] = set()
             for holder in holders:
                 had, has = self._old.held(holder, unit), self._new.held(holder, unit)
+                if not holder.startswith(
+                    "role:"
+                ):  # rules name roles: who holds the same ones is in the same case
+                    if (had, has) in alike:
+                        continue
+                    alike.add((had, has))
                 self._more_allowed(holder, unit, had, has)
                 self._less_denied(holder, unit, had, has)
         return tuple(sorted(self._found.values(), key=_place))
