@@ -18,11 +18,11 @@ STATUS = {
     400: "target-ambiguous header-malformed body-malformed parameter-unknown parameter-malformed purpose-missing cursor-invalid "
     "grant-refused",
     401: "unidentified person-unproven",
-    403: "denied purpose-not-held field-not-writable field-not-searchable",
+    403: "denied purpose-not-held field-not-writable field-not-searchable person-needed approval-own approval-gains",
     404: "not-found",
     405: "method-not-listed",
     408: "too-slow",
-    409: "conflict subject-changed subject-unbound record-withheld idempotency-key-in-use idempotency-unanswered",
+    409: "conflict approval-over subject-changed subject-unbound record-withheld idempotency-key-in-use idempotency-unanswered",
     412: "changed-meanwhile",
     413: "body-too-large",
     414: "target-too-long",
@@ -118,6 +118,28 @@ def test_trying_again_is_offered_only_where_nothing_can_have_happened(
     error: GatehouseError, seconds: str | None
 ) -> None:
     assert made(error)[2].get("retry-after") == seconds
+
+
+@pytest.mark.parametrize(
+    ("language", "may_be", "first", "corrects"),
+    [
+        (Language.ENGLISH, "may have been made", ("read the record", "look for"), "correct the request"),
+        (Language.CHINESE, "可能已经生效", ("先读取记录", "先查找"), "更正请求"),
+    ],
+)
+@pytest.mark.parametrize(
+    "code", [Code.UPSTREAM_REFUSED, Code.UPSTREAM_SILENT, Code.UPSTREAM_MALFORMED], ids=str
+)
+def test_where_a_change_may_have_been_made_nobody_is_told_to_send_it_again(
+    code: Code, language: Language, may_be: str, first: tuple[str, str], corrects: str
+) -> None:
+    told = made(GatehouseError(code), language)[1]
+    said = f"{told['title']} {told['next']}".lower()
+    assert may_be in said
+    assert any(word in said for word in first)
+    assert corrects not in said
+    if code is Code.UPSTREAM_REFUSED:
+        assert all(word in said for word in (*first, "idempotency-key", "audit-ref"))
 
 
 def test_only_a_401_is_a_challenge() -> None:
