@@ -25,10 +25,13 @@ CLIENT_CHALLENGE: Final = 'Basic realm="gatehouse"'
 REQUEST_LINE: Final = "request-line"
 """The name, among headers, of the line before them."""
 NO_BODY: Final = "no body"
+BARRED: Final = "address-not-permitted"
+"""The reason of words.errors.Barred."""
 _NONE: Final = "-"
 NEXT_INSTEAD: Final[Mapping[tuple[Code, str], str]] = {
     (Code.HEADER_MALFORMED, REQUEST_LINE): "problem.header-malformed.request-line",
     (Code.BODY_MALFORMED, NO_BODY): "problem.body-malformed.no-body",
+    (Code.UPSTREAM_UNREACHABLE, BARRED): "problem.upstream-unreachable.barred",
 }
 """Where what to do depends on a parameter of the error: (code, the parameter's text) → the text's key."""
 
@@ -83,11 +86,12 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
     """
     status = STATUS[error.code]
     params = _params(error)
+    instead = _instead(error)
     document: dict[str, object] = {
         "type": f"urn:gatehouse:problem:{error.code.value}",
         "title": text(f"problem.{error.code.value}.title", language),
         "status": status,
-        "next": text(_next(error), language),
+        "next": text(instead or f"problem.{error.code.value}.next", language),
         "request": request_id,
     }
     if (told := _told(error)) is not None:
@@ -107,7 +111,7 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
         headers.append(("audit-ref", error.entry))
     if status == 401:
         headers.append(("www-authenticate", challenge))
-    retry = params.get("retry_after_seconds", _RETRY_SECONDS.get(error.code))
+    retry = params.get("retry_after_seconds", None if instead else _RETRY_SECONDS.get(error.code))
     if isinstance(retry, int):
         headers.append(("retry-after", str(retry)))
     if status == 405 and "allow" in params:
@@ -115,9 +119,9 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
     return Problem(status, tuple(headers), orjson.dumps(document))
 
 
-def _next(error: GatehouseError) -> str:
+def _instead(error: GatehouseError) -> str | None:
     keys = (NEXT_INSTEAD.get((error.code, str(value))) for value in error.params.values())
-    return next(filter(None, keys), f"problem.{error.code.value}.next")
+    return next(filter(None, keys), None)
 
 
 def _params(error: GatehouseError) -> dict[str, str | int]:

@@ -196,6 +196,13 @@ class NotSent(GatehouseError):
     code = Code.UPSTREAM_UNREACHABLE
 
 
+class Barred(NotSent):
+    """The upstream's name leads to an address that the gateway may not connect to: no waiting helps, a person must look."""
+
+    def __init__(self) -> None:
+        super().__init__(reason="address-not-permitted")
+
+
 class Unaddressable(NotSent):
     """What was to be asked has no address: a part of it is missing, or cannot be said in one way.
 

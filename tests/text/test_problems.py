@@ -10,7 +10,16 @@ import pytest
 from gateway.text import Language
 from gateway.text.problems import Problem, problem
 from gateway.words.decision import NOTHING_SHOWN, DecidedBy, Decision, Facts, Reason
-from gateway.words.errors import Code, Denied, GatehouseError, Misconfigured, NotSent, Refused, Unidentified
+from gateway.words.errors import (
+    Barred,
+    Code,
+    Denied,
+    GatehouseError,
+    Misconfigured,
+    NotSent,
+    Refused,
+    Unidentified,
+)
 from gateway.words.told import Cause, Told
 
 # Written out once more: a status that changes by accident changes what every client does.
@@ -82,6 +91,13 @@ def test_what_to_do_fits_what_was_wrong(language: Language, error: Refused, says
     assert not_this in made(Refused(error.code), language)[1]["next"]
 
 
+def test_nobody_waits_for_an_address_that_nothing_may_reach() -> None:
+    assert "Try again" in made(NotSent())[1]["next"]
+    said = made(Barred())[1]["next"]
+    assert "waiting does not help" in said
+    assert "Try again" not in said
+
+
 def test_the_table_above_is_whole() -> None:
     assert sorted(code for codes in STATUS.values() for code in codes.split()) == sorted(
         code.value for code in Code
@@ -106,6 +122,7 @@ def test_parameters_are_told_as_they_are() -> None:
         (Refused(Code.TOO_MANY, retry_after_seconds=7), "7"),
         (GatehouseError(Code.LOG_BUSY), "1"),
         (NotSent(), "5"),
+        (Barred(), None),  # it is the same address in five seconds
         (GatehouseError(Code.OUTCOME_UNRECORDED, intent="7:ab"), None),
         (GatehouseError(Code.UPSTREAM_SILENT), None),
         (Refused(Code.NOT_FOUND), None),
