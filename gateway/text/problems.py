@@ -30,10 +30,23 @@ BARRED: Final = "address-not-permitted"
 _NONE: Final = "-"
 NEXT_INSTEAD: Final[Mapping[tuple[Code, str], str]] = {
     (Code.HEADER_MALFORMED, REQUEST_LINE): "problem.header-malformed.request-line",
+    (Code.HEADER_MALFORMED, "host"): "problem.header-malformed.host",
+    (Code.HEADER_MALFORMED, "transfer-encoding"): "problem.header-malformed.framing",
+    (Code.HEADER_MALFORMED, "upgrade"): "problem.header-malformed.upgrade",
+    (Code.HEADER_MALFORMED, "connection"): "problem.header-malformed.connection",
+    (Code.HEADER_MALFORMED, "if-match"): "problem.header-malformed.if-match",
+    (Code.HEADER_MALFORMED, "idempotency-key"): "problem.header-malformed.idempotency-key",
+    (Code.HEADER_MALFORMED, "form"): "problem.header-malformed.form",
     (Code.BODY_MALFORMED, NO_BODY): "problem.body-malformed.no-body",
     (Code.UPSTREAM_UNREACHABLE, BARRED): "problem.upstream-unreachable.barred",
 }
 """Where what to do depends on a parameter of the error: (code, the parameter's text) → the text's key."""
+NEXT_WHERE_NAMED: Final[Mapping[tuple[Code, str], str]] = {
+    (Code.HEADER_MALFORMED, "header"): "problem.header-malformed.named",
+    (Code.PARAMETER_UNKNOWN, "known"): "problem.parameter-unknown.known",
+    (Code.VALUE_REFUSED, "field"): "problem.value-refused.named",
+}
+"""Where it depends on whether the error has a parameter: (code, the parameter's name) → the text's key."""
 
 _RETRY_SECONDS: Final[Mapping[Code, int]] = {
     # Only where nothing was forwarded, or the key keeps it from being done twice: trying again can do no harm (RFC 9110 section 10.2.3).
@@ -121,7 +134,8 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
 
 def _instead(error: GatehouseError) -> str | None:
     keys = (NEXT_INSTEAD.get((error.code, str(value))) for value in error.params.values())
-    return next(filter(None, keys), None)
+    named = (NEXT_WHERE_NAMED.get((error.code, name)) for name in error.params)
+    return next(filter(None, keys), None) or next(filter(None, named), None)
 
 
 def _params(error: GatehouseError) -> dict[str, str | int]:

@@ -240,9 +240,11 @@ class Misconfigured(GatehouseError):
 
     code = Code.NOT_READY
 
-    def __init__(self, *problems: str) -> None:
+    def __init__(self, *problems: str, rules: tuple[str, ...] = ()) -> None:
+        """rules: the stable name of the kind of each problem, where its kinds have names; as many as problems, or none."""
         super().__init__()
         self.problems = problems
+        self.rules = rules
 
     def __str__(self) -> str:
         return "\n".join(self.problems)
