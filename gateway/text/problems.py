@@ -94,7 +94,8 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
     it has any; of a denial its reason and its cause), and of a denial `detail`, the caller's part of its explanation, or
     what a budget allows.
     Headers: media type, language, `Cache-Control: no-store`, and where they apply WWW-Authenticate (401), Audit-Ref (the
-    refusal's own entry), Retry-After (the parameter `retry_after_seconds` when the error carries it), Allow (the parameter `allow`).
+    refusal's own entry), Gatehouse-Policy (the bundle that denied),
+    Retry-After (the parameter `retry_after_seconds` when the error carries it), Allow (the parameter `allow`).
     Promises: nothing of a cause's text; a Misconfigured's problems are for operators and do not appear.
     """
     status = STATUS[error.code]
@@ -122,6 +123,9 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
     headers = [("content-type", media), ("content-language", language.value), *SAFE_HEADERS]
     if error.entry is not None:
         headers.append(("audit-ref", error.entry))
+    # Told as NOT_FOUND it must look like a record that is not there, of which no bundle decided.
+    if isinstance(error, Denied) and error.code is Code.DENIED and error.decision.bundle:
+        headers.append(("gatehouse-policy", error.decision.bundle))
     if status == 401:
         headers.append(("www-authenticate", challenge))
     retry = params.get("retry_after_seconds", None if instead else _RETRY_SECONDS.get(error.code))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -170,6 +171,15 @@ def test_where_a_change_may_have_been_made_nobody_is_told_to_send_it_again(
     assert corrects not in said
     if code is Code.UPSTREAM_REFUSED:
         assert all(word in said for word in (*first, "idempotency-key", "audit-ref"))
+
+
+def test_a_denial_says_which_bundle_denied_and_nobody_else_learns_of_one() -> None:
+    denied = denial(Reason.NO_RULE)
+    assert made(Denied(denied))[2]["gatehouse-policy"] == "sha256:0"
+    # A record that is not his to know looks like one that is not there.
+    for error in (Denied(denied, Code.NOT_FOUND), Refused(Code.NOT_FOUND), Unidentified()):
+        assert "gatehouse-policy" not in made(error)[2]
+    assert "gatehouse-policy" not in made(Denied(replace(denied, bundle="")))[2]
 
 
 def test_only_a_401_is_a_challenge() -> None:
