@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from gateway.activating import ACTIVATE, REFUSE, WAIT, How, last_activation, sai
 from gateway.corridor.desk import log_errors
 from gateway.corridor.inforce import InForce
 from gateway.corridor.walk import ATTEMPTS, Ruled
-from gateway.loading import PROBLEM, Loaded, state_of
+from gateway.loading import CATALOGUE, PROBLEM, Loaded, state_of
 from gateway.observe import event
 from gateway.offering import Making, Offer
 from gateway.policy import KeptBundles, Standing
@@ -178,7 +179,7 @@ class Bundles:
             try:
                 offer = self._making.offer(loaded)
             except Misconfigured as error:  # its upstreams need what this machine was not given
-                _tell(error.problems, self.digest)
+                _tell(error, self.digest)
                 raise Unavailable(Code.NOT_READY) from error
         await self._took(offer)
         return offer.ruled
@@ -262,7 +263,7 @@ class Bundles:
         except (LogBusy, LogUnavailable):
             self._seen = None  # looked at again, until its refusal stands in the log
             raise
-        _tell(error.problems, self.digest)
+        _tell(error, self.digest)
 
     # --- a person's word -----------------------------------------------------------------------------------------------------------
 
@@ -273,7 +274,7 @@ class Bundles:
             if loaded is not None:
                 return self._making.offer(loaded)
         except Misconfigured as error:
-            _tell(error.problems, self.digest)
+            _tell(error, self.digest)
         raise Refused(Code.VALUE_REFUSED, field="/bundle")
 
     async def weighed(self, offer: Offer) -> tuple[tuple[Widening, ...], JsonObject]:
@@ -378,11 +379,25 @@ def _waived(how: How) -> JsonObject:
     return {"waived": "demo"} if how is How.WAIVED else {}
 
 
-def _tell(problems: tuple[str, ...], kept: str) -> None:
-    """Writes what was refused, where each problem stands, and which bundle goes on instead."""
-    left_out = max(0, len(problems) - _TOLD)
-    event("bundle-refused", logging.ERROR, count=len(problems), left_out=left_out or None, next=CHECK)
-    for problem in problems[:_TOLD]:
-        place = PROBLEM.fullmatch(problem)
-        event("bundle-problem", logging.ERROR, at=f"{place[1]}:{place[2]}" if place else None)
+def _tell(error: Misconfigured, kept: str) -> None:
+    """Writes what was refused, where problems stand and of which kind, each place and kind once, and which bundle goes on instead."""
+    rules = error.rules or (None,) * len(error.problems)
+    found = Counter(
+        (_at(problem), rule or _kind(problem)) for problem, rule in zip(error.problems, rules, strict=True)
+    )
+    said = list(found)[:_TOLD]
+    left_out = len(error.problems) - sum(found[one] for one in said)
+    event("bundle-refused", logging.ERROR, count=len(error.problems), left_out=left_out or None, next=CHECK)
+    for at, kind in said:
+        event("bundle-problem", logging.ERROR, at=at, kind=kind)
     event("bundle-kept", logging.WARNING, bundle=kept)
+
+
+def _at(problem: str) -> str | None:
+    place = PROBLEM.fullmatch(problem)
+    return f"{place[1]}:{place[2]}" if place else None
+
+
+def _kind(problem: str) -> str | None:
+    """Gives the kind of what the catalogue says of itself, as `policy check` names it."""
+    return CATALOGUE if problem.startswith(f"{CATALOGUE}/") else None

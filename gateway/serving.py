@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +24,8 @@ from gateway.identity import all_keys
 from gateway.identity.demo import DemoIssuer
 from gateway.observe import can_collect, keep_memory_private
 from gateway.settings import PREFIX, Settings
-from gateway.stores import any_store, refuse_open_home
+from gateway.store import OwnerLock
+from gateway.stores import WORKERS_LOCK, any_store, refuse_open_home
 from gateway.text import place
 from gateway.words.errors import Misconfigured
 from gateway.worker import Worker
@@ -45,7 +46,7 @@ async def serve_forever(settings: Settings, worker: Worker | None = None) -> Non
     check_address(settings)
     tls = listener_tls(settings, utc_now)
     _probe(settings, worker is None)
-    with _bound(settings, worker) as (settings, bound):
+    with _seen(settings, worker), _bound(settings, worker) as (settings, bound):
         async with open_house(settings) as house:
             check_credentials(settings, await house.stores.state.scan(all_keys), utc_now())
             await serve(house, started=lambda _: None, tls=tls, worker=worker, bound=bound, asked=ends_after)
@@ -70,7 +71,7 @@ async def serve_demo(settings: Settings, say: Say, customers: int = demo.MOST) -
     tls = listener_tls(settings, utc_now)
     _probe(settings)
     issuer = demo.prepare(settings)
-    with _bound(settings) as (settings, bound):
+    with _seen(settings), _bound(settings) as (settings, bound):
         async with open_house(settings, issuers=(issuer.terms(),), demonstration=True) as house:
             keys = await demo.credentials(house)
             if await demo.load_sample(house, _Progress(say), customers=customers):
@@ -92,6 +93,17 @@ def _probe(settings: Settings, ports: bool = True) -> None:
     probe(settings.host, settings.port)
     if settings.admin_port is not None:
         probe(settings.admin_host, settings.admin_port, "GATEHOUSE_ADMIN_PORT")
+
+
+@contextmanager
+def _seen(settings: Settings, worker: Worker | None = None) -> Iterator[None]:
+    """Lets `gatehouse doctor` know whose port it finds taken where the stores are in a database: no other lock lies in this home. A second
+    process on one home goes without."""
+    with ExitStack() as stack:
+        if settings.database_url and worker is None:
+            with suppress(Misconfigured):
+                stack.enter_context(OwnerLock(settings.home / WORKERS_LOCK))
+        yield
 
 
 @contextmanager
@@ -169,6 +181,10 @@ def _welcome(
     for line in demo.lines(base, keys, issuer, example):
         say("demo.line", line=line)
     say("demo.until", until=f"{until:%H:%M:%S} UTC", command=pasted("demo-token"))
-    say("demo.verify", command=pasted("audit", "verify"))
-    say("demo.more", home=place(house.settings.home, Path.cwd()))
+    # The database's address may hold a password: it is never printed.
+    on_postgresql = bool(house.settings.database_url)
+    verify = "demo.verify-postgresql" if on_postgresql else "demo.verify"
+    say(verify, command=pasted("audit", "verify"))
+    more = "demo.more-postgresql" if on_postgresql else "demo.more"
+    say(more, home=place(house.settings.home, Path.cwd()))
     sys.stdout.flush()

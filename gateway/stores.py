@@ -37,7 +37,8 @@ BEGINNING = "beginning"
 is a beginning that goes on and not a loss."""
 OWNER_LOCK = "owner.lock"
 WORKERS_LOCK = "workers.lock"
-"""Held while a parent of workers runs: by it `gatehouse doctor` knows whose port it finds taken. Nothing else hangs on it."""
+"""Held while a parent of workers runs, or one process on PostgreSQL: by it `gatehouse doctor` knows whose port it finds taken.
+Nothing else hangs on it."""
 LOG_FILE, STATE_FILE, RECORDS_FILE = "audit.sqlite", "state.sqlite", "records.sqlite"
 
 

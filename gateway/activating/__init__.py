@@ -11,12 +11,13 @@ from gateway.activating.entries import (
     said_by,
     standing_at,
 )
-from gateway.activating.history import History, Told, shown
+from gateway.activating.history import MAX_LISTED, History, Told, shown
 from gateway.activating.service import Activating, Done, Putting, Wanted
 from gateway.activating.settle import ActivationSettlement
 
 __all__ = [
     "ACTIVATE",
+    "MAX_LISTED",
     "REFUSE",
     "SYSTEM",
     "WAIT",

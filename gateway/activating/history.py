@@ -49,7 +49,7 @@ class History:
             visit.decide(self.desk.clock())
             limit = read()
             if not 1 <= limit <= MAX_LISTED:
-                raise Refused(Code.PARAMETER_MALFORMED, parameter="limit")
+                raise Refused(Code.PARAMETER_MALFORMED, parameter="limit", expected=f"1 to {MAX_LISTED}")
             items = await self._items(limit)
             still = await self.desk.store.scan(lambda c: waiting_approvals(c, self.desk.clock()))
             receipt = await self.desk.log.append(

@@ -17,6 +17,7 @@ from gateway.catalogue.routes import read_routes
 from gateway.catalogue.section import NAME, Problems, Section, nearest
 from gateway.plainfile import read_plain
 from gateway.wire import headers
+from gateway.wire.destination import permitted, spelled
 from gateway.wire.yaml import Node, Unreadable, canonical, read
 from gateway.words.control import CONTROL_UPSTREAM
 from gateway.words.errors import Misconfigured
@@ -202,16 +203,38 @@ def _base(section: Section, allowed_hosts: frozenset[str]) -> str:
             f"goes to '{url.hostname}:{port}', which is not in the list of allowed hosts",
             "add it to the setting for upstream hosts, if this system may be reached",
         )
+    elif (address := spelled(url.hostname)) is not None:
+        _check_address(section, address, literal=_place(url.hostname, port) in map(str.lower, allowed_hosts))
     return base
+
+
+def _check_address(section: Section, address: str, *, literal: bool) -> None:
+    """Reports an address that no connection is ever made to, however it is spelled: else each request would fail, and nothing say why."""
+    if not permitted(address, literal=True):
+        section.wrong(
+            "base",
+            f"goes to '{address}', a link-local, metadata, multicast or reserved address, which nothing may reach whatever is listed",
+            "write the system's own name or address",
+        )
+    elif not permitted(address, literal=literal):
+        section.wrong(
+            "base",
+            f"goes to '{address}', an address of this machine or of a private network, which only a '*' lists",
+            "list the host and port as they stand here",
+        )
 
 
 def _allowed(host: str, port: int, allowed_hosts: frozenset[str]) -> bool:
     """True when the setting lists the host and port, or (`*.suffix:port`) a suffix of the name. The host is in lower case."""
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    place = _place(host, port)
     return any(
         place.endswith(listed[1:]) if listed.startswith("*.") else place == listed
         for listed in map(str.lower, allowed_hosts)
     )
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _unplain(base: str, url: SplitResult) -> bool:

@@ -19,6 +19,7 @@ MAX_SORT_KEYS = 4
 MAX_IN_VALUES = 100
 MAX_VALUE_CHARACTERS = 200
 MAX_CURSOR_CHARACTERS = 2_000
+MAX_EXPECTED_CHARACTERS = 400
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,2}")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,14}")
@@ -129,7 +130,7 @@ class _Reading:
             case ParamUse.COUNT if value in ("true", "false"):
                 self._count = value == "true"
             case _:
-                _malformed(param, _EXPECTED.get(param.use, ""))
+                _malformed(param, _EXPECTED.get(param.use, "") or _listed(param))
         return False
 
     def query(self) -> Query:
@@ -202,10 +203,17 @@ def _ordered(param: ParamSpec, value: str) -> str | int:
 
 
 def _text(param: ParamSpec, value: str) -> str:
-    too_long = not 0 < len(value) <= MAX_VALUE_CHARACTERS
-    if too_long or _CONTROL.search(value) or (param.values and value not in param.values):
+    if param.values and value not in param.values:
+        _malformed(param, _listed(param))
+    if not 0 < len(value) <= MAX_VALUE_CHARACTERS or _CONTROL.search(value):
         _malformed(param)
     return value
+
+
+def _listed(param: ParamSpec) -> str:
+    """Gives the values that the catalogue lists for a parameter: the words of the route itself, and none of any record's."""
+    words = ", ".join(sorted(param.values))
+    return words if len(words) <= MAX_EXPECTED_CHARACTERS else ""
 
 
 def _moment(param: ParamSpec, value: str) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.commands.saying import FOUND_WANTING, as_json, language, say, settings
+from gateway.commands.asking import asked
+from gateway.commands.saying import FOUND_WANTING, as_json, language, say
 from gateway.plainfile import read_plain
 from gateway.text import text
 from gateway.words.errors import Misconfigured
@@ -90,9 +90,9 @@ def history(limit: int, json_: bool) -> None:
 
     Asks the running gateway; the question is recorded in its log.
     """
-    from gateway.local import HISTORY, ask  # noqa: PLC0415 - other commands start without loading it
+    from gateway.local import HISTORY  # noqa: PLC0415 - other commands start without loading it
 
-    told = asyncio.run(ask(settings().home, HISTORY, limit=limit))
+    told = asked(HISTORY, limit=limit)
     if json_:
         as_json(told)
         return
@@ -123,13 +123,11 @@ def _file(
 def _asked(
     what: str, key_file: Path, person_file: Path | None, purpose: str | None, **given: str | None
 ) -> Mapping[str, Any]:
-    from gateway.local import ask  # noqa: PLC0415 - other commands start without loading it
-
     shown = {"key": _word(key_file), "person": None if person_file is None else _word(person_file)}
     said = {
         name: value for name, value in {**given, **shown, "purpose": purpose}.items() if value is not None
     }
-    done: Mapping[str, Any] = asyncio.run(ask(settings().home, what, **said))
+    done: Mapping[str, Any] = asked(what, **said)
     return done
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from audit.verify import Report, Unreadable, verify_sqlite
+from gateway.commands.asking import entries
 from gateway.commands.replaying import replay
 from gateway.commands.saying import FOUND_WANTING, as_json, language, settings
 from gateway.stores import LOG_FILE
@@ -105,19 +106,15 @@ def report_text(report: Report, chosen: Language) -> str:
     "--callers-id", help="Only requests that their caller called so (X-Request-Id), of those entries."
 )
 def tail(limit: int, after: int | None, json_: bool, callers_id: str | None) -> None:
-    """Show entries of the running gateway. Reading the log is recorded in it."""
-    from gateway.local import ask  # noqa: PLC0415 - other commands start without loading it
-
-    wanted = {} if callers_id is None else {"callers_id": callers_id}
-    found = asyncio.run(ask(settings().home, "audit.tail", limit=limit, after=after, **wanted))
-    for line in found["entries"]:
+    """Show entries of the log: the running gateway's, or those in the database where it is on PostgreSQL. The look is recorded in it."""
+    for line in entries(limit=limit, after=after, callers_id=callers_id):
         if json_:
             as_json(line)
         else:
             click.echo(_summary(line))
 
 
-def _summary(line: dict[str, Any]) -> str:
+def _summary(line: Mapping[str, Any]) -> str:
     """Gives one entry on one line: when, what came of it, who, what, how many records."""
     entry = line["entry"]
     who = entry["principal"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +9,8 @@ from typing import Any
 
 import click
 
-from gateway.commands.saying import as_json, language, settings
+from gateway.commands.asking import asked as asked_running
+from gateway.commands.saying import as_json, language
 from gateway.words.decision import FactValue
 
 SEPARATOR = "="
@@ -55,12 +55,12 @@ def explain(json_: bool, facts: tuple[str, ...], **asked: str | None) -> None:
 
     Asks the running gateway; the question is recorded in its log. Exit code 0, whether it is allowed or not.
     """
-    from gateway.local import EXPLAIN, ask  # noqa: PLC0415 - other commands start without loading it
+    from gateway.local import EXPLAIN  # noqa: PLC0415 - other commands start without loading it
 
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if facts:
         given["facts"] = facts_of(facts)
-    said = asyncio.run(ask(settings().home, EXPLAIN, language=language().value, **given))
+    said = asked_running(EXPLAIN, language=language().value, **given)
     if json_:
         as_json(said)
     else:
@@ -80,12 +80,12 @@ def who_can(json_: bool, csv_: bool, facts: tuple[str, ...], **asked: str | None
 
     Asks the running gateway; the question is recorded in its log.
     """
-    from gateway.local import WHO_CAN, ask  # noqa: PLC0415 - other commands start without loading it
+    from gateway.local import WHO_CAN  # noqa: PLC0415 - other commands start without loading it
 
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if facts:
         given["facts"] = facts_of(facts)
-    found = asyncio.run(ask(settings().home, WHO_CAN, **given))
+    found = asked_running(WHO_CAN, **given)
     _say(found, WHO, csv_=csv_, json_=json_)
 
 
@@ -100,10 +100,10 @@ def what_can(who: str, through: str | None, csv_: bool, json_: bool) -> None:
     `always`: on every record of that unit. `depends`: on its facts or the time; so do the fields under `open`.
     Asks the running gateway; the question is recorded in its log.
     """
-    from gateway.local import WHAT_CAN, ask  # noqa: PLC0415 - other commands start without loading it
+    from gateway.local import WHAT_CAN  # noqa: PLC0415 - other commands start without loading it
 
     wanted = {} if through is None else {"through": through}
-    _say(asyncio.run(ask(settings().home, WHAT_CAN, who=who, **wanted)), WHAT, csv_=csv_, json_=json_)
+    _say(asked_running(WHAT_CAN, who=who, **wanted), WHAT, csv_=csv_, json_=json_)
 
 
 WHO = ("who", "through", "purpose", "shown")

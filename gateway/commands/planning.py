@@ -42,7 +42,7 @@ def plan(draft: Path, against: Path | None, count: int, form: str) -> None:
     from gateway.planning import plan  # noqa: PLC0415 - other commands start without loading it
 
     chosen = settings()
-    recorded = last_entries(chosen.home, count)
+    recorded = last_entries(count)
     made = plan(against or chosen.policies, draft, chosen.upstream_hosts, chosen.max_opaque_bytes, recorded)
     if form == "json":
         as_json({"widens": bool(made.widenings), **dataclasses.asdict(made)})

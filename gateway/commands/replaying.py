@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.commands.saying import FOUND_WANTING, as_json, language, say, settings
+from gateway.commands.asking import asked, entries
+from gateway.commands.saying import FOUND_WANTING, as_json, language, say
 from gateway.text import text
 from gateway.words.errors import Misconfigured
 
@@ -17,28 +16,19 @@ PAGE = 1_000
 """What one reading of the log gives at most."""
 
 
-def last_entries(home: Path, count: int) -> list[Mapping[str, Any]]:
+def last_entries(count: int) -> list[Mapping[str, Any]]:
     """Gives the log's last entries, oldest first, from the running gateway, and leaves an entry of that. Raises Misconfigured."""
     found: list[Mapping[str, Any]] = []
     while count > 0:
         limit = min(count, PAGE)
         before = found[0]["seq"] if found else None
-        page = _asked(home, None if before is None else max(0, before - 1 - limit), limit)
-        page = [line for line in page if before is None or line["seq"] < before]
+        run = entries(limit=limit, after=None if before is None else max(0, before - 1 - limit))
+        page = [line for line in run if before is None or line["seq"] < before]
         if not page:
             break
         found[:0] = page
         count -= len(page)
     return found
-
-
-def _asked(home: Path, after: int | None, limit: int) -> list[Mapping[str, Any]]:
-    from gateway.local import ask  # noqa: PLC0415 - other commands start without loading it
-
-    entries: list[Mapping[str, Any]] = asyncio.run(ask(home, "audit.tail", limit=limit, after=after))[
-        "entries"
-    ]
-    return entries
 
 
 @click.command("replay")
@@ -49,9 +39,7 @@ def replay(seq: int, json_: bool) -> None:
 
     Exit code 0: it comes out the same; 1: it does not; 2: there is no such entry or decision, or its bundle is not kept.
     """
-    from gateway.local import ask  # noqa: PLC0415 - as above
-
-    told = asyncio.run(ask(settings().home, "audit.replay", seq=seq))
+    told = asked("audit.replay", seq=seq)
     if not told["there"]:
         raise Misconfigured(text("cli.replay.no-entry", language(), seq=seq))
     if told["decisions"] is None and told["bundle"]:

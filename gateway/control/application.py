@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from gateway.control.approvals import ApprovalController
 from gateway.control.assertions import assertion_keys
 from gateway.control.clients import ClientController
-from gateway.control.deps import AnyRequest, call_of
+from gateway.control.deps import AnyRequest, call_of, unknown_parameter
 from gateway.control.explaining import explain
 from gateway.control.freezes import FreezeController
 from gateway.control.given import ControlDeps
@@ -69,7 +69,7 @@ async def _before(request: AnyRequest) -> None:
     if request.method == "OPTIONS":
         raise _not_offered(sorted(_beside(request)))
     if call.query and call.segments[0] != "v1":  # /v1 says which it takes, once it knows who asks
-        raise Refused(Code.PARAMETER_UNKNOWN)
+        raise unknown_parameter(call.query[0][0])
 
 
 def _beside(request: AnyRequest) -> set[str]:

@@ -6,7 +6,7 @@ import msgspec
 from litestar import Controller, Response, post, route
 from litestar.di import NamedDependency
 
-from gateway.activating import Done, Wanted, shown
+from gateway.activating import MAX_LISTED, Done, Wanted, shown
 from gateway.control.deps import AnyRequest, asker_of, body_of, call_of, param
 from gateway.control.given import ControlDeps
 from gateway.control.keys import answer
@@ -60,5 +60,5 @@ def _wanted(call: Call) -> Wanted:
 def _limit(call: Call) -> int:
     limit = param(call, "limit")
     if limit is not None and not (limit.isascii() and limit.isdigit() and len(limit) <= 3):
-        raise Refused(Code.PARAMETER_MALFORMED, parameter="limit")
+        raise Refused(Code.PARAMETER_MALFORMED, parameter="limit", expected=f"1 to {MAX_LISTED}")
     return SHOWN if limit is None else int(limit)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from litestar import Response, route
 from litestar.di import NamedDependency
 
-from gateway.control.deps import AnyRequest, call_of
+from gateway.control.deps import AnyRequest, call_of, unknown_parameter
 from gateway.control.given import ControlDeps
-from gateway.words.errors import Code, Refused
 
 KEY_SET = "application/jwk-set+json"  # RFC 7517 section 8.5.2
 
@@ -17,6 +16,6 @@ async def assertion_keys(request: AnyRequest, deps: NamedDependency[ControlDeps]
     """Gives the key set."""
     call = call_of(request)
     if call.query:
-        raise Refused(Code.PARAMETER_UNKNOWN)
+        raise unknown_parameter(call.query[0][0])
     headers = {"gatehouse-request": call.id}
     return Response(deps.assertion_keys, headers=headers, media_type=KEY_SET)

@@ -22,6 +22,8 @@ MAX_BODY_BYTES = 64 * 1024
 # How msgspec says where: "… - at `$.roles[0].unit`", or which member of the whole is absent.
 _AT = re.compile(r" - at `\$\.(\w+)[^`]*`\Z", re.ASCII)
 _ABSENT = re.compile(r"Object missing required field `(\w+)`\Z", re.ASCII)
+# A name that may be repeated to its sender, as the data plane repeats one.
+_WORD = re.compile(r"[A-Za-z_@][A-Za-z_.:@-]{0,39}")
 _STRANGE = "Object contains unknown field "
 
 PURPOSE_HEADER = "gatehouse-purpose"
@@ -51,11 +53,18 @@ def asker_of(call: Call, identity: Identifier, *params: str, bodiless: bool = Fa
     def check() -> None:
         for name, _ in call.query:
             if name not in params:
-                raise Refused(Code.PARAMETER_UNKNOWN)
+                raise unknown_parameter(name, *params)
         if call.body and (bodiless or call.method != "POST"):  # nothing would look at it
             raise Refused(Code.BODY_MALFORMED)
 
     return Asker(call.id, lambda: identity.identify(call), call.header(PURPOSE_HEADER), check, call.trace)
+
+
+def unknown_parameter(name: str, *known: str) -> Refused:
+    """Gives the refusal of a parameter that an address of ours does not take. It is named only where it is a word, and no value in the
+    place of a name."""
+    shown = name if _WORD.fullmatch(name) else "?"
+    return Refused(Code.PARAMETER_UNKNOWN, parameter=shown, known=" ".join(sorted(known)) or "none")
 
 
 def body_of(call: Call, shape: type[T]) -> T:

@@ -12,7 +12,7 @@ from audit import Receipt
 from gateway.control.deps import AnyRequest, asker_of, body_of, call_of, param
 from gateway.control.given import ControlDeps
 from gateway.control.shapes import Caller, KeyIssued, KeyPage, KeyShown, KeyWanted, PartyShown, Role
-from gateway.credentials import Page, Wish, bound_to, whoami
+from gateway.credentials import MAX_LISTED, Page, Wish, bound_to, whoami
 from gateway.words.access import Call
 from gateway.words.errors import Code, Refused
 from gateway.words.principal import Party, RoleHeld
@@ -95,7 +95,7 @@ def headers_of(call: Call, receipt: Receipt | None) -> dict[str, str]:
 def _page(call: Call) -> Page:
     limit = param(call, "limit")
     if limit is not None and not (limit.isascii() and limit.isdigit() and len(limit) <= 3):
-        raise Refused(Code.PARAMETER_MALFORMED, parameter="limit")
+        raise Refused(Code.PARAMETER_MALFORMED, parameter="limit", expected=f"1 to {MAX_LISTED}")
     return Page(param(call, "after"), Page().limit if limit is None else int(limit))
 
 

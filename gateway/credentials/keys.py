@@ -183,7 +183,7 @@ class Keys:
             decision = visit.decide(self.desk.clock())
             wanted = read()
             if not 1 <= wanted.limit <= MAX_LISTED:
-                raise Refused(Code.PARAMETER_MALFORMED, parameter="limit")
+                raise Refused(Code.PARAMETER_MALFORMED, parameter="limit", expected=f"1 to {MAX_LISTED}")
             if wanted.after is not None and not is_key_id(wanted.after):
                 raise Refused(Code.PARAMETER_MALFORMED, parameter="after")
             # Pages begin after an id and end with one: who may not see ids gets all keys at once, or none.

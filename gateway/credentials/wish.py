@@ -10,6 +10,8 @@ from gateway.words.errors import Code, Refused
 from gateway.words.principal import ANYWHERE, RoleHeld
 
 MAX_LIFETIME = timedelta(days=366)
+EXPECTED_END = f"in the future, at most {MAX_LIFETIME.days} days from now"
+"""What fits as the end of a key, as whoever asks for one may read it."""
 MAX_ROLES = 50
 MAX_PURPOSES = 20
 
@@ -42,13 +44,13 @@ class Wish:
         _need("/application", _APPLICATION.fullmatch(self.application) is not None)
         _need("/roles", len(self.roles) <= MAX_ROLES and all(_is_role(held, declared) for held in self.roles))
         _need("/purposes", 0 < len(self.purposes) <= MAX_PURPOSES and self.purposes <= declared.purposes)
-        _need("/expires", now < self.not_after <= now + MAX_LIFETIME)
+        _need("/expires", now < self.not_after <= now + MAX_LIFETIME, EXPECTED_END)
 
 
 def _is_role(held: RoleHeld, declared: Declared) -> bool:
     return held.role in declared.roles and (held.unit == ANYWHERE or held.unit in declared.units)
 
 
-def _need(field: str, holds: bool) -> None:
+def _need(field: str, holds: bool, expected: str = "") -> None:
     if not holds:
-        raise Refused(Code.VALUE_REFUSED, field=field)
+        raise Refused(Code.VALUE_REFUSED, field=field, **({"expected": expected} if expected else {}))

@@ -175,7 +175,7 @@ class EdgeProtocol(HttpToolsProtocol):
             return Refused(Code.TARGET_AMBIGUOUS)
         if isinstance(error, httptools.HttpParserInvalidMethodError) or str(error).startswith(_FIRST_LINE):
             return Refused(Code.HEADER_MALFORMED, header=REQUEST_LINE)
-        return Refused(Code.HEADER_MALFORMED)
+        return Refused(Code.HEADER_MALFORMED, cause="form")
 
     # ── the parser's callbacks; one that raises stops the parser ─────────────────────────────────────────────────
 

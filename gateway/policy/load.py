@@ -40,7 +40,8 @@ def load(folder: Path, catalogue: Catalogue) -> Bundle:
     """Gives the bundle of that folder. Raises Misconfigured with every error found; whoever holds a good bundle keeps it."""
     bundle, findings = examine(folder, catalogue)
     if bundle is None:
-        raise Misconfigured(*(str(f) for f in findings if f.severity is Severity.ERROR))
+        errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+        raise Misconfigured(*map(str, errors), rules=tuple(finding.rule for finding in errors))
     return bundle
 
 

@@ -75,15 +75,26 @@ def judge(
     """Gives a line for each promise that the server does not keep; empty when all are kept. Pure."""
     problems = []
     if version < _OLDEST:
-        problems.append("PostgreSQL is older than 14")
+        problems.append("PostgreSQL is older than 14: upgrade the server")
     if fsync != "on":
-        problems.append("PostgreSQL runs with fsync off: what it acknowledges may be lost")
+        problems.append(
+            "PostgreSQL runs with fsync off, so that what it acknowledges may be lost: set `fsync = on` in its configuration then reload it"
+        )
     if full_pages != "on":
-        problems.append("PostgreSQL runs with full_page_writes off: a torn page would not be repaired")
+        problems.append(
+            "PostgreSQL runs with full_page_writes off, so that torn pages would not be repaired: set `full_page_writes = on`; reload it"
+        )
     if commit == "off":
-        problems.append("PostgreSQL runs with synchronous_commit off: what it acknowledges may be lost")
+        problems.append(
+            "PostgreSQL runs with synchronous_commit off, so that what it acknowledges may be lost: set it to `on` for the server, this "
+            "database and this login"
+        )
     if encoding != "UTF8":
-        problems.append("the PostgreSQL database is not in UTF8: strings would not compare by code point")
+        problems.append(
+            "the PostgreSQL database is not in UTF8, so that strings would not compare by code point: make it with `ENCODING 'UTF8'`"
+        )
     if standby:
-        problems.append("PostgreSQL is a standby: it takes no writes")
+        problems.append(
+            "PostgreSQL is a standby, which takes no writes: name the primary in GATEHOUSE_DATABASE_URL"
+        )
     return tuple(problems)

@@ -25,12 +25,28 @@ CLIENT_CHALLENGE: Final = 'Basic realm="gatehouse"'
 REQUEST_LINE: Final = "request-line"
 """The name, among headers, of the line before them."""
 NO_BODY: Final = "no body"
+BARRED: Final = "address-not-permitted"
+"""The reason of words.errors.Barred."""
 _NONE: Final = "-"
 NEXT_INSTEAD: Final[Mapping[tuple[Code, str], str]] = {
     (Code.HEADER_MALFORMED, REQUEST_LINE): "problem.header-malformed.request-line",
+    (Code.HEADER_MALFORMED, "host"): "problem.header-malformed.host",
+    (Code.HEADER_MALFORMED, "transfer-encoding"): "problem.header-malformed.framing",
+    (Code.HEADER_MALFORMED, "upgrade"): "problem.header-malformed.upgrade",
+    (Code.HEADER_MALFORMED, "connection"): "problem.header-malformed.connection",
+    (Code.HEADER_MALFORMED, "if-match"): "problem.header-malformed.if-match",
+    (Code.HEADER_MALFORMED, "idempotency-key"): "problem.header-malformed.idempotency-key",
+    (Code.HEADER_MALFORMED, "form"): "problem.header-malformed.form",
     (Code.BODY_MALFORMED, NO_BODY): "problem.body-malformed.no-body",
+    (Code.UPSTREAM_UNREACHABLE, BARRED): "problem.upstream-unreachable.barred",
 }
 """Where what to do depends on a parameter of the error: (code, the parameter's text) → the text's key."""
+NEXT_WHERE_NAMED: Final[Mapping[tuple[Code, str], str]] = {
+    (Code.HEADER_MALFORMED, "header"): "problem.header-malformed.named",
+    (Code.PARAMETER_UNKNOWN, "known"): "problem.parameter-unknown.known",
+    (Code.VALUE_REFUSED, "field"): "problem.value-refused.named",
+}
+"""Where it depends on whether the error has a parameter: (code, the parameter's name) → the text's key."""
 
 _RETRY_SECONDS: Final[Mapping[Code, int]] = {
     # Only where nothing was forwarded, or the key keeps it from being done twice: trying again can do no harm (RFC 9110 section 10.2.3).
@@ -79,16 +95,18 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
     it has any; of a denial its reason and its cause), and of a denial `detail`, the caller's part of its explanation, or
     what a budget allows.
     Headers: media type, language, `Cache-Control: no-store`, and where they apply WWW-Authenticate (401), Audit-Ref (the
-    refusal's own entry), Retry-After (the parameter `retry_after_seconds` when the error carries it), Allow (the parameter `allow`).
+    refusal's own entry), Gatehouse-Policy (the bundle that denied),
+    Retry-After (the parameter `retry_after_seconds` when the error carries it), Allow (the parameter `allow`).
     Promises: nothing of a cause's text; a Misconfigured's problems are for operators and do not appear.
     """
     status = STATUS[error.code]
     params = _params(error)
+    instead = _instead(error)
     document: dict[str, object] = {
         "type": f"urn:gatehouse:problem:{error.code.value}",
         "title": text(f"problem.{error.code.value}.title", language),
         "status": status,
-        "next": text(_next(error), language),
+        "next": text(instead or f"problem.{error.code.value}.next", language),
         "request": request_id,
     }
     if (told := _told(error)) is not None:
@@ -106,9 +124,12 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
     headers = [("content-type", media), ("content-language", language.value), *SAFE_HEADERS]
     if error.entry is not None:
         headers.append(("audit-ref", error.entry))
+    # Told as NOT_FOUND it must look like a record that is not there, of which no bundle decided.
+    if isinstance(error, Denied) and error.code is Code.DENIED and error.decision.bundle:
+        headers.append(("gatehouse-policy", error.decision.bundle))
     if status == 401:
         headers.append(("www-authenticate", challenge))
-    retry = params.get("retry_after_seconds", _RETRY_SECONDS.get(error.code))
+    retry = params.get("retry_after_seconds", None if instead else _RETRY_SECONDS.get(error.code))
     if isinstance(retry, int):
         headers.append(("retry-after", str(retry)))
     if status == 405 and "allow" in params:
@@ -116,9 +137,10 @@ def problem(error: GatehouseError, language: Language, request_id: str) -> Probl
     return Problem(status, tuple(headers), orjson.dumps(document))
 
 
-def _next(error: GatehouseError) -> str:
+def _instead(error: GatehouseError) -> str | None:
     keys = (NEXT_INSTEAD.get((error.code, str(value))) for value in error.params.values())
-    return next(filter(None, keys), f"problem.{error.code.value}.next")
+    named = (NEXT_WHERE_NAMED.get((error.code, name)) for name in error.params)
+    return next(filter(None, keys), None) or next(filter(None, named), None)
 
 
 def _params(error: GatehouseError) -> dict[str, str | int]:

@@ -43,7 +43,7 @@ class Reading:
         async def work(visit: Visit) -> Seen:
             visit.decide(self.desk.clock())
             if not 1 <= limit <= MAX_ENTRIES or (after is not None and after < 0):
-                raise Refused(Code.PARAMETER_MALFORMED, parameter="limit")
+                raise Refused(Code.PARAMETER_MALFORMED, parameter="limit", expected=f"1 to {MAX_ENTRIES}")
             start = after
             if start is None:
                 start = max(0, (await self.log.head()).seq - limit)

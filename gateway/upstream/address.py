@@ -7,7 +7,6 @@ name that resolves differently the second time (DNS rebinding) never gets a seco
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 
 from gateway.words.errors import Misconfigured
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """From a host and a port to the addresses' texts. Raises OSError."""
 
@@ -27,28 +25,6 @@ _LISTED = re.compile(
     r"(?P<wild>\*\.)?(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?):(?P<port>[0-9]{1,5})"
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-# Where machines keep credentials for whoever asks. None of them is ever an upstream, listed or not.
-_NEVER = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "0.0.0.0/8",  # RFC 6890: this network
-        "169.254.0.0/16",  # RFC 3927: link-local; 169.254.169.254 is the metadata service of most clouds
-        "100.100.100.200/32",  # metadata, Alibaba Cloud
-        "168.63.129.16/32",  # wire server, Azure
-        "192.0.0.0/24",  # RFC 6890: protocol assignments; 192.0.0.192 is metadata at Oracle
-        "224.0.0.0/4",  # RFC 5771: multicast
-        "240.0.0.0/4",  # RFC 1112: reserved, with the broadcast address
-        "::/128",  # RFC 4291: unspecified
-        "fe80::/10",  # RFC 4291: link-local
-        "fec0::/10",  # RFC 3879: site-local, deprecated
-        "ff00::/8",  # RFC 4291: multicast
-        "fd00:ec2::/32",  # metadata, AWS (fd00:ec2::254)
-        "fd20:ce::/32",  # metadata, Google Cloud (fd20:ce::254)
-    )
-)
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
-_COMPATIBLE = ipaddress.IPv6Network("::/96")  # RFC 4291 section 2.5.5.1, deprecated
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,35 +87,6 @@ class AllowedHosts:
         return self.literal(origin) or any(
             origin.port == port and origin.host.endswith(suffix) for suffix, port in self._suffixes
         )
-
-
-def permitted(text: str, *, literal: bool) -> bool:
-    """Tells whether the gateway may connect to that address.
-
-    literal: the host is listed as it stands, so this machine and private networks are meant. Link-local, metadata,
-    unspecified, multicast and reserved addresses are refused whatever is listed, also inside an IPv6 address.
-    """
-    try:
-        given = ipaddress.ip_address(text)
-    except ValueError:  # a scope (`fe80::1%eth0`) on Pythons that refuse it, or no address at all
-        return False
-    return all(_permitted(one, literal) for one in (given, *_embedded(given)))
-
-
-def _permitted(address: Address, literal: bool) -> bool:
-    if any(address.version == net.version and address in net for net in _NEVER):
-        return False
-    return literal or address.is_global
-
-
-def _embedded(address: Address) -> tuple[Address, ...]:
-    """Gives the IPv4 addresses that an IPv6 address carries: mapped, 6to4, Teredo, NAT64, compatible."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return ()
-    teredo = address.teredo or ()
-    last = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-    low = (last,) if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1) else ()
-    return tuple(one for one in (address.ipv4_mapped, address.sixtofour, *teredo, *low) if one is not None)
 
 
 async def system_resolver(host: str, port: int) -> Sequence[str]:

@@ -7,16 +7,19 @@ of our own costs a third of the usual ones (docs/adr) and says exactly whether a
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from gateway.upstream.address import AllowedHosts, Origin, Resolver, permitted, system_resolver
+from gateway.observe import event
+from gateway.upstream.address import AllowedHosts, Origin, Resolver, system_resolver
 from gateway.upstream.connection import Connection
 from gateway.upstream.transport import Exchange, RawAnswer
-from gateway.words.errors import Misconfigured, NotSent
+from gateway.wire.destination import permitted
+from gateway.words.errors import Barred, Misconfigured, NotSent
 
 MAX_CONNECTIONS = 100
 """At once, per upstream; who finds none free waits, at most for the connect deadline."""
@@ -74,6 +77,7 @@ class HttpTransport:
         self._idle_seconds = idle_seconds
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
+        self._barred = False
 
     async def send(self, exchange: Exchange) -> RawAnswer:
         """See Transport.send."""
@@ -164,10 +168,19 @@ class HttpTransport:
             raise NotSent from error
 
     async def _addresses(self) -> Sequence[str]:
-        """Gives the host's addresses. One that is not permitted spoils them all: such an answer is not an honest one."""
+        """Gives the host's addresses. One that is not permitted spoils them all: such an answer is not an honest one.
+
+        Raises Barred for it; one log line says when that begins, since every request until it ends would say the same.
+        """
         found = await self._resolver(self._origin.host, self._origin.port)
-        if not found or not all(permitted(address, literal=self._literal) for address in found):
+        if not found:
             raise NotSent
+        if not all(permitted(address, literal=self._literal) for address in found):
+            if not self._barred:
+                self._barred = True
+                event("upstream-barred", logging.ERROR, upstream=f"{self._origin.host}:{self._origin.port}")
+            raise Barred
+        self._barred = False
         return found
 
     async def _open(self, loop: asyncio.AbstractEventLoop, addresses: Sequence[str]) -> Connection:

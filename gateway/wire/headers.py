@@ -187,4 +187,4 @@ def read(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
 
 
 def _refuse() -> NoReturn:
-    raise Refused(Code.HEADER_MALFORMED) from None
+    raise Refused(Code.HEADER_MALFORMED, cause="form") from None

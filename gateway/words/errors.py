@@ -196,6 +196,13 @@ class NotSent(GatehouseError):
     code = Code.UPSTREAM_UNREACHABLE
 
 
+class Barred(NotSent):
+    """The upstream's name leads to an address that the gateway may not connect to: no waiting helps, a person must look."""
+
+    def __init__(self) -> None:
+        super().__init__(reason="address-not-permitted")
+
+
 class Unaddressable(NotSent):
     """What was to be asked has no address: a part of it is missing, or cannot be said in one way.
 
@@ -233,9 +240,11 @@ class Misconfigured(GatehouseError):
 
     code = Code.NOT_READY
 
-    def __init__(self, *problems: str) -> None:
+    def __init__(self, *problems: str, rules: tuple[str, ...] = ()) -> None:
+        """rules: the stable name of the kind of each problem, where its kinds have names; as many as problems, or none."""
         super().__init__()
         self.problems = problems
+        self.rules = rules
 
     def __str__(self) -> str:
         return "\n".join(self.problems)

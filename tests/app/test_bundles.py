@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from audit import LogUnavailable
-from gateway import demo
+from gateway import bundles, demo
 from gateway.app import House, open_house
 from gateway.loading import read as read_folder
 from gateway.settings import read
@@ -114,7 +114,7 @@ async def test_a_refused_bundle_is_an_error_in_the_log_lines_with_every_problems
     said = [(r.levelname, r.msg, r.gatehouse_fields) for r in caplog.records if r.name == "gatehouse"]  # type: ignore[attr-defined]  # our own lines have them
     assert said[0] == ("ERROR", "bundle-refused", {"count": 1, "next": "gatehouse policy check"})
     assert said[1:] == [
-        ("ERROR", "bundle-problem", {"at": f"policy.csv:{lines + 1}"}),
+        ("ERROR", "bundle-problem", {"at": f"policy.csv:{lines + 1}", "kind": "column-count"}),
         ("WARNING", "bundle-kept", {"bundle": in_force(house)}),
     ]
 
@@ -130,6 +130,20 @@ async def test_of_many_mistakes_the_log_lines_say_how_many_have_none_of_their_ow
     assert [name for name, _ in said[1:]] == ["bundle-problem"] * 20 + ["bundle-kept"]
 
 
+async def test_a_place_that_has_several_problems_of_a_kind_is_one_line(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = Misconfigured(*["cases/a.yaml:3: a"] * 9, "cases/a.yaml:3: b", rules=("case-fails",) * 9 + ("x",))
+    with caplog.at_level(logging.INFO, "gatehouse"):
+        bundles._tell(error, "sha256:" + "0" * 64)
+    said = [(r.msg, r.gatehouse_fields) for r in caplog.records if r.name == "gatehouse"]  # type: ignore[attr-defined]  # our own lines have them
+    assert said[:-1] == [
+        ("bundle-refused", {"count": 10, "next": "gatehouse policy check"}),
+        ("bundle-problem", {"at": "cases/a.yaml:3", "kind": "case-fails"}),
+        ("bundle-problem", {"at": "cases/a.yaml:3", "kind": "x"}),
+    ]
+
+
 async def test_a_catalogue_mistake_is_placed_as_policy_check_places_it(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -137,7 +151,12 @@ async def test_a_catalogue_mistake_is_placed_as_policy_check_places_it(
     catalogue.write_text(catalogue.read_text() + "nonsense: 1\n")
     with caplog.at_level(logging.INFO, "gatehouse"):
         await watch(house)
-    (at,) = [r.gatehouse_fields["at"] for r in caplog.records if r.msg == "bundle-problem"]  # type: ignore[attr-defined]  # as above
+    ((at, kind),) = [
+        (r.gatehouse_fields["at"], r.gatehouse_fields["kind"])
+        for r in caplog.records
+        if r.msg == "bundle-problem"
+    ]  # type: ignore[attr-defined]  # as above
+    assert kind == "catalogue"
     assert at == f"catalogue/crm.yaml:{len(catalogue.read_text().splitlines())}"
     with pytest.raises(Misconfigured) as refused:
         read_folder(house.settings.policies, frozenset(), 0)

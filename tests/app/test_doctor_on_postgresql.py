@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from gateway import demo
 from gateway.app import open_house
 from gateway.keys import create_key_file
+from gateway.serving import _seen
 from gateway.settings import read
 from tests.app.spoiled import Environment, missing, started
 from tests.conftest import PostgresServer
@@ -91,3 +93,16 @@ def test_a_server_that_does_not_answer_is_named(fresh_dir: Path) -> None:
     demo.prepare(read(environment))
     assert list(missing(environment)) == ["stores"]
     assert started(environment) == ("not-ready",)
+
+
+@pytest.mark.postgres
+async def test_beside_a_gateway_on_postgresql_its_port_is_no_stranger_and_anothers_is(
+    database: Environment,
+) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen()
+        settled = database | {"GATEHOUSE_PORT": str(bound.getsockname()[1])}
+        with _seen(read(settled)):
+            assert await asyncio.to_thread(missing, settled) == {}
+        assert [name.partition(" ")[0] for name in await asyncio.to_thread(missing, settled)] == ["port"]

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -114,6 +115,12 @@ async def test_what_lies_below_the_folder_is_named_from_there_and_all_else_whole
     assert "lies under the home/" in (await welcome(house))["demo.more"]
     os.chdir("/")
     assert f"lies under {house.settings.home}/" in (await welcome(house))["demo.more"]
+    on_postgresql = replace(house, settings=replace(house.settings, database_url="postgresql://u:secret@h/d"))
+    printed = await welcome(on_postgresql)
+    assert "demo.more" not in printed
+    assert "GATEHOUSE_DATABASE_URL" in printed["demo.more-postgresql"]
+    assert "with GATEHOUSE_DATABASE_URL set" in printed["demo.verify-postgresql"]
+    assert not [line for line in printed.values() if "secret" in line]
     assert place(Path("/a/b"), Path("/a")) == "b"
     assert place(Path("/ab/c"), Path("/a")) == "/ab/c"
 

@@ -321,6 +321,28 @@ def test_a_host_is_reached_only_when_it_is_listed(
             load(tmp_path, allowed_hosts=frozenset({listed}))
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["169.254.169.254", "2852039166", "0xA9FEA9FE", "0251.0376.0251.0376", "169.254.43518", "[::ffff:169.254.169.254]",
+     "[64:ff9b::a9fe:a9fe]",
+     "[2002:a9fe:a9fe::1]", "[fe80::1]", "[fd00:ec2::254]", "0", "0.0.0.0", "[::]", "224.0.0.1", "4294967295"],
+)  # fmt: skip
+def test_an_address_that_nothing_may_reach_is_refused_when_it_is_loaded_though_it_is_listed(
+    tmp_path: Path, host: str
+) -> None:
+    write(tmp_path, changed("https://shop.example:8443/api", f'"http://{host}:80/latest"'))
+    with pytest.raises(Misconfigured, match=r"^shop\.yaml:3: .* nothing may reach whatever is listed"):
+        load(tmp_path, allowed_hosts=frozenset({f"{host}:80"}))
+
+
+@pytest.mark.parametrize(("host", "listed"), [("10.0.0.1", "*.0.0.1:80"), ("0x7f.1", "*.1:80")])
+def test_a_private_address_is_listed_as_it_stands_or_refused(tmp_path: Path, host: str, listed: str) -> None:
+    write(tmp_path, changed("https://shop.example:8443/api", f'"http://{host}:80"'))
+    with pytest.raises(Misconfigured, match=r"^shop\.yaml:3: .* which only a '\*' lists"):
+        load(tmp_path, allowed_hosts=frozenset({listed}))
+    load(tmp_path, allowed_hosts=frozenset({f"{host}:80"}))
+
+
 def test_an_odd_upstream_is_described_as_it_is(tmp_path: Path) -> None:
     """It only disables what is deleted, passes over null, keeps a key of ours in a field, knows a value by several names."""
     text = changed(

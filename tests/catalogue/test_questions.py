@@ -187,7 +187,7 @@ def test_a_parameter_of_another_route_is_unknown(catalogue: Catalogue) -> None:
     )
     assert refusal(catalogue, call("GET", "/shop/buyers/b_1?lang=fr")) == (
         "parameter-malformed",
-        {"parameter": "lang"},
+        {"parameter": "lang", "expected": "en, zh"},
     )
 
 

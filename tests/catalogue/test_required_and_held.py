@@ -48,6 +48,8 @@ def test_a_draft_without_a_required_value_is_told_which(tmp_path: Path, document
         of_draft(resource, Draft(document), Facts())
     assert (refused.value.code, refused.value.params) == (Code.VALUE_REFUSED, {"field": "/unit"})
     assert of_draft(resource, Draft({"unit": "north"}), Facts()).values["unit"] == "north"
+    # As docs/catalogue.md says: what is there is a value, an empty text too.
+    assert of_draft(resource, Draft({"unit": ""}), Facts()).values["unit"] == ""
 
 
 @pytest.mark.parametrize(

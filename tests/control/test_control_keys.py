@@ -208,6 +208,13 @@ async def test_a_parameter_that_is_not_known_or_does_not_fit_is_refused_with_an_
 ) -> None:
     said = await plane.ask("GET", target, await plane.desks.admin())
     assert (said.status, said.problem) == (400, problem)
+    params, known = said.json["params"], "known"
+    if "limit=" in target:
+        assert params == {"parameter": "limit", "expected": "1 to 500"}
+    elif problem == "parameter-unknown":
+        takes = "after limit" if "/keys" in target else "none"
+        assert params == {"parameter": target.partition("?")[2].partition("=")[0], known: takes}
+        assert "catalogue" not in said.json["next"]
     assert await plane.desks.kinds() == ["denied"]
 
 

@@ -121,12 +121,16 @@ def test_a_server_that_keeps_every_promise_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
-        (0, 130099, "older than 14"),
-        (1, "off", "fsync off"),
-        (2, "off", "full_page_writes off"),
-        (3, "off", "synchronous_commit off"),
-        (4, "SQL_ASCII", "not in UTF8"),
-        (5, True, "standby"),
+        (0, 130099, "older than 14: upgrade"),
+        (1, "off", "fsync off, so that what it acknowledges may be lost: set `fsync = on`"),
+        (
+            2,
+            "off",
+            "full_page_writes off, so that torn pages would not be repaired: set `full_page_writes = on`",
+        ),
+        (3, "off", "synchronous_commit off, so that what it acknowledges may be lost: set it to `on`"),
+        (4, "SQL_ASCII", "not in UTF8, so that strings would not compare by code point: make it"),
+        (5, True, "standby, which takes no writes: name the primary"),
     ],
 )
 def test_each_broken_promise_of_a_server_is_named(place: int, value: object, said: str) -> None:

@@ -9,12 +9,14 @@ import pytest
 
 from gateway.text import Language, pick_language, text
 from gateway.text.catalogue import PLACEHOLDER, load
-from gateway.text.problems import NEXT_INSTEAD
+from gateway.text.problems import NEXT_INSTEAD, NEXT_WHERE_NAMED
 from gateway.words.errors import Code
 
 GATEWAY = Path(__file__).resolve().parents[2] / "gateway"
-PROBLEMS = {f"problem.{code.value}.{part}" for code in Code for part in ("title", "next")} | set(
-    NEXT_INSTEAD.values()
+PROBLEMS = (
+    {f"problem.{code.value}.{part}" for code in Code for part in ("title", "next")}
+    | set(NEXT_INSTEAD.values())
+    | set(NEXT_WHERE_NAMED.values())
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,16 @@ import pytest
 from gateway.text import Language
 from gateway.text.problems import Problem, problem
 from gateway.words.decision import NOTHING_SHOWN, DecidedBy, Decision, Facts, Reason
-from gateway.words.errors import Code, Denied, GatehouseError, Misconfigured, NotSent, Refused, Unidentified
+from gateway.words.errors import (
+    Barred,
+    Code,
+    Denied,
+    GatehouseError,
+    Misconfigured,
+    NotSent,
+    Refused,
+    Unidentified,
+)
 from gateway.words.told import Cause, Told
 
 # Written out once more: a status that changes by accident changes what every client does.
@@ -36,6 +46,9 @@ STATUS = {
     503: "log-unavailable log-busy outcome-unrecorded fence-moving not-ready",
     504: "upstream-silent",
 }
+
+OF_THE_UPSTREAM = ("behind the gateway", "网关背后")
+OF_THE_CATALOGUE = ("field catalogue", "字段目录")
 
 
 def made(
@@ -73,13 +86,30 @@ def test_every_code_has_its_status_and_its_texts(status: int) -> None:
     [
         (Refused(Code.HEADER_MALFORMED, header="request-line"), "HTTP/1.1", "Host"),
         (Refused(Code.BODY_MALFORMED, expected="no body"), "", "JSON"),
+        (Refused(Code.HEADER_MALFORMED, header="if-match"), "ETag", "Host"),
+        (Refused(Code.HEADER_MALFORMED, header="idempotency-key"), "255", "Host"),
+        (Refused(Code.HEADER_MALFORMED, header="host"), "Host", "ETag"),
+        (Refused(Code.HEADER_MALFORMED, header="authorization"), "`params`", "Host"),
+        (Refused(Code.HEADER_MALFORMED, cause="form"), "CR LF", "Host"),
+        (Refused(Code.VALUE_REFUSED, field="/expires"), "`params`", OF_THE_UPSTREAM),
+        (Refused(Code.PARAMETER_UNKNOWN, parameter="x", known="none"), "`known`", OF_THE_CATALOGUE),
     ],
 )
-def test_what_to_do_fits_what_was_wrong(language: Language, error: Refused, says: str, not_this: str) -> None:
+def test_what_to_do_fits_what_was_wrong(
+    language: Language, error: Refused, says: str, not_this: str | tuple[str, ...]
+) -> None:
     told = made(error, language)[1]["next"]
     assert says in told
-    assert not_this not in told
-    assert not_this in made(Refused(error.code), language)[1]["next"]
+    names = {not_this} if isinstance(not_this, str) else set(not_this)
+    assert not [word for word in names if word in told]
+    assert [word for word in names if word in made(Refused(error.code), language)[1]["next"]]
+
+
+def test_nobody_waits_for_an_address_that_nothing_may_reach() -> None:
+    assert "Try again" in made(NotSent())[1]["next"]
+    said = made(Barred())[1]["next"]
+    assert "waiting does not help" in said
+    assert "Try again" not in said
 
 
 def test_the_table_above_is_whole() -> None:
@@ -106,6 +136,7 @@ def test_parameters_are_told_as_they_are() -> None:
         (Refused(Code.TOO_MANY, retry_after_seconds=7), "7"),
         (GatehouseError(Code.LOG_BUSY), "1"),
         (NotSent(), "5"),
+        (Barred(), None),  # it is the same address in five seconds
         (GatehouseError(Code.OUTCOME_UNRECORDED, intent="7:ab"), None),
         (GatehouseError(Code.UPSTREAM_SILENT), None),
         (Refused(Code.NOT_FOUND), None),
@@ -118,6 +149,37 @@ def test_trying_again_is_offered_only_where_nothing_can_have_happened(
     error: GatehouseError, seconds: str | None
 ) -> None:
     assert made(error)[2].get("retry-after") == seconds
+
+
+@pytest.mark.parametrize(
+    ("language", "may_be", "first", "corrects"),
+    [
+        (Language.ENGLISH, "may have been made", ("read the record", "look for"), "correct the request"),
+        (Language.CHINESE, "可能已经生效", ("先读取记录", "先查找"), "更正请求"),
+    ],
+)
+@pytest.mark.parametrize(
+    "code", [Code.UPSTREAM_REFUSED, Code.UPSTREAM_SILENT, Code.UPSTREAM_MALFORMED], ids=str
+)
+def test_where_a_change_may_have_been_made_nobody_is_told_to_send_it_again(
+    code: Code, language: Language, may_be: str, first: tuple[str, str], corrects: str
+) -> None:
+    told = made(GatehouseError(code), language)[1]
+    said = f"{told['title']} {told['next']}".lower()
+    assert may_be in said
+    assert any(word in said for word in first)
+    assert corrects not in said
+    if code is Code.UPSTREAM_REFUSED:
+        assert all(word in said for word in (*first, "idempotency-key", "audit-ref"))
+
+
+def test_a_denial_says_which_bundle_denied_and_nobody_else_learns_of_one() -> None:
+    denied = denial(Reason.NO_RULE)
+    assert made(Denied(denied))[2]["gatehouse-policy"] == "sha256:0"
+    # A record that is not his to know looks like one that is not there.
+    for error in (Denied(denied, Code.NOT_FOUND), Refused(Code.NOT_FOUND), Unidentified()):
+        assert "gatehouse-policy" not in made(error)[2]
+    assert "gatehouse-policy" not in made(Denied(replace(denied, bundle="")))[2]
 
 
 def test_only_a_401_is_a_challenge() -> None:

@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gateway.upstream.address import AllowedHosts, Origin, parse_base, permitted
+from gateway.upstream.address import AllowedHosts, Origin, parse_base
 from gateway.upstream.http import HttpTransport, tls_context
-from gateway.words.errors import Misconfigured, NoAnswer, NotSent
+from gateway.wire.destination import permitted, spelled
+from gateway.words.errors import Barred, Misconfigured, NoAnswer, NotSent
 from tests.upstream.servers import OK, Seen, answering, exchange, read_request, serving
 
 PATHS = [
@@ -355,6 +356,44 @@ def test_a_host_that_is_not_listed_is_no_upstream(origin):
 )  # fmt: skip
 def test_metadata_link_local_and_odd_addresses_are_never_permitted(address):
     assert not permitted(address, literal=True)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["169.254.169.254", "2852039166", "0xA9FEA9FE", "0xa9.0xfe.0xa9.0xfe", "0251.0376.0251.0376", "169.254.43518", "169.16689662",
+     "0xa9.254.0xa9fe"],
+)  # fmt: skip
+def test_every_spelling_that_a_connect_takes_for_an_address_is_that_address(host):
+    assert spelled(host) == "169.254.169.254"
+    # What the system's own resolver makes of it, without asking anybody.
+    found = socket.getaddrinfo(host, 80, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    assert {entry[4][0] for entry in found} == {"169.254.169.254"}
+
+
+@pytest.mark.parametrize("host", ["crm.test", "1.2.3.4.5", "0x.test", "256.1.1.1", "a9fe", "4294967296"])
+def test_a_name_is_no_address(host):
+    assert spelled(host) is None
+    with pytest.raises(OSError, match="Name or service not known"):
+        socket.getaddrinfo(host, 80, flags=socket.AI_NUMERICHOST)
+
+
+async def test_a_name_that_leads_where_nothing_may_go_is_said_once_each_time_that_it_begins(caplog):
+    said = ["169.254.169.254", "::ffff:169.254.169.254", "127.0.0.1", "fe80::1"]
+
+    async def changing(host: str, port: int):
+        return [said.pop(0)]
+
+    transport = HttpTransport(
+        Origin("http", "crm.test", 1), allowed=AllowedHosts(["crm.test:1"]), resolver=changing
+    )
+    with caplog.at_level("ERROR", logger="gatehouse"):
+        for error in (Barred, Barred, NotSent, Barred):
+            with pytest.raises(NotSent) as caught:
+                await transport.send(exchange())
+            assert type(caught.value) is error
+    await transport.close()
+    lines = [(r.message, r.gatehouse_fields) for r in caplog.records if r.name == "gatehouse"]
+    assert lines == [("upstream-barred", {"upstream": "crm.test:1"})] * 2
 
 
 @pytest.mark.parametrize(

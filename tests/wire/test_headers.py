@@ -131,7 +131,7 @@ def test_a_header_that_is_one_may_not_stand_twice_even_when_both_say_the_same(na
 def test_a_field_that_is_not_plain_is_refused_and_not_told(name: bytes, value: bytes) -> None:
     with pytest.raises(Refused) as refused:
         read([(name, value)])
-    assert (refused.value.code, refused.value.params) == (Code.HEADER_MALFORMED, {})
+    assert (refused.value.code, refused.value.params) == (Code.HEADER_MALFORMED, {"cause": "form"})
 
 
 def test_what_we_send_is_held_to_the_same_form() -> None:
