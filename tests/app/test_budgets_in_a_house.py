@@ -54,7 +54,7 @@ async def bounded(tmp_path: Path) -> AsyncIterator[Bounded]:
         {"GATEHOUSE_HOME": str(tmp_path / "home"), "GATEHOUSE_POLICIES": str(tmp_path / "policies")}
     )
     demo.prepare(chosen)
-    async with open_house(chosen) as house:
+    async with open_house(chosen, demonstration=True) as house:  # which asks no second person about other budgets
         keys = dict(await demo.credentials(house))
         await demo.load_sample(house, lambda done, total: None, FEW)
         listed = await ask(house, "GET", "/crm/customers?limit=50", keys["agent"])
@@ -64,7 +64,7 @@ async def bounded(tmp_path: Path) -> AsyncIterator[Bounded]:
         # Who has a thread first: he is reached by both.
         customers.sort(key=lambda one: one not in threads)
         (tmp_path / "policies" / "budgets.yaml").write_text(TWO)
-        await house.bundles.watch(house.held, house.log)
+        await house.bundles.watch(house.held)
         yield Bounded(house, keys, customers, threads)
 
 
@@ -130,17 +130,17 @@ async def test_a_budget_that_is_lowered_or_gone_holds_from_that_entry_on(bounded
     file = bounded.house.settings.policies / "budgets.yaml"
     assert [await bounded.customer(c) for c in (one, two)] == [200, 200]
     file.write_text(TWO.replace("most: 2", "most: 1"))
-    await bounded.house.bundles.watch(bounded.house.held, bounded.house.log)
+    await bounded.house.bundles.watch(bounded.house.held)
     assert [await bounded.customer(c) for c in (one, three)] == [200, "over-budget"]
     file.write_text(TWO.replace("most: 2", "most: 3"))
-    await bounded.house.bundles.watch(bounded.house.held, bounded.house.log)
+    await bounded.house.bundles.watch(bounded.house.held)
     assert await bounded.customer(three) == 200
     file.unlink()
-    await bounded.house.bundles.watch(bounded.house.held, bounded.house.log)
+    await bounded.house.bundles.watch(bounded.house.held)
     assert await bounded.customer(bounded.customers[3]) == 200
 
 
 async def test_the_shipped_budgets_are_far_from_a_days_work(bounded: Bounded) -> None:
     shutil.copy(POLICIES / "budgets.yaml", bounded.house.settings.policies / "budgets.yaml")
-    await bounded.house.bundles.watch(bounded.house.held, bounded.house.log)
+    await bounded.house.bundles.watch(bounded.house.held)
     assert [await bounded.customer(one) for one in bounded.customers] == [200] * len(bounded.customers)

@@ -55,7 +55,7 @@ class Baited:
         file.write_text(f"decoys:\n  {resource}: {json.dumps(list(ids))}\n")
         os.utime(file, ns=(1, len(ids)))
         before = self.house.bundles.digest
-        await self.house.bundles.watch(self.house.held, self.house.log)
+        await self.house.bundles.watch(self.house.held)
         assert self.house.bundles.digest != before
 
     async def read(
@@ -98,7 +98,7 @@ async def baited(tmp_path: Path) -> AsyncIterator[Baited]:
         }
     )
     issuer = demo.prepare(chosen)
-    async with open_house(chosen, issuers=(issuer.terms(),)) as house:
+    async with open_house(chosen, issuers=(issuer.terms(),), demonstration=True) as house:
         keys = dict(await demo.credentials(house))
         await demo.load_sample(house, lambda done, total: None, FEW)
         listed = await ask(house, "GET", "/crm/customers?limit=50", keys["auditor"])
@@ -383,6 +383,8 @@ async def test_the_control_plane_lists_and_lifts(baited: Baited) -> None:
                 bundle=lambda: None,
                 assertion_keys=b"{}",
                 explaining=house.explaining,
+                activating=house.activating,
+                history=house.history,
             )
         )
     )

@@ -242,6 +242,7 @@ async def test_what_somebody_can_is_asked_by_the_socket_and_recorded(opened: Ope
         for action in (
             *("key:create", "key:revoke", "key:list"),
             *("policy:explain", "policy:activate", "policy:approve", "policy:history"),
+            *("freeze:list", "freeze:lift"),
         )
     }
     assert nobody["rows"] == []

@@ -192,6 +192,7 @@ def keys_tree(folder: Path) -> Tree:
     for was, name, number, down in (
         ("0003", "api_keys", "0001", "None"),
         ("0006", "client_secrets", "0002", '"0001"'),
+        ("0009", "freezes", "0003", '"0002"'),
     ):
         text = (shipped / "versions" / f"{was}_{name}.py").read_text()
         said = f'revision = "{was}"\ndown_revision = "{int(was) - 1:04}"\n'
