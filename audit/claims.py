@@ -80,6 +80,7 @@ class Tab:
     claims: Sequence[Claim]
     clock: Callable[[], int]
     now: str = ""
+    _ends: dict[int, str] = field(default_factory=dict)  # of windows by their length, at `now`
     _used: dict[Window, int] = field(default_factory=dict)
     _there: frozenset[Window] = frozenset()
     _members: set[Member] = field(default_factory=set)
@@ -88,7 +89,7 @@ class Tab:
 
     def ask(self, head: Head) -> Asked:
         """Begins anew behind a head, at the time that its next entries will have, and gives what the store is to be asked."""
-        self.now = after(head, self.clock())
+        self.now, self._ends = after(head, self.clock()), {}
         windows = {self._window(claim) for claim in self.claims}
         members = {(*self._window(claim), member) for claim in self.claims for member in claim.members}
         # In one order, so that two who ask for the same rows touch them alike.
@@ -143,7 +144,9 @@ class Tab:
         return costs
 
     def _window(self, claim: Claim) -> Window:
-        return claim.counter, ends(self.now, claim.seconds)
+        if (end := self._ends.get(claim.seconds)) is None:
+            end = self._ends[claim.seconds] = ends(self.now, claim.seconds)
+        return claim.counter, end
 
 
 def ends(now: str, seconds: int) -> str:

@@ -36,7 +36,13 @@ class Clock:
         house.log._clock = self
         self.now = RECEIVED + timedelta(minutes=10)
 
+    turns: int | None = None
+
     def __call__(self) -> int:
+        if self.turns is not None:
+            self.turns -= 1
+            if self.turns < 0:
+                self.now, self.turns = self.now + timedelta(seconds=2), None
         return int(self.now.timestamp() * 1_000_000)
 
 
@@ -121,6 +127,16 @@ async def test_one_alarm_for_a_person_a_budget_and_a_window(house: House) -> Non
     clock.now += timedelta(hours=1)
     assert said([await read(house, r) for r in ("r1", "r2", "r3")]) == [200, "over-budget", "over-budget"]
     assert house.bell.rung == [ALARM] * 3
+
+
+async def test_a_refusal_that_is_recorded_in_the_next_window_keeps_that_ones_alarm(house: House) -> None:
+    clock = filled(house, replace(FEW, most=1))
+    clock.now = RECEIVED + timedelta(minutes=59, seconds=59)
+    await read(house, "r0")
+    clock.turns = 1  # the clock is asked once more in this window, for the answer; then for its refusal
+    assert said([await read(house, "r1")]) == ["over-budget"]
+    assert said([await read(house, "r1"), await read(house, "r2")]) == [200, "over-budget"]
+    assert house.bell.rung == [ALARM] * 2
 
 
 async def test_two_budgets_that_are_met_at_different_times_are_two_alarms(house: House) -> None:
@@ -221,7 +237,7 @@ async def test_a_repetition_beyond_a_budget_is_told_that_it_was_done(house: Hous
 
 
 async def test_what_is_kept_names_nobody(house: House) -> None:
-    filled(house, FEW, CLEAR, SEARCH)
+    filled(house, FEW, replace(FEW, name="as-few", most=9), CLEAR, SEARCH)
     await asked(house, Verb.LIST, limit=2)
     await read(house, "r3")
     raw = house.disk.path.read_bytes() + house.disk.path.with_name("log.sqlite-wal").read_bytes()
@@ -236,7 +252,7 @@ async def test_what_is_kept_names_nobody(house: House) -> None:
     assert not [name for name in (b"customer-", b"app:", b"good", b"few", b"service", b"r0") if name in kept]
     # and the same customer under two budgets, or two callers, is no link between them
     members = [row[0] for row in rows if len(row[0]) == 16]
-    assert len(members) == len(set(members))
+    assert len(members) == len(set(members)) == 4
 
 
 # ── whose count it is ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -64,6 +64,12 @@ async def test_what_is_below_one_and_what_names_one_catches(baited: House) -> No
     assert baited.bell.caught == ["app:good"] * 2
 
 
+async def test_what_is_below_one_catches_though_it_is_denied_at_once(baited: House) -> None:
+    baited.policy.closed.add("thing:list")
+    assert isinstance(await asked(baited, Verb.LIST, below="a"), Denied)
+    assert baited.bell.caught == ["app:good"]
+
+
 async def test_a_request_that_is_decided_anew_springs_it_once_and_at_its_end(baited: House) -> None:
     rule, fences = baited.keys.rule, []
 
