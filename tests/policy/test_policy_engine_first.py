@@ -20,15 +20,14 @@ LINKS = "p, admin, data1, read\ng, alice, admin\n"
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Verdict]]:
-    """Every request that an engine is asked, with its verdict."""
-    found: list[tuple[Any, Verdict]] = []
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every request that an engine is asked."""
+    found: list[Any] = []
     decide = CompiledEngine.decide
 
     def noted(self: CompiledEngine, request: Sequence[Any]) -> Verdict:
-        verdict = decide(self, request)
-        found.append((list(request), verdict))
-        return verdict
+        found.append(list(request))
+        return decide(self, request)
 
     monkeypatch.setattr(CompiledEngine, "decide", noted)
     return found
@@ -42,10 +41,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Verdict]]:
     ],
 )
 def test_a_load_decides_what_a_rule_is_found_for(
-    asked: list[tuple[Any, Verdict]], model_text: str, rows: str, request_: list[Any]
+    asked: list[Any], model_text: str, rows: str, request_: list[Any]
 ) -> None:
     Policy(model_text, rows)
-    assert [one for one, _verdict in asked] == [request_] * TRODDEN
+    assert asked == [request_] * TRODDEN
 
 
 def test_nothing_is_remembered_of_it() -> None:
@@ -66,9 +65,7 @@ def test_nothing_is_remembered_of_it() -> None:
         ("g(r.sub, p.sub) || r.obj == p.obj", LINKS),  # several branches have no shortest way
     ],
 )
-def test_what_would_ask_rule_by_rule_is_left(
-    asked: list[tuple[Any, Verdict]], matcher: str, rows: str
-) -> None:
+def test_what_would_ask_rule_by_rule_is_left(asked: list[Any], matcher: str, rows: str) -> None:
     Policy(model(matcher, roles="g = _, _"), rows)
     assert asked == []
 
