@@ -54,7 +54,9 @@ async def bounded(tmp_path: Path) -> AsyncIterator[Bounded]:
         {"GATEHOUSE_HOME": str(tmp_path / "home"), "GATEHOUSE_POLICIES": str(tmp_path / "policies")}
     )
     demo.prepare(chosen)
-    async with open_house(chosen, demonstration=True) as house:  # which asks no second person about other budgets
+    async with open_house(
+        chosen, demonstration=True
+    ) as house:  # which asks no second person about other budgets
         keys = dict(await demo.credentials(house))
         await demo.load_sample(house, lambda done, total: None, FEW)
         listed = await ask(house, "GET", "/crm/customers?limit=50", keys["agent"])

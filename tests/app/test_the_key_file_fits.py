@@ -67,7 +67,9 @@ async def test_every_start_names_its_root_and_a_log_goes_on_with_that_of_its_fir
     shutil.move(kept, settings.keys)
     after = await heard(settings)
     assert after[: len(before)] == before
-    assert len(after) == len(before) + 1  # the refused start wrote no entry, and no bundle came in force again
+    assert (
+        len(after) == len(before) + 1
+    )  # the refused start wrote no entry, and no bundle came in force again
 
 
 async def test_a_log_from_before_is_judged_by_its_oldest_subjects(settings: Settings) -> None:

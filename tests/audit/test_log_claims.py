@@ -55,9 +55,10 @@ def served(answers: list[Receipt | OverBudget]) -> int:
 async def test_of_one_batch_exactly_as_many_go_through_as_are_left(place: Place) -> None:
     log = await Log.open(place.store(), create=True, clock=Clock())
     answers = list(await asyncio.gather(*(tried(log, claim(7, amount=1)) for _ in range(64))))
-    batches = log.figures().batches
     await log.close()
-    assert sum(batches) == 1  # it was one: they saw each other before any of them was in the store
+    assert (
+        sum(log.figures().batches) == 1
+    )  # it was one: they saw each other before any of them was in the store
     assert served(answers) == 7
     assert [isinstance(answer, Receipt) for answer in answers] == [True] * 7 + [False] * 57
     assert counted(place) == {WHO: 7}

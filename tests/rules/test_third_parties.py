@@ -87,7 +87,7 @@ def test_settings_stop_at_the_root() -> None:
     allowed = {
         "material",
         "app",
-        "bundles",
+        "beside",
         "stores",
         "serving",
         "supervising",
