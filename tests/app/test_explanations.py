@@ -236,7 +236,8 @@ async def test_what_somebody_can_is_asked_by_the_socket_and_recorded(opened: Ope
     assert "/name" in reads["clear"]
     assert "/phone" in reads["masked"]
     assert {(row["action"], row["unit"], row["holds"]) for row in app["rows"]} == {
-        (action, "*", "always") for action in ("key:create", "key:revoke", "key:list", "policy:explain")
+        (action, "*", "always")
+        for action in ("key:create", "key:revoke", "key:list", "policy:explain", "freeze:list", "freeze:lift")
     }
     assert nobody["rows"] == []
     asked = [orjson.loads(e.bytes) for e in await house.log.entries(0, 1000) if b"policy:explain" in e.bytes]
