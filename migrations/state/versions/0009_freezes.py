@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
+revision = "0009"
 down_revision = "0007"
 
 # Columns that never change, then the two that are set once. `IS NOT` and `IS DISTINCT FROM` count NULL as a value.
