@@ -188,3 +188,25 @@ async def test_an_activation_that_is_overtaken_at_once_does_not_hide_the_newer_o
         await one.house.held.catch_up()
         assert overtaken
         assert one.in_force == other.in_force
+
+
+async def test_postgresql_refuses_one_person_and_what_changes_what_was_said(
+    settings: Settings, postgres_server: PostgresServer
+) -> None:
+    name = settings.database_url.partition("?")[0].rpartition("/")[2]
+    async with world(settings) as it:
+        await it.offered(WIDER)
+        approval = await it.filed()
+        for early in (
+            "UPDATE state.approvals SET confirmed_by = filed_by, confirmed_at = 1, confirm_intent = 1",
+            "UPDATE state.approvals SET executed = 5",
+            "UPDATE state.approvals SET after = before",
+            "DELETE FROM state.approvals",
+            "TRUNCATE state.approvals",
+        ):
+            with pytest.raises(AssertionError, match="ERROR"):
+                postgres_server.sql(early, name)
+        assert (await it.confirm(approval)).status == 200
+        for late in ("confirmed_by = 'person:x#y'", "executed = NULL", "lapsed_at = 5"):
+            with pytest.raises(AssertionError, match="only goes forward"):
+                postgres_server.sql(f"UPDATE state.approvals SET {late}", name)

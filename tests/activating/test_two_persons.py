@@ -221,16 +221,23 @@ async def test_the_store_itself_refuses_one_person_and_what_changes_what_was_sai
         "INSERT INTO approvals SELECT 'apr_x', kind, before, after, digest, filed_by, filed_at, until, 9, 'person:x#y', 1, 9, NULL, NULL "
         "FROM approvals",
     )
+    refuses(it, *forged)
     assert (await it.confirm(name)).status == 200
     late = (
         "UPDATE approvals SET executed = NULL",
         "UPDATE approvals SET lapsed_at = 5",
         "UPDATE approvals SET confirmed_by = 'person:x#z'",
     )
+    refuses(it, *forged[2:], *late)
+
+
+def refuses(it: World, *statements: str) -> None:
+    """Each is refused by the store, whoever writes to it."""
     with closing(sqlite3.connect(it.settings.home / "state.sqlite")) as connection:
-        for statement in (*forged, *late):
+        for statement in statements:
             with pytest.raises(sqlite3.IntegrityError):
                 connection.execute(statement)
+            connection.rollback()
 
 
 async def test_a_row_that_the_log_does_not_know_is_not_confirmed(it: World) -> None:
