@@ -24,6 +24,7 @@ from gateway.words.resource import Verb
 from tests.policy.worlds import MODEL, ROOT, files
 
 made: Any = importlib.import_module("tools.policy_reference_page")
+said: Any = importlib.import_module("tools.policy_sentences")
 GROUND = made.catalogued()
 VOCABULARY = (
     (ROOT / "policies" / "vocabulary.yaml").read_text().replace("attributes: []", "attributes: [grade]")
@@ -48,18 +49,18 @@ def decide(
     model: str = MODEL,
 ) -> Decision:
     """asked: what the page says of the question, by the names that it uses."""
-    said = dict(asked or {})
+    given = dict(asked or {})
     roles = frozenset({RoleHeld("role:clerk")})
-    attributes = {name[4:]: said.pop(name) for name in list(said) if name.startswith("sub.")}
-    facts = {name[4:]: said.pop(name) for name in list(said) if name.startswith("rec.")}
+    attributes = {name[4:]: given.pop(name) for name in list(given) if name.startswith("sub.")}
+    facts = {name[4:]: given.pop(name) for name in list(given) if name.startswith("rec.")}
     application = Party(who, roles, attributes)
-    person = Party(KIM, roles, attributes) if said.pop("person", False) else None
+    person = Party(KIM, roles, attributes) if given.pop("person", False) else None
     # 1 November 2026 is a Sunday; the shipped clock is eight hours before UTC's.
-    time = datetime(2026, 11, said.pop("day", 2), said.pop("hour", 12), tzinfo=UTC) - (
+    time = datetime(2026, 11, given.pop("day", 2), given.pop("hour", 12), tzinfo=UTC) - (
         datetime(2026, 1, 1, 8, tzinfo=UTC) - datetime(2026, 1, 1, tzinfo=UTC)
     )
-    purpose = said.pop("pur", "service")
-    assert said == {}
+    purpose = given.pop("pur", "service")
+    assert given == {}
     principal = Principal(application, person, frozenset({"service", "complaint"}), ("test",))
     upstream, name = resource.split("/")
     access = Access("req_1", principal, action, purpose, ResourceRef(upstream, name, "7"), time)
@@ -79,7 +80,7 @@ def test_every_name_has_its_sentence_and_every_sentence_its_name() -> None:
     assert set(made.ENVIRONMENT) == ENV_NAMES
     assert set(made.CONTROL) == frozenset().union(*CONTROL_ACTIONS.values())
     assert set(made.RIGHTS) == {SHOW_CLEAR, SHOW_MASKED, SHOW_TOKEN, SET}
-    assert set(made.SHOWN.values()) | {Disclosure.WITHHELD} == set(Disclosure)
+    assert set(said.SHOWN.values()) | {Disclosure.WITHHELD} == set(Disclosure)
     assert set(made.VERBS) == set(Verb)
     assert set(made.EFFECTS) == {ALLOW, DENY}
     assert set(made.facts(GROUND)) == GROUND.facts
@@ -126,7 +127,7 @@ def test_each_action_is_allowed_by_its_row_and_no_other_is(resource: str, action
 def test_each_right_does_what_it_says_to_one_field(name: str) -> None:
     rule = made.row("crm/customer", *made.RIGHTS[name].example.split(", "))
     decision = decide(READ + rule + "\n", "crm/customer", "customer:read")
-    assert decision.read.of("/phone") is made.SHOWN.get(name, Disclosure.WITHHELD)
+    assert decision.read.of("/phone") is said.SHOWN.get(name, Disclosure.WITHHELD)
     assert ("/phone" in decision.write) is (name == SET)
     assert decision.read.of("/name") is Disclosure.WITHHELD
 
