@@ -42,13 +42,13 @@ from gateway.keys import Keyring
 from gateway.store import Conflict, Store, conflict_of
 from gateway.words.access import ResourceRef
 from gateway.words.binding import Pending
-from gateway.words.decision import NOTHING_SHOWN, Decision
+from gateway.words.decision import Decision, FieldView
 from gateway.words.draft import Draft
 from gateway.words.errors import Code, Refused
 from gateway.words.json import Json, JsonObject, Pattern
 from gateway.words.principal import Principal
 from gateway.words.record import Alarm, AlarmKind, ClosedRecord, SealedChange, View
-from gateway.words.resource import Idempotency, ResourceSpec, UpdateMode
+from gateway.words.resource import FieldClass, Idempotency, ResourceSpec, UpdateMode
 from gateway.words.work import Addressed, Update
 
 UNKNOWN_LIMIT = 1_000
@@ -142,7 +142,7 @@ class FieldLens:
         place = place_of(resource, found, record)
         if place.shut is AlarmKind.RECORD_UNBOUND and holds_envelope(record.fields):
             # It holds a ciphertext, and nobody knows whose: a copy, or a create that is not settled yet. One in clear may be adopted.
-            decision = replace(decision, read=NOTHING_SHOWN)
+            decision = replace(decision, read=_public(resource, decision.read))
         look = asking.look(place, decision, record.links)
         show = Show(look)
         document = show.record(shape_of(resource), record.fields)
@@ -388,3 +388,9 @@ def _marker(resource: ResourceSpec, document: JsonObject, dice: Callable[[int], 
             return text
         case Idempotency.NONE:
             return None
+
+
+def _public(resource: ResourceSpec, view: FieldView) -> FieldView:
+    """What of a view is about nobody: the fields of class `public`, a record's id among them."""
+    public = {field.pattern for field in resource.fields if field.cls is FieldClass.PUBLIC}
+    return FieldView({pattern: how for pattern, how in view.by_pattern.items() if pattern in public})

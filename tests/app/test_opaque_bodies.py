@@ -440,5 +440,7 @@ async def test_a_worker_that_follows_another_goes_by_the_setting_too(tmp_path: P
         policies = folder(tmp_path / "policies", catalogues={"archive": text}, rules=RULES)
         given = {"policies": policies, "upstream_hosts": heard.host, "max_opaque_bytes": large}
         async with serving(settings(tmp_path / "home", **given)) as opened:
-            _, digest = await opened.house.bundles._found()
-            assert digest == opened.house.bundles.digest
+            bundles = opened.house.bundles
+            files = await bundles._kept.find(bundles.digest)
+            again = bundles._making.reread(bundles.digest, files)
+            assert again.digest == bundles.digest

@@ -127,18 +127,18 @@ def test_what_recorded_decisions_would_become_is_told(language: Language) -> Non
     assert [line[-1] for line in printed[-4:-2]] == ["5", "3"]
 
 
-def test_the_last_entries_are_asked_for_page_by_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_last_entries_are_asked_for_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look leaves an entry, so that the log grows while it is read."""
     seqs = list(range(1, 2_501))
 
-    def asked(_home: Path, after: int | None, limit: int) -> list[dict[str, int]]:
+    def entries(*, limit: int, after: int | None) -> list[dict[str, int]]:
         start = max(0, len(seqs) - limit) if after is None else after
         found = [{"seq": seq} for seq in seqs[start : start + limit]]
         seqs.append(len(seqs) + 1)
         return found
 
-    monkeypatch.setattr(replaying, "_asked", asked)
-    assert [line["seq"] for line in replaying.last_entries(tmp_path, 2_200)] == list(range(301, 2_501))
+    monkeypatch.setattr(replaying, "entries", entries)
+    assert [line["seq"] for line in replaying.last_entries(2_200)] == list(range(301, 2_501))
     seqs[:] = range(1, 51)
-    assert [line["seq"] for line in replaying.last_entries(tmp_path, 1_500)] == list(range(1, 51))
-    assert replaying.last_entries(tmp_path, 0) == []
+    assert [line["seq"] for line in replaying.last_entries(1_500)] == list(range(1, 51))
+    assert replaying.last_entries(0) == []

@@ -191,7 +191,7 @@ def test_a_header_that_cannot_be_read_is_not_told_as_the_first_line(house: House
     for lines in (b"Host : gate\r\n", b" X-A: b\r\n", HOST + b"X-A\r\n", HOST + HOST, b""):
         answer = house.ask(b"GET /crm/x HTTP/1.1\r\n" + lines + b"\r\n")
         assert answer.code == "header-malformed"
-        assert "Host" in answer.json["next"]
+        assert "Host" in answer.json["next"] or "line of the headers" in answer.json["next"]
 
 
 FIELDS_REFUSED: dict[str, bytes] = {

@@ -571,7 +571,7 @@ async def test_another_root_key_opens_nothing(world: World) -> None:
         world.store, Keyring(replace(MATERIAL, root=bytes(32)[:-1] + b"\1")), clock=lambda: NOW
     )
     view = await world.view(CUSTOMER, record)
-    assert view.document == {}
+    assert view.document == {"id": "c1"}
     assert kinds(view) == ["record-unbound"]
 
 

@@ -67,8 +67,8 @@ def test_header_fields_are_read_alike_by_everyone_or_refused(raw: list[tuple[byt
     found = held(lambda: headers.read(raw), Refused)
     if isinstance(found, Refused):
         assert (found.code, found.__cause__) == (Code.HEADER_MALFORMED, None)
-        assert set(found.params) <= {"header"}
-        assert set(found.params.values()) <= SINGLETONS | {"connection"}
+        assert set(found.params) <= {"header", "cause"}
+        assert set(found.params.values()) <= SINGLETONS | {"connection", "form"}
         return
     assert isinstance(found, tuple)
     names = [name for name, _ in found]

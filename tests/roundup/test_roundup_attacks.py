@@ -320,7 +320,9 @@ def test_what_a_colleague_wrote_in_clear_is_withheld(world: World, customer: Cus
     assert ("clear-where-sealed", "/realname") in world.alarms()
 
 
-def test_a_record_that_came_past_the_gateway_shows_nothing(world: World, customer: Customer) -> None:
+def test_a_record_that_came_past_the_gateway_shows_nothing_of_anybody(
+    world: World, customer: Customer
+) -> None:
     """Made in the tracker with another customer's envelopes: nobody bound it, so nothing opens it."""
     theirs = world.stored("user", customer.id)
     copied = {name: theirs[name] for name in SEALED}

@@ -38,10 +38,8 @@ _append = Log.append
 READS_AT_MOST = 60
 
 
-async def _unfenced(
-    log: Log, event: AuditEvent, *, fence: int | None = None, raises_fence: bool = False
-) -> Receipt:
-    return await _append(log, event, raises_fence=raises_fence)
+async def _unfenced(log: Log, event: AuditEvent, *, fence: int | None = None, **more: Any) -> Receipt:
+    return await _append(log, event, **more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Everything else is the product: events are queued, linked and committed as ever,
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from audit import AuditError, AuditEvent, Log, Receipt
 from gateway.cli import main
@@ -16,11 +17,9 @@ _append = Log.append
 _tasks: set[asyncio.Task[None]] = set()
 
 
-async def _forget(
-    log: Log, event: AuditEvent, *, fence: int | None = None, raises_fence: bool = False
-) -> Receipt:
+async def _forget(log: Log, event: AuditEvent, **asked: Any) -> Receipt:
     if event.action.startswith(("gateway:", "bundle:")):  # a start needs a true fence
-        return await _append(log, event, fence=fence, raises_fence=raises_fence)
+        return await _append(log, event, **asked)
     task = asyncio.ensure_future(_quietly(log, event))
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
