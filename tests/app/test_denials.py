@@ -47,7 +47,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
     demo.prepare(chosen)
     async with open_house(chosen) as house:
         keys = dict(await demo.credentials(house))
-        await demo.load_sample(house, lambda done, total: None, sample(customers=12, threads=1, messages=1))
+        await demo.load_sample(house, lambda done, total: None, sample(customers=6, threads=1, messages=1))
         yield Open(house, keys)
 
 

@@ -42,7 +42,7 @@ def prepared(one: Asked) -> PreparedQuestion:
 def test_a_filter_takes_what_the_engine_allows(resource) -> None:
     dice = counts.dice(f"list filters {[f.pattern for f in resource.fields]}{resource is TEXTS}")
     seen: Counter[str] = Counter()
-    while seen["policies"] < counts.count(150, 4_000):
+    while seen["policies"] < counts.count(70, 4_000):
         one = asked(dice, resource)
         if one is None:
             seen["refused"] += 1
