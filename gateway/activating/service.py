@@ -247,7 +247,7 @@ class Activating(Generic[R]):
         }
         entry = await self._put(visit, offer, statement, How.APPROVED, {**said, **told})
         if entry is None:
-            await self._over(visit, approval)
+            await self._over(visit, approval, intent)
         else:
             seq = entry.seq
             await self.desk.write(visit, lambda c: execute_approval(c, name, seq))
@@ -264,13 +264,13 @@ class Activating(Generic[R]):
 
     async def _lapse(self, visit: Visit, approval: Approval) -> None:
         """Ends what can no longer be done as it was filed; the log says so. Raises Refused(APPROVAL_OVER)."""
-        await self.desk.intend(visit, _part("lapse", approval.id, approval.statement))
-        await self._over(visit, approval)
+        intent = await self.desk.intend(visit, _part("lapse", approval.id, approval.statement))
+        await self._over(visit, approval, intent)
         raise Refused(Code.APPROVAL_OVER)
 
-    async def _over(self, visit: Visit, approval: Approval) -> None:
+    async def _over(self, visit: Visit, approval: Approval, intent: int) -> None:
         now = self.desk.clock()
-        await self.desk.write(visit, lambda c: lapse_approval(c, approval.id, now))
+        await self.desk.write(visit, lambda c: lapse_approval(c, approval.id, now, intent))
         await self.desk.conclude(visit, "not-done")
 
     async def _stands(self, approval: Approval) -> bool:

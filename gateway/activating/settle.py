@@ -46,7 +46,7 @@ class ActivationSettlement:
         if approval is not None:
             name, now = approval.id, self.desk.clock()
             if entry is None:
-                await self.desk.store.write(lambda c: lapse_approval(c, name, now))
+                await self.desk.store.write(lambda c: lapse_approval(c, name, now, intent.seq))
             else:
                 seq = entry
                 await self.desk.store.write(lambda c: execute_approval(c, name, seq))

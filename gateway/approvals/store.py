@@ -59,9 +59,13 @@ def execute_approval(connection: Connection, name: str, entry: int) -> bool:
     return done.rowcount == 1
 
 
-def lapse_approval(connection: Connection, name: str, when: datetime) -> bool:
-    """Ends what was not done, for good; False where it was done, or had ended before."""
+def lapse_approval(connection: Connection, name: str, when: datetime, intent: int) -> bool:
+    """Ends what was not done, for good; False where it was done, or had ended before.
+
+    intent: of whoever ends it. What another intent confirmed is that one's to do or to end: it may be done already, and not noted yet.
+    """
     open_ = _COLUMN.executed.is_(None) & _COLUMN.lapsed_at.is_(None)
+    open_ &= _COLUMN.confirm_intent.is_(None) | (_COLUMN.confirm_intent == intent)
     done = connection.execute(update(APPROVALS).where(_COLUMN.id == name, open_).values(lapsed_at=when))
     return done.rowcount == 1
 

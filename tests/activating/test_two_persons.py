@@ -7,11 +7,15 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from audit import LogUnavailable
+from gateway import approvals
+from gateway.activating import service
 from tests.activating.world import HE, LI, LU, MA, OTHER, TOOL, WIDER, World, chosen, world
 
 
@@ -143,6 +147,36 @@ async def test_a_token_that_is_sent_again_confirms_nothing_more(it: World) -> No
     assert it.in_force == before
     assert await again() == "approval-over"
     assert it.in_force == before != waits
+
+
+async def test_who_comes_between_an_activation_and_its_note_does_not_end_the_approval(
+    it: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bundle is in force by then, and the row does not say so yet: another confirmation finds another bundle than was filed."""
+    waits = await it.offered(WIDER)
+    name, putting = await it.filed(), it.house.bundles.put
+    late: list[str | None] = []
+
+    async def put(*given: Any) -> Any:
+        entry = await putting(*given)
+        read = approvals.read_approval
+        earlier = await it.house.stores.state.read(lambda c: read(c, name))
+        before = replace(earlier, confirmed_by=None, confirmed_at=None, confirm_intent=None)
+        monkeypatch.setattr(service, "read_approval", lambda _c, _n: before)  # as one has it who read before
+        monkeypatch.setattr(service.Activating, "_stands", stands)
+        late.append((await it.confirm(name, MA)).problem)
+        monkeypatch.undo()
+        return entry
+
+    async def stands(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(it.house.bundles, "put", put)
+    assert (await it.confirm(name)).status == 200
+    row = await it.house.stores.state.read(lambda c: approvals.read_approval(c, name))
+    assert late == ["approval-over"]
+    assert row is not None
+    assert (row.lapsed_at, row.executed is not None, it.in_force) == (None, True, waits)
 
 
 async def test_of_confirmations_at_once_one_does_it(it: World) -> None:
