@@ -15,6 +15,7 @@ from pathlib import Path
 from audit.store.sqlite import OLDEST_SQLITE
 from gateway import keyfit, machine
 from gateway import settings as table
+from gateway.asking import PORTS, SOCKET, ask
 from gateway.edge import bind, probe
 from gateway.exposure import check_address, check_credentials, exposed, listener_tls, own_address
 from gateway.fetching import fetch
@@ -22,7 +23,6 @@ from gateway.fields import oldest_subjects
 from gateway.identity import all_keys, look_at_issuers, read_holders, read_issuers
 from gateway.keys import AssertionKey, Keyring, from_file
 from gateway.loading import Loaded, look_at_upstreams, read
-from gateway.local import PORTS, SOCKET, ask
 from gateway.observe import can_collect, keep_memory_private
 from gateway.settings import Settings
 from gateway.store import OwnerLock, try_folder

@@ -18,6 +18,20 @@ import orjson
 
 from gateway.activating import Activating, History, Wanted
 from gateway.activating import shown as shown_done
+from gateway.asking import (
+    ACTIVATE,
+    APPROVE,
+    EXPLAIN,
+    FREEZES,
+    HISTORY,
+    LIFT,
+    PORTS,
+    REPLAY,
+    SOCKET,
+    TAIL,
+    WHAT_CAN,
+    WHO_CAN,
+)
 from gateway.corridor.desk import Asker
 from gateway.credentials import Freezes
 from gateway.explaining import Explaining, People, asked_of
@@ -33,14 +47,9 @@ from gateway.words.ids import new_id
 from gateway.words.principal import Party, Principal
 from gateway.words.replay import Told
 
-SOCKET = "gatehouse.sock"
 MAX_LINE_BYTES = 64 * 1024
-EXPLAIN, WHO_CAN, WHAT_CAN = "policy.explain", "policy.who-can", "policy.what-can"
-ACTIVATE, APPROVE, HISTORY = "policy.activate", "policy.approve", "policy.history"
 ANYBODY, WHATEVER = "person:?", "*"
 """Stand for what such a question does not name."""
-PORTS = "ports"
-"""Asks on which ports the process listens."""
 PURPOSE = "maintenance"
 OPERATOR = Principal(Party("system:operator"), None, frozenset({PURPOSE, "audit"}), ("unix-socket",))
 
@@ -92,7 +101,7 @@ def operations(
     async def listens(_given: Mapping[str, Any]) -> Any:
         return [port for _, port in addresses()]
 
-    return {"audit.tail": tail, "audit.replay": replay, PORTS: listens}
+    return {TAIL: tail, REPLAY: replay, PORTS: listens}
 
 
 def explanations(explaining: Explaining) -> dict[str, Operation]:
@@ -177,7 +186,7 @@ def freezes_of(freezes: Freezes) -> dict[str, Operation]:
             raise Refused(Code.VALUE_REFUSED, field="/who")
         return (await freezes.lift(operator(), lambda: who)).ref
 
-    return {"freezes.list": listed, "freezes.lift": lift}
+    return {FREEZES: listed, LIFT: lift}
 
 
 def _language(given: Mapping[str, Any]) -> Language:
@@ -220,23 +229,6 @@ async def listening(home: Path, known: Mapping[str, Operation]) -> AsyncIterator
     finally:
         with suppress(FileNotFoundError):
             path.unlink()
-
-
-async def ask(home: Path, operation: str, **given: Any) -> Any:
-    """Asks the running process. Raises Misconfigured when none listens, Refused when it said no."""
-    try:
-        reader, writer = await asyncio.open_unix_connection(home / SOCKET, limit=64 * 1024 * 1024)
-    except OSError as error:
-        raise Misconfigured(
-            "no gateway is running on this home folder: start it with `gatehouse run` or `gatehouse demo`"
-        ) from error
-    writer.write(orjson.dumps({"do": operation, **given}) + b"\n")
-    await writer.drain()
-    answer = orjson.loads(await reader.readline())
-    writer.close()
-    if "refused" in answer:
-        raise Refused(Code(answer["refused"]))
-    return answer["done"]
 
 
 async def _serve(

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from gateway.asking import ACTIVATE, APPROVE, HISTORY
 from gateway.commands.asking import asked
 from gateway.commands.saying import FOUND_WANTING, as_json, language, say
 from gateway.plainfile import read_plain
@@ -77,8 +78,6 @@ def approve(
     approval: str, key_file: Path, person_file: Path | None, purpose: str | None, json_: bool
 ) -> None:
     """Confirm APPROVAL (apr_…), which another person filed; what was filed is done with it, once."""
-    from gateway.local import APPROVE  # noqa: PLC0415 - other commands start without loading it
-
     _say(_asked(APPROVE, key_file, person_file, purpose, approval=approval), json_)
 
 
@@ -90,8 +89,6 @@ def history(limit: int, json_: bool) -> None:
 
     Asks the running gateway; the question is recorded in its log.
     """
-    from gateway.local import HISTORY  # noqa: PLC0415 - other commands start without loading it
-
     told = asked(HISTORY, limit=limit)
     if json_:
         as_json(told)
@@ -112,8 +109,6 @@ def history(limit: int, json_: bool) -> None:
 def _file(
     digest: str | None, key_file: Path, person_file: Path | None, purpose: str | None, json_: bool
 ) -> None:
-    from gateway.local import ACTIVATE  # noqa: PLC0415 - other commands start without loading it
-
     done = _asked(ACTIVATE, key_file, person_file, purpose, bundle=digest)
     _say(done, json_)
     if done["state"] == "waits":

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.asking import TAIL, ask
 from gateway.commands.saying import language, settings
 from gateway.text import text
 from gateway.words.errors import Misconfigured
@@ -13,8 +14,6 @@ from gateway.words.errors import Misconfigured
 
 def asked(operation: str, **given: Any) -> Any:
     """Gives what the running gateway answers. Raises Misconfigured where none can be asked, Refused where it said no."""
-    from gateway.local import ask  # noqa: PLC0415 - other commands start without loading it
-
     chosen = settings()
     if chosen.database_url:
         raise Misconfigured(text("cli.asking.on-postgresql", language()))
@@ -33,5 +32,5 @@ def entries(
 
         return asyncio.run(beside.entries(chosen, after=after, limit=limit, callers_id=callers_id))
     wanted = {} if callers_id is None else {"callers_id": callers_id}
-    found: Sequence[Mapping[str, Any]] = asked("audit.tail", limit=limit, after=after, **wanted)["entries"]
+    found: Sequence[Mapping[str, Any]] = asked(TAIL, limit=limit, after=after, **wanted)["entries"]
     return found

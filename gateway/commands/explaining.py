@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from gateway.asking import EXPLAIN, WHAT_CAN, WHO_CAN
 from gateway.commands.asking import asked as asked_running
 from gateway.commands.saying import as_json, language
 from gateway.words.decision import FactValue
@@ -55,8 +56,6 @@ def explain(json_: bool, facts: tuple[str, ...], **asked: str | None) -> None:
 
     Asks the running gateway; the question is recorded in its log. Exit code 0, whether it is allowed or not.
     """
-    from gateway.local import EXPLAIN  # noqa: PLC0415 - other commands start without loading it
-
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if facts:
         given["facts"] = facts_of(facts)
@@ -80,8 +79,6 @@ def who_can(json_: bool, csv_: bool, facts: tuple[str, ...], **asked: str | None
 
     Asks the running gateway; the question is recorded in its log.
     """
-    from gateway.local import WHO_CAN  # noqa: PLC0415 - other commands start without loading it
-
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if facts:
         given["facts"] = facts_of(facts)
@@ -100,8 +97,6 @@ def what_can(who: str, through: str | None, csv_: bool, json_: bool) -> None:
     `always`: on every record of that unit. `depends`: on its facts or the time; so do the fields under `open`.
     Asks the running gateway; the question is recorded in its log.
     """
-    from gateway.local import WHAT_CAN  # noqa: PLC0415 - other commands start without loading it
-
     wanted = {} if through is None else {"through": through}
     _say(asked_running(WHAT_CAN, who=who, **wanted), WHAT, csv_=csv_, json_=json_)
 

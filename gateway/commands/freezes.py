@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 
-from gateway.commands.saying import as_json, say, settings
+from gateway.asking import FREEZES, LIFT
+from gateway.commands.asking import asked
+from gateway.commands.saying import as_json, say
 
 
 @click.group()
@@ -18,9 +18,7 @@ def freezes() -> None:
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def freezes_list(json_: bool) -> None:
     """Show who is frozen, and since when."""
-    from gateway.local import ask  # noqa: PLC0415 - other commands start without loading it
-
-    found = asyncio.run(ask(settings().home, "freezes.list"))
+    found = asked(FREEZES)
     if json_:
         as_json(found)
     elif not found:
@@ -34,7 +32,5 @@ def freezes_list(json_: bool) -> None:
 @click.argument("who")
 def freezes_lift(who: str) -> None:
     """Give WHO (`key_…` or `person:…`) free again. It is recorded."""
-    from gateway.local import ask  # noqa: PLC0415 - as above
-
-    asyncio.run(ask(settings().home, "freezes.lift", who=who))
+    asked(LIFT, who=who)
     say("cli.freezes.lifted", who=who)

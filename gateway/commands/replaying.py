@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gateway.asking import REPLAY
 from gateway.commands.asking import asked, entries
 from gateway.commands.saying import FOUND_WANTING, as_json, language, say
 from gateway.text import text
@@ -39,7 +40,7 @@ def replay(seq: int, json_: bool) -> None:
 
     Exit code 0: it comes out the same; 1: it does not; 2: there is no such entry or decision, or its bundle is not kept.
     """
-    told = asked("audit.replay", seq=seq)
+    told = asked(REPLAY, seq=seq)
     if not told["there"]:
         raise Misconfigured(text("cli.replay.no-entry", language(), seq=seq))
     if told["decisions"] is None and told["bundle"]:

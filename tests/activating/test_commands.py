@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import pytest
 
-from gateway import cli, local
+from gateway import asking, cli, local
 from tests.activating.world import HE, LU, TOOL, WIDER, World, chosen, world
 
 
@@ -115,8 +115,8 @@ async def test_a_file_that_holds_no_word_is_refused_by_its_name(desk: Desk, held
     "given", [{"bundle": 1}, {"key": 1}, {"person": []}, {"purpose": {}}, {"key": "x"}], ids=str
 )
 async def test_what_the_socket_is_sent_is_checked(desk: Desk, given: dict[str, object]) -> None:
-    for what in (local.ACTIVATE, local.APPROVE):
+    for what in (asking.ACTIVATE, asking.APPROVE):
         with pytest.raises(Exception, match=r"value-refused|unidentified"):
-            await local.ask(desk.it.settings.home, what, **given)
+            await asking.ask(desk.it.settings.home, what, **given)
     with pytest.raises(Exception, match="parameter-malformed"):
-        await local.ask(desk.it.settings.home, local.HISTORY, limit=0)
+        await asking.ask(desk.it.settings.home, asking.HISTORY, limit=0)

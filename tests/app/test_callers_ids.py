@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.local import ask as over_the_socket
+from gateway.asking import ask as over_the_socket
 from tests.campaign.secrecy.client import Client
 from tests.campaign.secrecy.folders import everything, folder
 from tests.campaign.secrecy.house import Opened, entries, serving, settings

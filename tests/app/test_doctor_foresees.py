@@ -132,6 +132,7 @@ ELSEWHERE = {
     "gateway/loading.py": "how the loaders' mistakes are placed: the scenarios of policy and catalogue",
     "gateway/commands/activating.py": "commands, not a start",
     "gateway/cli.py": "commands, not a start",
+    "gateway/asking.py": "commands, not a start",
     "gateway/commands/asking.py": "commands, not a start",
     "gateway/commands/audit.py": "commands, not a start",
     "gateway/commands/replaying.py": "commands, not a start",

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway import demo, local
+from gateway import asking, demo, local
 from gateway.app import House, open_house
 from gateway.control import ControlDeps, create_control
 from gateway.records import sample
@@ -176,10 +176,10 @@ async def test_the_socket_gives_the_same_in_the_language_of_the_command(opened: 
     known = local.explanations(house.explaining)
     async with local.listening(opened.home, known):
         given = {"who": LI, "action": "customer:create", "record": opened.ids[0], "purpose": "service"}
-        english = await local.ask(opened.home, local.EXPLAIN, language="en", **given)
-        chinese = await local.ask(opened.home, local.EXPLAIN, language="zh-Hans", **given)
+        english = await asking.ask(opened.home, asking.EXPLAIN, language="en", **given)
+        chinese = await asking.ask(opened.home, asking.EXPLAIN, language="zh-Hans", **given)
         with pytest.raises(Refused) as caught:
-            await local.ask(opened.home, local.EXPLAIN, language="tlh", **given)
+            await asking.ask(opened.home, asking.EXPLAIN, language="tlh", **given)
     assert english["text"][0].startswith("DENIED: ")
     assert chinese["text"][0].startswith("拒绝：")
     assert caught.value.code is Code.VALUE_REFUSED
@@ -199,13 +199,13 @@ async def test_who_can_is_asked_by_the_socket_and_recorded(opened: Open) -> None
     known = local.explanations(house.explaining)
     facts = {"unit": "branch:shanghai", "level": "vip", "owner": "somebody"}
     async with local.listening(opened.home, known):
-        found = await local.ask(
-            opened.home, local.WHO_CAN, action="customer:read", field="phone", facts=facts
+        found = await asking.ask(
+            opened.home, asking.WHO_CAN, action="customer:read", field="phone", facts=facts
         )
-        of_one = await local.ask(opened.home, local.WHO_CAN, action="customer:read", record=opened.ids[0])
+        of_one = await asking.ask(opened.home, asking.WHO_CAN, action="customer:read", record=opened.ids[0])
         for wrong in ({"field": "nothing"}, {"field": 1}, {"facts": facts, "record": "1"}):
             with pytest.raises(Refused):
-                await local.ask(opened.home, local.WHO_CAN, action="customer:read", **wrong)
+                await asking.ask(opened.home, asking.WHO_CAN, action="customer:read", **wrong)
     rows = {
         (row["who"].rpartition("#")[2], row["through"], row["purpose"]): row["shown"] for row in found["rows"]
     }
@@ -228,11 +228,11 @@ async def test_what_somebody_can_is_asked_by_the_socket_and_recorded(opened: Ope
     house = opened.house
     known = local.explanations(house.explaining)
     async with local.listening(opened.home, known):
-        found = await local.ask(opened.home, local.WHAT_CAN, who=LI, through="app:demo-desk")
-        app = await local.ask(opened.home, local.WHAT_CAN, who="app:demo-admin")
-        nobody = await local.ask(opened.home, local.WHAT_CAN, who="person:https://id.demo.example#nobody")
+        found = await asking.ask(opened.home, asking.WHAT_CAN, who=LI, through="app:demo-desk")
+        app = await asking.ask(opened.home, asking.WHAT_CAN, who="app:demo-admin")
+        nobody = await asking.ask(opened.home, asking.WHAT_CAN, who="person:https://id.demo.example#nobody")
         with pytest.raises(Refused):
-            await local.ask(opened.home, local.WHAT_CAN, who="li.wei")
+            await asking.ask(opened.home, asking.WHAT_CAN, who="li.wei")
     (reads,) = [row for row in found["rows"] if row["action"] == "customer:read"]
     assert (reads["purpose"], reads["unit"], reads["holds"]) == ("service", "branch:shanghai", "depends")
     assert "/name" in reads["clear"]

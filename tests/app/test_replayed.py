@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from gateway.asking import ask as over_the_socket
 from gateway.loading import Loaded, read
-from gateway.local import ask as over_the_socket
 from gateway.replaying import remade, replay
 from gateway.words.errors import Refused
 from gateway.words.replay import LeftOut

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from gateway.local import ask
+from gateway.asking import ask
 from tests.campaign.secrecy.client import Client
 from tests.campaign.secrecy.echoing import handler
 from tests.campaign.secrecy.folders import everything, folder
